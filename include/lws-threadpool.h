@@ -1,0 +1,114 @@
+/*
+ * lws-threadpool - the lws_threadpool API for the libwebsockets you have
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * The base API (enqueue, task_status, task_sync...) is declared by
+ * <libwebsockets.h> itself and not again here: a program written for it needs
+ * no other header.  This one adds what the installed libwebsockets lacks, and
+ * our extensions.
+ *
+ * The rules named in brackets, [S5] say, are those of the contract in
+ * READMEs/README.threadpool.md.
+ */
+
+#ifndef LWS_THREADPOOL_EXT_H
+#define LWS_THREADPOOL_EXT_H
+
+#include <stddef.h>
+#include <libwebsockets.h>
+
+#define LWS_THREADPOOL_VERSION_MAJOR 0
+#define LWS_THREADPOOL_VERSION_MINOR 1
+#define LWS_THREADPOOL_VERSION_PATCH 0
+
+#if defined(__cplusplus)
+extern "C" {
+#endif
+
+/**
+ * struct lws_threadpool_options - what lws_threadpool_create_ext() adds
+ *
+ * Zero it, then set \p size and what you want: members that later versions add
+ * are then at their defaults.
+ */
+struct lws_threadpool_options {
+	size_t		size;
+	/**< sizeof(struct lws_threadpool_options), so that an older program
+	 * goes on working with a newer library */
+	int		sync_timeout_secs;
+	/**< seconds that a task may stay SYNCING before it is stopped with a
+	 * warning: 0 = the default of 300, negative = never [S5] */
+	unsigned int	pin_tasks:1;
+	/**< 1 = a task resumes only on the thread that it began on, for
+	 * libraries that are bound to a thread [S1] */
+};
+
+/**
+ * lws_threadpool_create_ext() - lws_threadpool_create() with options
+ *
+ * \param context: the lws_context that the pool belongs to
+ * \param args: threads, 1..1024, and max_queue_depth, 1..INT_MAX tasks
+ * \param options: NULL for the defaults, or our options.  It is copied.
+ * \param format: printf-type format for the pool's name, or NULL
+ *
+ * Call it on the service thread, or before any service thread runs, in
+ * PROTOCOL_INIT callbacks too.  The caller owns the pool and ends it with
+ * lws_threadpool_destroy(), before, during or after the destruction of the
+ * context [P4].
+ *
+ * Returns NULL, with the reason logged at LLL_ERR, if an argument is NULL or
+ * out of range, if memory is short, or if not even one thread could be started
+ * [P1].  With fewer threads than asked for it goes on, with a warning.
+ */
+LWS_VISIBLE LWS_EXTERN struct lws_threadpool *
+lws_threadpool_create_ext(struct lws_context *context,
+			  const struct lws_threadpool_create_args *args,
+			  const struct lws_threadpool_options *options,
+			  const char *format, ...) LWS_FORMAT(4);
+
+/**
+ * lws_threadpool_wsi_event() - tell us of a wsi's events: saves an fd a wsi
+ *
+ * \param wsi: the wsi of the callback
+ * \param reason: the reason of the callback
+ *
+ * By default a wsi that has had a task holds one more fd, by which we see it
+ * close [W1].  An application that calls this first in its protocols[0]
+ * callback, for every call and in every vhost's protocols[0], needs none: we
+ * hear of the end from LWS_CALLBACK_WSI_DESTROY.
+ *
+ * We learn by vhost: a wsi that gets its first task on a vhost that has not
+ * passed an event yet keeps the fd.  lws gives no way to know that a vhost
+ * will go on passing events, nor that a keep-alive http connection will stay
+ * with its vhost, so do it in all the vhosts of a context or in none.
+ *
+ * To be called on the service thread of \p wsi.  Any wsi, NULL included, and
+ * any reason is fine.  Returns 0.
+ */
+LWS_VISIBLE LWS_EXTERN int
+lws_threadpool_wsi_event(struct lws *wsi, enum lws_callback_reasons reason);
+
+#if LWS_LIBRARY_VERSION_NUMBER < 5000000
+/**
+ * lws_threadpool_diagnose() - how busy a pool is
+ *
+ * \param tp: the pool
+ * \param ongoing: NULL, or receives the number of tasks that threads run now
+ * \param possible: NULL, or receives the number of threads
+ * \param queue_depth: NULL, or receives the number of tasks that wait in the
+ *		       queue
+ *
+ * One moment's picture, from any thread [P5].  All 0 for a pool that does not
+ * exist.  From libwebsockets 5.0 its own header declares this.
+ */
+LWS_VISIBLE LWS_EXTERN void
+lws_threadpool_diagnose(struct lws_threadpool *tp, int *ongoing, int *possible,
+			int *queue_depth);
+#endif
+
+#if defined(__cplusplus)
+}
+#endif
+
+#endif /* LWS_THREADPOOL_EXT_H */

@@ -1,0 +1,476 @@
+/*
+ * lws-threadpool - which tasks hang on which wsi
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * A binding is made at the first task of a wsi, and lasts until the wsi begins
+ * to close.  It holds the tasks that are attached, oldest first, and among them
+ * those that want the application's attention, SYNCING or done, longest first.
+ * All of it is under lwstp_bindings_lock.
+ *
+ * A binding whose wsi is closing stays in the table for a while as a mark, so
+ * that an enqueue from the wsi's own close callbacks is refused (W4).  The same
+ * address may soon be another wsi: a socket is told by its inode, and anything
+ * else has only until the next turn of the service loop.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "private.h"
+
+pthread_mutex_t lwstp_bindings_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static struct lwstp_binding *table;		/* lwstp_bindings_lock */
+
+struct lwstp_binding *
+__lwstp_binding_find(const struct lws *wsi)
+{
+	struct lwstp_binding *b;
+
+	HASH_FIND_PTR(table, &wsi, b);
+
+	return b;
+}
+
+/*
+ * Tasks come and go.  pool->lock held; all but attach take ours.
+ */
+
+void
+__lwstp_binding_attach(struct lwstp_binding *b, struct lwstp_task *task)
+{
+	task->binding = b;
+	task->att_seq = b->seq++;
+	task->wanting = task->seen = 0;
+	DL_APPEND2(b->attached, task, att_prev, att_next);
+}
+
+/* S6: others may have had their WRITEABLE used up by this one's */
+static void
+__ring_for_others(struct lwstp_binding *b, struct lwstp_after *after)
+{
+	if (b->unseen && __lwstp_bell_ring(b))
+		after->ring = b->bell;
+}
+
+static void
+__look(struct lwstp_task *task)
+{
+	if (task->wanting && !task->seen) {
+		task->seen = 1;
+		task->binding->unseen--;
+	}
+}
+
+static void
+__unwant(struct lwstp_task *task)
+{
+	struct lwstp_binding *b = task->binding;
+
+	if (!task->wanting)
+		return;
+	__look(task);
+	task->wanting = 0;
+	DL_DELETE2(b->wanting, task, want_prev, want_next);
+}
+
+/* S3: the task is SYNCING or done, and its service thread is to know */
+void
+lwstp_binding_want(struct lwstp_task *task, struct lwstp_after *after)
+{
+	struct lwstp_binding *b = task->binding;
+
+	pthread_mutex_lock(&lwstp_bindings_lock);
+	task->wanting = 1;
+	task->seen = 0;
+	b->unseen++;
+	DL_APPEND2(b->wanting, task, want_prev, want_next);
+	if (__lwstp_bell_ring(b))
+		after->ring = b->bell;
+	pthread_mutex_unlock(&lwstp_bindings_lock);
+}
+
+/* S5: the application was told its state */
+void
+lwstp_binding_look(struct lwstp_task *task)
+{
+	if (!task->binding)
+		return;
+	pthread_mutex_lock(&lwstp_bindings_lock);
+	__look(task);
+	pthread_mutex_unlock(&lwstp_bindings_lock);
+}
+
+void
+lwstp_binding_unwant(struct lwstp_task *task, struct lwstp_after *after)
+{
+	pthread_mutex_lock(&lwstp_bindings_lock);
+	__unwant(task);
+	__ring_for_others(task->binding, after);
+	pthread_mutex_unlock(&lwstp_bindings_lock);
+}
+
+void
+lwstp_binding_detach(struct lwstp_task *task, struct lwstp_after *after)
+{
+	struct lwstp_binding *b = task->binding;
+	struct lwstp_cursor *c;
+
+	pthread_mutex_lock(&lwstp_bindings_lock);
+	__unwant(task);
+	for (c = b->cursors; c; c = c->outer)
+		if (c->next == task)
+			c->next = task->att_next;
+	DL_DELETE2(b->attached, task, att_prev, att_next);
+	if (!b->closing)
+		__ring_for_others(b, after);
+	pthread_mutex_unlock(&lwstp_bindings_lock);
+	task->binding = NULL;
+}
+
+/*
+ * What the application asks of a wsi
+ */
+
+/* An attached task's slot cannot change its generation: see __release() */
+static struct lws_threadpool_task *
+__handle(const struct lwstp_task *task)
+{
+	return task ? lwstp_handle(&task->slot, LWSTP_HANDLE_TASK) : NULL;
+}
+
+struct lws_threadpool_task *
+lws_threadpool_get_task_wsi(struct lws *wsi)
+{
+	struct lws_threadpool_task *handle = NULL;
+	struct lwstp_binding *b;
+
+	pthread_mutex_lock(&lwstp_bindings_lock);
+	b = __lwstp_binding_find(wsi);
+	if (b)
+		handle = __handle(b->wanting ? b->wanting : b->attached);
+	pthread_mutex_unlock(&lwstp_bindings_lock);
+
+	return handle;
+}
+
+enum lws_threadpool_task_status
+lws_threadpool_task_status_wsi(struct lws *wsi,
+			       struct lws_threadpool_task **task, void **user)
+{
+	struct lws_threadpool_task *handle = lws_threadpool_get_task_wsi(wsi);
+
+	if (task)
+		*task = handle;
+	if (handle)
+		return lws_threadpool_task_status(handle, user);
+	if (user)
+		*user = NULL;
+
+	return LWS_TP_STATUS_FINISHED;
+}
+
+/* the task to visit next, and the cursor on the one after it */
+static struct lws_threadpool_task *
+__cursor_next(struct lwstp_cursor *c, uint32_t end)
+{
+	struct lwstp_task *task = c->next;
+
+	if (!task || (int32_t)(task->att_seq - end) >= 0)
+		return NULL;
+	c->next = task->att_next;
+
+	return __handle(task);
+}
+
+/* Q3: a cursor moves on by itself when the task under it is detached, and
+ * nothing is locked while cb runs. */
+int
+lws_threadpool_foreach_task_wsi(struct lws *wsi, void *user,
+				int (*cb)(struct lws_threadpool_task *task,
+					  void *user))
+{
+	struct lwstp_cursor cursor, **pc;
+	struct lws_threadpool_task *handle;
+	uint32_t end;
+	int stop = 0;
+
+	if (!cb) {
+		lwsl_err("%s: cb is NULL\n", __func__);
+		return 0;
+	}
+	pthread_mutex_lock(&lwstp_bindings_lock);
+	cursor.binding = __lwstp_binding_find(wsi);
+	if (cursor.binding) {
+		cursor.next = cursor.binding->attached;
+		end = cursor.binding->seq;
+		cursor.outer = cursor.binding->cursors;
+		cursor.binding->cursors = &cursor;
+
+		while (!stop && (handle = __cursor_next(&cursor, end))) {
+			pthread_mutex_unlock(&lwstp_bindings_lock);
+			stop = !!cb(handle, user);
+			pthread_mutex_lock(&lwstp_bindings_lock);
+		}
+		if (cursor.binding) {
+			pc = &cursor.binding->cursors;
+			while (*pc != &cursor)
+				pc = &(*pc)->outer;
+			*pc = cursor.outer;
+		}
+	}
+	pthread_mutex_unlock(&lwstp_bindings_lock);
+
+	return stop;
+}
+
+static int
+dequeue_one(struct lws_threadpool_task *task, void *user)
+{
+	int *asked = user;
+
+	*asked |= lws_threadpool_dequeue_task(task);
+
+	return 0;
+}
+
+int
+lws_threadpool_dequeue(struct lws *wsi)
+{
+	int asked = 0;
+
+	lws_threadpool_foreach_task_wsi(wsi, &asked, dequeue_one);
+
+	return asked;
+}
+
+/*
+ * A binding's own life.  Service thread of its wsi.
+ */
+
+/* Of a wsi that is closing: its own socket is still the one that it had.  The
+ * mark of anything that is no socket has no such proof. */
+bool
+lwstp_binding_same_socket(const struct lwstp_binding *b)
+{
+	struct stat st;
+
+	return b->fd >= 0 && !fstat(b->fd, &st) && st.st_dev == b->dev &&
+	       st.st_ino == b->ino;
+}
+
+static void
+note_socket(struct lwstp_binding *b)
+{
+	struct stat st;
+
+	b->fd = (int)lws_get_socket_fd(b->wsi);
+	if (b->fd >= 0 && !fstat(b->fd, &st) && S_ISSOCK(st.st_mode)) {
+		b->dev = st.st_dev;
+		b->ino = st.st_ino;
+	} else
+		b->fd = -1;
+}
+
+void
+__lwstp_binding_free(struct lwstp_binding *b)
+{
+	struct lwstp_cursor *c;
+
+	for (c = b->cursors; c; c = c->outer) {
+		c->binding = NULL;
+		c->next = NULL;
+	}
+	if (b->rung)
+		DL_DELETE(b->bell->rung, b);
+	if (b->asked)
+		DL_DELETE2(b->bell->asked, b, ask_prev, ask_next);
+	if (b->closing)
+		DL_DELETE(b->bell->closed, b);
+	HASH_DEL(table, b);
+	free(b);
+}
+
+/* W4: a mark on this address that is about this very wsi refuses it, one about
+ * its predecessor goes.  lwstp_bindings_lock held. */
+static bool
+__known_closing(struct lws *wsi)
+{
+	struct lwstp_binding *b = __lwstp_binding_find(wsi);
+
+	if (!b || !b->closing)
+		return false;
+	if (b->attached || b->fd < 0 ||
+	    (b->fd == (int)lws_get_socket_fd(wsi) &&
+	     lwstp_binding_same_socket(b)))
+		return true;
+	__lwstp_binding_free(b);
+
+	return false;
+}
+
+static bool
+__insert(struct lwstp_binding *b)
+{
+	bool out_of_memory = false;
+
+#undef uthash_nonfatal_oom
+#define uthash_nonfatal_oom(e) do { out_of_memory = true; } while (0)
+	HASH_ADD_PTR(table, wsi, b);
+
+	return !out_of_memory;
+}
+
+/* W4: not one that is closing, nor one without a connection.  This asks lws the
+ * only thing that tells: so a WRITEABLE comes that nobody else asked for. */
+static const char *
+wsi_refusal(struct lws *wsi)
+{
+	bool closing;
+
+	pthread_mutex_lock(&lwstp_bindings_lock);
+	closing = __known_closing(wsi);
+	pthread_mutex_unlock(&lwstp_bindings_lock);
+	if (closing)
+		return "it is closing";
+	if (lws_callback_on_writable(wsi) <= 0)
+		return "it is closing, or has no connection";
+
+	return NULL;
+}
+
+/* false: refused, and logged */
+bool
+lwstp_binding_make(struct lwstp_host *host, struct lws *wsi)
+{
+	static const char * const me = "lws_threadpool_enqueue";
+	struct lwstp_binding *b;
+	const char *why = NULL;
+	bool ok;
+
+	if (lws_get_context(wsi) != host->context)
+		why = "it is not of the pool's context, or that is gone";
+	else if (!lwstp_host_open(host))
+		why = "the hidden vhost cannot be made";
+	else
+		why = wsi_refusal(wsi);
+	if (why) {
+		lwsl_err("%s: refused for wsi %p: %s\n", me, (void *)wsi, why);
+		return false;
+	}
+
+	b = calloc(1, sizeof(*b));
+	if (!b) {
+		lwsl_err("%s: out of memory\n", me);
+		return false;
+	}
+	b->wsi = wsi;
+	b->fd = -1;
+	b->bell = &host->bell[lws_get_tsi(wsi)];
+
+	pthread_mutex_lock(&lwstp_bindings_lock);
+	ok = __insert(b);
+	pthread_mutex_unlock(&lwstp_bindings_lock);
+	if (!ok) {
+		free(b);
+		lwsl_err("%s: out of memory\n", me);
+		return false;
+	}
+	if (lwstp_host_watch(host, b))
+		return true;
+
+	pthread_mutex_lock(&lwstp_bindings_lock);
+	__lwstp_binding_free(b);
+	pthread_mutex_unlock(&lwstp_bindings_lock);
+
+	return false;
+}
+
+/* W1: no call, callback or thread uses the wsi after this */
+static void
+detach_all(struct lwstp_binding *b)
+{
+	struct lws_threadpool_task *handle;
+
+	pthread_mutex_lock(&lwstp_bindings_lock);
+	while ((handle = __handle(b->attached))) {
+		pthread_mutex_unlock(&lwstp_bindings_lock);
+		lwstp_task_detach(handle);
+		pthread_mutex_lock(&lwstp_bindings_lock);
+	}
+	pthread_mutex_unlock(&lwstp_bindings_lock);
+}
+
+/* lwstp_bindings_lock held: nothing is asked of lws for it any more */
+static void
+__mark_closing(struct lwstp_binding *b)
+{
+	b->closing = true;
+	b->watch = NULL;
+	if (b->rung)
+		DL_DELETE(b->bell->rung, b);
+	if (b->asked)
+		DL_DELETE2(b->bell->asked, b, ask_prev, ask_next);
+	b->rung = b->asked = false;
+	DL_APPEND(b->bell->closed, b);
+}
+
+/* The wsi begins to close, as `watch`, our child of it, tells, or where that is
+ * NULL the application.  `gone`: it is freed next, so no mark is needed. */
+void
+lwstp_binding_close(struct lws *wsi, struct lws *watch, bool gone)
+{
+	struct lwstp_binding *b;
+	bool first;
+
+	pthread_mutex_lock(&lwstp_bindings_lock);
+	b = __lwstp_binding_find(wsi);
+	if (b && watch && b->watch != watch)
+		b = NULL;
+	first = b && !b->closing;
+	if (first)
+		__mark_closing(b);
+	pthread_mutex_unlock(&lwstp_bindings_lock);
+	if (!b)
+		return;
+
+	if (first) {
+		note_socket(b);
+		detach_all(b);
+	}
+	if (gone) {
+		pthread_mutex_lock(&lwstp_bindings_lock);
+		__lwstp_binding_free(b);
+		pthread_mutex_unlock(&lwstp_bindings_lock);
+	} else if (watch)
+		lws_sul_schedule(b->bell->host->context, b->bell->tsi,
+				 &b->bell->sweep, lwstp_bell_sweep, 1);
+}
+
+/* the context is destroyed, and with it every wsi of it */
+void
+lwstp_binding_close_all(struct lwstp_host *host)
+{
+	struct lwstp_binding *b, *tmp, *mine;
+
+	do {
+		mine = NULL;
+		pthread_mutex_lock(&lwstp_bindings_lock);
+		HASH_ITER(hh, table, b, tmp)
+			if (b->bell->host == host) {
+				mine = b;
+				break;
+			}
+		if (mine && !mine->closing)
+			__mark_closing(mine);
+		pthread_mutex_unlock(&lwstp_bindings_lock);
+		if (mine) {
+			detach_all(mine);
+			pthread_mutex_lock(&lwstp_bindings_lock);
+			__lwstp_binding_free(mine);
+			pthread_mutex_unlock(&lwstp_bindings_lock);
+		}
+	} while (mine);
+}

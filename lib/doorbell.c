@@ -1,0 +1,171 @@
+/*
+ * lws-threadpool - how a worker reaches the right service thread
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * Each service thread has a bell: the list of the bindings that want a
+ * WRITEABLE, and an eventfd that lws polls.  Ringing puts a binding on the
+ * list; the fd is written only if the list was empty, so a burst of SYNCs costs
+ * one write.  The service thread takes the list and asks lws for WRITEABLE.
+ *
+ * lws can drop such a request.  So a binding that was asked for is asked for
+ * again after about a second, for as long as nobody has looked at what it
+ * wants (S5).
+ *
+ * The lists are under lwstp_bindings_lock, the timers are the service thread's.
+ */
+
+#include <unistd.h>
+#if defined(LWSTP_HAVE_EVENTFD)
+#include <sys/eventfd.h>
+#endif
+
+#include "private.h"
+
+bool
+__lwstp_bell_ring(struct lwstp_binding *b)
+{
+	struct lwstp_bell *bell = b->bell;
+	bool was_empty = !bell->rung;
+
+	if (b->rung || b->closing)
+		return false;
+	b->rung = true;
+	DL_APPEND(bell->rung, b);
+
+	return was_empty;
+}
+
+/* From any thread, no lock held.  The bell is its host's, and the caller's pool
+ * or wsi holds that. */
+void
+lwstp_bell_signal(struct lwstp_bell *bell)
+{
+	struct lwstp_host *host = bell->host;
+
+#if defined(LWSTP_HAVE_EVENTFD)
+	if (atomic_load_explicit(&bell->adopted, memory_order_acquire)) {
+		/* it can only fail by being full, and then it is readable */
+		(void)eventfd_write(bell->fd, 1);
+		return;
+	}
+#endif
+	/* the lock keeps the context alive meanwhile */
+	pthread_mutex_lock(&lwstp_bindings_lock);
+	if (host->context && !host->dying)
+		lws_cancel_service(host->context);
+	pthread_mutex_unlock(&lwstp_bindings_lock);
+}
+
+/* asks lws, and remembers when; lwstp_bindings_lock held, released meanwhile */
+static void
+__ask(struct lwstp_bell *bell, struct lwstp_binding *b, lws_usec_t now,
+      bool again)
+{
+	struct lws *wsi = b->wsi;
+
+	if (b->asked)
+		DL_DELETE2(bell->asked, b, ask_prev, ask_next);
+	b->asked = true;
+	b->asked_at = now;
+	DL_APPEND2(bell->asked, b, ask_prev, ask_next);
+
+	pthread_mutex_unlock(&lwstp_bindings_lock);
+	if (again)
+		lwstp_info("lws_threadpool: asking for WRITEABLE again for wsi "
+			   "%p\n", (void *)wsi);
+	lws_callback_on_writable(wsi);
+	pthread_mutex_lock(&lwstp_bindings_lock);
+}
+
+static void
+arm_rering(struct lwstp_bell *bell, lws_usec_t us)
+{
+	bell->rering_armed = true;
+	lws_sul_schedule(bell->host->context, bell->tsi, &bell->rering,
+			 lwstp_bell_rering, us > 1000 ? us : 1000);
+}
+
+/* on the service thread: all that were rung so far */
+void
+lwstp_bell_answer(struct lwstp_bell *bell)
+{
+	lws_usec_t now = lwstp_now();
+	struct lwstp_binding *b, *last;
+	bool asked = false;
+
+#if defined(LWSTP_HAVE_EVENTFD)
+	eventfd_t value;
+
+	if (atomic_load(&bell->adopted))
+		(void)eventfd_read(bell->fd, &value);
+#endif
+	pthread_mutex_lock(&lwstp_bindings_lock);
+	last = bell->rung ? bell->rung->prev : NULL;
+	while ((b = bell->rung) && last) {
+		DL_DELETE(bell->rung, b);
+		b->rung = false;
+		if (b == last)
+			last = NULL;
+		if (b->wanting) {
+			asked = true;
+			__ask(bell, b, now, false);
+		}
+	}
+	/* what was rung meanwhile found the list not empty, perhaps */
+	last = bell->rung;
+	pthread_mutex_unlock(&lwstp_bindings_lock);
+
+	if (last)
+		lwstp_bell_signal(bell);
+	if (asked && !bell->rering_armed)
+		arm_rering(bell, LWSTP_RERING_US);
+}
+
+void
+lwstp_bell_rering(lws_sorted_usec_list_t *sul)
+{
+	struct lwstp_bell *bell = lws_container_of(sul, struct lwstp_bell,
+						   rering);
+	lws_usec_t now = lwstp_now(), due = 0;
+	struct lwstp_binding *b;
+
+	bell->rering_armed = false;
+	pthread_mutex_lock(&lwstp_bindings_lock);
+	while ((b = bell->asked)) {
+		due = b->asked_at + LWSTP_RERING_US;
+		if (due > now)
+			break;
+		if (b->unseen)
+			__ask(bell, b, now, true);
+		else {
+			DL_DELETE2(bell->asked, b, ask_prev, ask_next);
+			b->asked = false;
+		}
+	}
+	pthread_mutex_unlock(&lwstp_bindings_lock);
+
+	if (b)
+		arm_rering(bell, due - now);
+}
+
+/* the marks of W4 that nobody needs any more: see binding.c */
+void
+lwstp_bell_sweep(lws_sorted_usec_list_t *sul)
+{
+	struct lwstp_bell *bell = lws_container_of(sul, struct lwstp_bell,
+						   sweep);
+	struct lwstp_binding *b, *next;
+	bool left;
+
+	pthread_mutex_lock(&lwstp_bindings_lock);
+	DL_FOREACH_SAFE(bell->closed, b, next)
+		if (!b->attached && !lwstp_binding_same_socket(b))
+			__lwstp_binding_free(b);
+	left = bell->closed;
+	pthread_mutex_unlock(&lwstp_bindings_lock);
+
+	if (left)
+		lws_sul_schedule(bell->host->context, bell->tsi, sul,
+				 lwstp_bell_sweep, LWS_US_PER_SEC);
+}

@@ -1,0 +1,542 @@
+/*
+ * lws-threadpool - create, finish and destroy a pool
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * A pool is a slot (see handle.c) with a lock, four lists of tasks, and its
+ * workers.  finish() asks everything to end and waits for nothing (P3);
+ * destroy() waits for the threads, and reaps what is left (P4).
+ */
+
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "private.h"
+
+#if defined(CLOCK_MONOTONIC_COARSE)
+#define LWSTP_CLOCK CLOCK_MONOTONIC_COARSE
+#else
+#define LWSTP_CLOCK CLOCK_MONOTONIC
+#endif
+
+/* good to some milliseconds: it is for times of seconds */
+lws_usec_t
+lwstp_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(LWSTP_CLOCK, &ts);
+
+	return (lws_usec_t)ts.tv_sec * LWS_US_PER_SEC + ts.tv_nsec / 1000;
+}
+
+void
+lwstp_deadline(struct timespec *ts, lws_usec_t us_from_now)
+{
+	lws_usec_t us;
+
+	clock_gettime(CLOCK_MONOTONIC, ts);
+	us = ts->tv_nsec / 1000 + (us_from_now > 0 ? us_from_now : 0);
+	ts->tv_sec += (time_t)(us / LWS_US_PER_SEC);
+	ts->tv_nsec = (long)(us % LWS_US_PER_SEC) * 1000;
+}
+
+/* what the locked part left to do */
+void
+lwstp_after_do(struct lwstp_after *after)
+{
+	if (after->ring)
+		lwstp_bell_signal(after->ring);
+	if (after->wake)
+		pthread_cond_signal(&after->wake->cond);
+	if (after->cleanup)
+		after->cleanup(after->wsi, after->user);
+}
+
+/* the pool, locked, or NULL if the handle is stale */
+static struct lwstp_pool *
+pool_lock(struct lws_threadpool *tp)
+{
+	struct lwstp_pool *pool;
+	uint32_t generation;
+
+	pool = (struct lwstp_pool *)lwstp_handle_slot(&lwstp_pool_slots, tp,
+					LWSTP_HANDLE_POOL, &generation);
+	if (pool && atomic_load_explicit(&pool->ready, memory_order_acquire)) {
+		pthread_mutex_lock(&pool->lock);
+		if (pool->live && pool->slot.generation == generation)
+			return pool;
+		pthread_mutex_unlock(&pool->lock);
+	}
+
+	return NULL;
+}
+
+struct lwstp_pool *
+lwstp_pool_lock(struct lws_threadpool *tp, const char *caller)
+{
+	struct lwstp_pool *pool = pool_lock(tp);
+
+	if (!pool)
+		lwsl_err("%s: there is no pool %p (any more)\n", caller,
+			 (void *)tp);
+
+	return pool;
+}
+
+/*
+ * Create
+ */
+
+/* A condition is made once for a slot, and stays. */
+static int
+cond_init(pthread_cond_t *cond)
+{
+	pthread_condattr_t attr;
+	int r = pthread_condattr_init(&attr);
+
+	if (r)
+		return r;
+	r = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	if (!r)
+		r = pthread_cond_init(cond, &attr);
+	pthread_condattr_destroy(&attr);
+
+	return r;
+}
+
+static int
+mutex_init(pthread_mutex_t *mutex)
+{
+	pthread_mutexattr_t attr;
+	int r = pthread_mutexattr_init(&attr);
+
+	if (r)
+		return r;
+#if defined(__GLIBC__)
+	/* held for less time than it takes to sleep */
+	pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_ADAPTIVE_NP);
+#endif
+	r = pthread_mutex_init(mutex, &attr);
+	pthread_mutexattr_destroy(&attr);
+
+	return r;
+}
+
+/* a pool of our own that nobody knows of yet, or NULL */
+static struct lwstp_pool *
+pool_alloc(int threads)
+{
+	struct lwstp_pool *pool = (struct lwstp_pool *)
+				lwstp_slots_take(&lwstp_pool_slots, 1);
+
+	if (!pool)
+		return NULL;
+	if (!atomic_load(&pool->ready)) {
+		if (mutex_init(&pool->lock))
+			goto give_back;
+		if (cond_init(&pool->ended)) {
+			pthread_mutex_destroy(&pool->lock);
+			goto give_back;
+		}
+		atomic_store_explicit(&pool->ready, true, memory_order_release);
+	}
+	pool->workers = calloc((size_t)threads, sizeof(*pool->workers));
+	if (pool->workers)
+		return pool;
+
+give_back:
+	pool->slot.next_free = NULL;
+	lwstp_slots_give(&lwstp_pool_slots, &pool->slot);
+
+	return NULL;
+}
+
+/* Gives the slots of the pool's tasks and workers back, and its own.  Nothing
+ * of it runs, or ever will. */
+static void
+pool_free(struct lwstp_pool *pool)
+{
+	struct lwstp_slot *slot, *stock;
+	bool again;
+	int n;
+
+	for (n = 0; n < pool->threads; n++) {
+		pool->workers[n]->slot.next_free = NULL;
+		lwstp_slots_give(&lwstp_worker_slots, &pool->workers[n]->slot);
+	}
+	free(pool->workers);
+	pool->workers = NULL;
+
+	pthread_mutex_lock(&pool->lock);
+	stock = pool->stock;
+	pool->stock = NULL;
+	for (slot = stock; slot; slot = slot->next_free)
+		atomic_store_explicit(&((struct lwstp_task *)slot)->pool, NULL,
+				      memory_order_relaxed);
+	pool->live = false;
+	again = lwstp_slot_renew(&pool->slot);
+	pthread_mutex_unlock(&pool->lock);
+
+	lwstp_slots_give(&lwstp_task_slots, stock);
+	if (again) {
+		pool->slot.next_free = NULL;
+		lwstp_slots_give(&lwstp_pool_slots, &pool->slot);
+	}
+}
+
+static int
+worker_start(struct lwstp_pool *pool, int index)
+{
+	struct lwstp_worker *w = (struct lwstp_worker *)
+				lwstp_slots_take(&lwstp_worker_slots, 1);
+	int r;
+
+	if (!w)
+		return ENOMEM;
+	if (!w->cond_ready) {
+		r = cond_init(&w->cond);
+		if (r)
+			goto give_back;
+		w->cond_ready = true;
+	}
+	w->pool = pool;
+	w->index = index;
+	w->task = w->resumed = NULL;
+	w->idle = w->chain = false;
+	r = pthread_create(&w->thread, NULL, lwstp_worker_thread, w);
+	if (!r) {
+		pool->workers[index] = w;
+		return 0;
+	}
+
+give_back:
+	w->slot.next_free = NULL;
+	lwstp_slots_give(&lwstp_worker_slots, &w->slot);
+
+	return r;
+}
+
+/* P1: as many as will start, with all signals blocked */
+static void
+workers_start(struct lwstp_pool *pool, int threads)
+{
+	sigset_t all, old;
+	int r = 0;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	pthread_mutex_lock(&pool->lock);
+	while (pool->threads < threads) {
+		r = worker_start(pool, pool->threads);
+		if (r)
+			break;
+		pool->threads++;
+		pool->alive++;
+	}
+	pthread_mutex_unlock(&pool->lock);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+
+	if (r)
+		lwsl_warn("lws_threadpool_create: pool %s: thread %d of %d "
+			  "did not start: %s\n", pool->name,
+			  pool->threads + 1, threads, strerror(r));
+}
+
+static void
+pool_init(struct lwstp_pool *pool, struct lws_context *context,
+	  struct lwstp_host *host,
+	  const struct lws_threadpool_create_args *args,
+	  const struct lws_threadpool_options *o, const char *name)
+{
+	pthread_mutex_lock(&pool->lock);
+	pool->queued = pool->resumed = pool->syncing = pool->done = NULL;
+	pool->n_queued = pool->n_resumed = pool->n_syncing = pool->n_done =
+			 pool->n_running = 0;
+	pool->idle = pool->keeper = NULL;
+	pool->threads = pool->alive = 0;
+	pool->max_queue_depth = args->max_queue_depth;
+	pool->sync_timeout = o->sync_timeout_secs < 0 ? 0 :
+		(o->sync_timeout_secs ? o->sync_timeout_secs :
+			LWSTP_SYNC_TIMEOUT_SECS) * LWS_US_PER_SEC;
+	pool->refusal_logged = 0;
+	pool->refusals = 0;
+	pool->pin_tasks = o->pin_tasks;
+	pool->destroying = pool->waking = pool->turn = false;
+	atomic_store(&pool->finishing, false);
+	pool->host = host;
+	pool->context = context;
+	memcpy(pool->name, name, sizeof(pool->name));
+	pool->live = true;
+	pthread_mutex_unlock(&pool->lock);
+}
+
+/* P1; and NULL or a copy of the options, of whatever version they are */
+static bool
+create_args_ok(struct lws_context *context,
+	       const struct lws_threadpool_create_args *args,
+	       const struct lws_threadpool_options *options,
+	       struct lws_threadpool_options *copy)
+{
+	static const char * const me = "lws_threadpool_create";
+	const char *bytes = (const char *)options;
+	size_t n;
+
+	memset(copy, 0, sizeof(*copy));
+	if (!context || !args) {
+		lwsl_err("%s: %s is NULL\n", me, context ? "args" : "context");
+		return false;
+	}
+	if (args->threads < 1 || args->threads > LWSTP_MAX_THREADS) {
+		lwsl_err("%s: threads is %d, not 1 to %d\n", me, args->threads,
+			 LWSTP_MAX_THREADS);
+		return false;
+	}
+	if (args->max_queue_depth < 1) {
+		lwsl_err("%s: max_queue_depth is %d, not 1 to %d\n", me,
+			 args->max_queue_depth, INT_MAX);
+		return false;
+	}
+	if (!options)
+		return true;
+
+	if (options->size < sizeof(*options) || options->size > 4096) {
+		lwsl_err("%s: options->size is %lu, not "
+			 "sizeof(struct lws_threadpool_options) = %lu\n", me,
+			 (unsigned long)options->size,
+			 (unsigned long)sizeof(*options));
+		return false;
+	}
+	for (n = sizeof(*options); n < options->size; n++)
+		if (bytes[n]) {
+			lwsl_err("%s: options has a member at byte %lu that "
+				 "this version does not know\n", me,
+				 (unsigned long)n);
+			return false;
+		}
+	*copy = *options;
+
+	return true;
+}
+
+static struct lws_threadpool *
+create(struct lws_context *context,
+       const struct lws_threadpool_create_args *args,
+       const struct lws_threadpool_options *options, const char *format,
+       va_list ap)
+{
+	struct lws_threadpool_options o;
+	struct lwstp_host *host = NULL;
+	struct lws_threadpool *tp;
+	struct lwstp_pool *pool;
+	char name[LWSTP_POOL_NAME] = "pool";
+	int n;
+
+	if (!create_args_ok(context, args, options, &o))
+		return NULL;
+	if (format) {
+		n = vsnprintf(name, sizeof(name), format, ap);
+		if (n >= (int)sizeof(name))
+			lwsl_warn("lws_threadpool_create: a name of %d bytes "
+				  "is cut to %s\n", n, name);
+	}
+
+	pool = pool_alloc(args->threads);
+	if (pool)
+		host = lwstp_host_get(context);
+	if (!host) {
+		lwsl_err("lws_threadpool_create: pool %s: out of memory or "
+			 "fds\n", name);
+		if (pool) {
+			pool->threads = 0;
+			pool_free(pool);
+		}
+		return NULL;
+	}
+
+	pool_init(pool, context, host, args, &o, name);
+	tp = lwstp_handle(&pool->slot, LWSTP_HANDLE_POOL);
+	workers_start(pool, args->threads);
+	if (pool->threads)
+		return tp;
+
+	lwsl_err("lws_threadpool_create: pool %s: not one thread could be "
+		 "started\n", name);
+	pool_free(pool);
+	lwstp_host_put(host);
+
+	return NULL;
+}
+
+struct lws_threadpool *
+lws_threadpool_create_ext(struct lws_context *context,
+			  const struct lws_threadpool_create_args *args,
+			  const struct lws_threadpool_options *options,
+			  const char *format, ...)
+{
+	struct lws_threadpool *tp;
+	va_list ap;
+
+	va_start(ap, format);
+	tp = create(context, args, options, format, ap);
+	va_end(ap);
+
+	return tp;
+}
+
+struct lws_threadpool *
+lws_threadpool_create(struct lws_context *context,
+		      const struct lws_threadpool_create_args *args,
+		      const char *format, ...)
+{
+	struct lws_threadpool *tp;
+	va_list ap;
+
+	va_start(ap, format);
+	tp = create(context, args, NULL, format, ap);
+	va_end(ap);
+
+	return tp;
+}
+
+/*
+ * Finish
+ */
+
+/* Stops one task that does not run, if there is one.  The tasks that run see
+ * pool->finishing by themselves, as do those that wait to be resumed. */
+static bool
+stop_one(struct lws_threadpool *tp)
+{
+	struct lwstp_after after = { .ring = NULL };
+	struct lwstp_pool *pool = pool_lock(tp);
+	struct lwstp_task *task;
+
+	if (!pool)
+		return false;	/* the cleanup before this one destroyed it */
+	task = pool->queued ? pool->queued : pool->syncing;
+	if (task)
+		__lwstp_task_stop(pool, task, &after);
+	else
+		__lwstp_wake_all(pool);		/* they may leave */
+	pthread_mutex_unlock(&pool->lock);
+	lwstp_after_do(&after);
+
+	return task;
+}
+
+void
+lws_threadpool_finish(struct lws_threadpool *tp)
+{
+	struct lwstp_pool *pool = lwstp_pool_lock(tp, __func__);
+
+	if (!pool)
+		return;
+	atomic_store_explicit(&pool->finishing, true, memory_order_relaxed);
+	pthread_mutex_unlock(&pool->lock);
+
+	while (stop_one(tp))
+		;
+}
+
+/*
+ * Destroy
+ */
+
+/* the names of what still runs, for a warning; pool->lock held */
+static void
+__running_names(const struct lwstp_pool *pool, char *buf, size_t len)
+{
+	size_t used = 0;
+	int n;
+
+	*buf = '\0';
+	for (n = 0; n < pool->threads && used < len - 1; n++)
+		if (pool->workers[n]->task)
+			used += (size_t)lws_snprintf(buf + used, len - used,
+					"%s%s", used ? ", " : "",
+					pool->workers[n]->task->name);
+}
+
+/* P4: until every thread has left, and a warning that tells why not */
+static void
+wait_for_threads(struct lwstp_pool *pool)
+{
+	char names[512];
+	struct timespec ts;
+	int waited = 0, n;
+
+	pthread_mutex_lock(&pool->lock);
+	while (pool->alive) {
+		lwstp_deadline(&ts, LWSTP_DESTROY_WARN_SECS * LWS_US_PER_SEC);
+		while (pool->alive && !pthread_cond_timedwait(&pool->ended,
+							&pool->lock, &ts))
+			;
+		if (!pool->alive)
+			break;
+		waited += LWSTP_DESTROY_WARN_SECS;
+		__running_names(pool, names, sizeof(names));
+		pthread_mutex_unlock(&pool->lock);
+		lwsl_warn("lws_threadpool_destroy: pool %s: waiting for %d s "
+			  "for: %s\n", pool->name, waited, names);
+		pthread_mutex_lock(&pool->lock);
+	}
+	pthread_mutex_unlock(&pool->lock);
+
+	for (n = 0; n < pool->threads; n++)
+		pthread_join(pool->workers[n]->thread, NULL);
+}
+
+static bool
+reap_one(struct lwstp_pool *pool)
+{
+	struct lwstp_after after = { .ring = NULL };
+	struct lwstp_task *task;
+
+	pthread_mutex_lock(&pool->lock);
+	task = pool->done;
+	if (task)
+		__lwstp_task_reap(pool, task, &after);
+	pthread_mutex_unlock(&pool->lock);
+	lwstp_after_do(&after);
+
+	return task;
+}
+
+void
+lws_threadpool_destroy(struct lws_threadpool *tp)
+{
+	struct lwstp_host *host;
+	struct lwstp_pool *pool;
+
+	if (lwstp_this_worker) {
+		lwsl_err("%s: refused: pool %p cannot be destroyed from a pool "
+			 "thread\n", __func__, (void *)tp);
+		return;
+	}
+	pool = lwstp_pool_lock(tp, __func__);
+	if (!pool)
+		return;
+	if (pool->destroying) {
+		pthread_mutex_unlock(&pool->lock);
+		lwsl_err("%s: refused: pool %p is being destroyed already\n",
+			 __func__, (void *)tp);
+		return;
+	}
+	pool->destroying = true;
+	pthread_mutex_unlock(&pool->lock);
+
+	lws_threadpool_finish(tp);
+	wait_for_threads(pool);
+	while (reap_one(pool))
+		;
+	host = pool->host;
+	pool_free(pool);
+	lwstp_host_put(host);
+}

@@ -1,0 +1,376 @@
+/*
+ * lws-threadpool - the structs, the lock order, and who may touch what
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * Locks, in the order in which they may be taken:
+ *
+ *   pool->lock		one a pool: its lists, its workers, and the status of
+ *			its tasks
+ *   lwstp_bindings_lock	one a process: which tasks hang on which wsi, and the
+ *			wsi that wait for their service thread
+ *   slots->lock	one a table of slots: which slots are free
+ *
+ * What is done under them is O(1), and none of them is held while anything of
+ * the user's runs: task functions, cleanups, foreach callbacks, or the log.  So
+ * what a locked function wants done afterwards it writes into a struct
+ * lwstp_after.  Functions that begin with __ are called with the lock held
+ * that their comment names.
+ *
+ * Tasks, workers and pools live in slots, whose memory is never given back:
+ * their locks and conditions may be touched at any time, however stale the
+ * handle that leads to them.
+ */
+
+#ifndef LWSTP_PRIVATE_H
+#define LWSTP_PRIVATE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <lws-threadpool.h>
+
+/* a failed insert into a hash must come back to us, not end the process */
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+#include <utlist.h>
+
+#define LWSTP_MAX_THREADS	1024
+#define LWSTP_POOL_NAME		32	/* bytes, the NUL included */
+#define LWSTP_TASK_NAME		48
+#define LWSTP_SYNC_TIMEOUT_SECS	300
+#define LWSTP_DESTROY_WARN_SECS	5
+#define LWSTP_RERING_US		(1 * LWS_US_PER_SEC)
+
+/* unlike lwsl_info(), in every build: the level alone decides */
+#define lwstp_info(...) _lws_log(LLL_INFO, __VA_ARGS__)
+
+struct lwstp_pool;
+struct lwstp_worker;
+struct lwstp_binding;
+struct lwstp_bell;
+struct lwstp_host;
+
+/*
+ * handle.c: slots with generations
+ */
+
+struct lwstp_slot {
+	struct lwstp_slot	*next_free; /* slots->lock; a task's in its
+					     * pool's stock: pool->lock */
+	uint32_t		index;	    /* constant */
+	uint32_t		generation; /* lock of the pool it belongs to */
+};
+
+#define LWSTP_CHUNKS 26
+
+struct lwstp_slots {
+	pthread_mutex_t		lock;
+	struct lwstp_slot	*free;		/* lock */
+	uint32_t		used;		/* lock: ever handed out */
+	const size_t		size;		/* of an element, in bytes */
+	const uint32_t		first;		/* slots in the first chunk */
+	_Atomic(char *)		chunk[LWSTP_CHUNKS]; /* written under lock */
+};
+
+enum lwstp_handle_kind {
+	LWSTP_HANDLE_TASK = 1,
+	LWSTP_HANDLE_POOL = 2,
+};
+
+extern struct lwstp_slots lwstp_task_slots, lwstp_worker_slots,
+			  lwstp_pool_slots;
+
+/* returns a chain of 1..n slots, or NULL without memory */
+struct lwstp_slot *
+lwstp_slots_take(struct lwstp_slots *slots, unsigned int n);
+void
+lwstp_slots_give(struct lwstp_slots *slots, struct lwstp_slot *chain);
+/* the slot has a new generation, or false: it is worn out, do not use again */
+bool
+lwstp_slot_renew(struct lwstp_slot *slot);
+/* put on the chain where it will be taken soonest, or last: see handle.c */
+void
+lwstp_slot_chain(struct lwstp_slot **head, struct lwstp_slot **tail,
+		 struct lwstp_slot *slot);
+void *
+lwstp_handle(const struct lwstp_slot *slot, enum lwstp_handle_kind kind);
+/* the slot that a handle names and the generation that it expects, or NULL */
+struct lwstp_slot *
+lwstp_handle_slot(struct lwstp_slots *slots, const void *handle,
+		  enum lwstp_handle_kind kind, uint32_t *generation);
+
+/*
+ * The task
+ */
+
+struct lwstp_task {
+	struct lwstp_slot	slot;		/* must be first */
+	_Atomic(struct lwstp_pool *) pool;	/* whose slot it is, NULL: none's;
+						 * set under that pool's lock */
+	struct lwstp_task	*prev, *next;	/* pool->lock: the list that
+						 * `status` and `stage` tell */
+	struct lwstp_worker	*worker;	/* pool->lock: runs it, or ran it
+						 * last, or NULL */
+	struct lwstp_binding	*binding;	/* pool->lock: NULL: detached */
+	struct lwstp_task	*att_prev, *att_next; /* bindings: attached */
+	struct lwstp_task	*want_prev, *want_next; /* bindings: wanting */
+
+	enum lws_threadpool_task_return (*task)(void *user,
+					enum lws_threadpool_task_status s);
+	void			(*cleanup)(struct lws *wsi, void *user);
+	void			*user;		/* these three: constant while
+						 * the task lives */
+	lws_usec_t		since;		/* pool->lock: in this state */
+	uint32_t		att_seq;	/* bindings: order of attaching */
+	atomic_bool		stop;		/* set under pool->lock, read by
+						 * its worker without */
+	uint8_t			status;		/* pool->lock: QUEUED, RUNNING,
+						 * SYNCING, FINISHED, STOPPED */
+	uint8_t			live;		/* pool->lock: a task, not a
+						 * free slot */
+	uint8_t			outlive;	/* pool->lock: T5 */
+	uint8_t			resumed;	/* pool->lock: RUNNING, but waits
+						 * for a thread */
+	uint8_t			wanting;	/* bindings: SYNCING or done */
+	uint8_t			seen;		/* bindings: looked at since */
+	char			name[LWSTP_TASK_NAME]; /* constant while live */
+};
+
+/* what to do when the locks are released; zeroed by the caller */
+struct lwstp_after {
+	struct lwstp_bell	*ring;
+	struct lwstp_worker	*wake;
+	void			(*cleanup)(struct lws *wsi, void *user);
+	struct lws		*wsi;
+	void			*user;
+};
+
+/*
+ * The pool and its workers
+ */
+
+struct lwstp_worker {
+	struct lwstp_slot	slot;		/* must be first */
+	pthread_cond_t		cond;		/* with pool->lock */
+	bool			cond_ready;	/* once, when first made */
+	pthread_t		thread;		/* create and destroy only */
+	struct lwstp_pool	*pool;		/* constant while it runs */
+	struct lwstp_worker	*prev, *next;	/* pool->lock: pool->idle */
+	struct lwstp_task	*task;		/* pool->lock: runs now */
+	struct lwstp_task	*resumed;	/* pool->lock: pinned here */
+	bool			idle;		/* pool->lock: on pool->idle */
+	bool			chain;		/* pool->lock: woken for shared
+						 * work, see pool->waking */
+	int			index;		/* constant */
+};
+
+struct lwstp_pool {
+	struct lwstp_slot	slot;		/* must be first */
+	pthread_mutex_t		lock;
+	pthread_cond_t		ended;		/* with lock: alive went down */
+	atomic_bool		ready;		/* once: lock, ended are made */
+
+	/* all below: lock, but for what is constant while the pool lives */
+	struct lwstp_task	*queued;	/* FIFO: not started yet */
+	struct lwstp_task	*resumed;	/* FIFO: wait to go on */
+	struct lwstp_task	*syncing;	/* FIFO: parked, oldest first */
+	struct lwstp_task	*done;		/* FIFO: wait to be reaped */
+	struct lwstp_slot	*stock, *stock_tail; /* free slots of ours */
+	struct lwstp_worker	*idle;		/* LIFO; the keeper last */
+	struct lwstp_worker	*keeper;	/* idle, times the syncing list */
+	struct lwstp_worker	**workers;	/* constant: threads of them */
+
+	unsigned int		n_queued, n_resumed, n_syncing, n_done,
+				n_running;
+	int			threads;	/* constant: that were started */
+	int			alive;
+	int			max_queue_depth; /* constant */
+	lws_usec_t		sync_timeout;	/* constant, us; 0: never */
+	lws_usec_t		refusal_logged;
+	unsigned int		refusals;	/* not logged since */
+	bool			pin_tasks;	/* constant */
+	bool			live;		/* a pool, not a free slot */
+	bool			destroying;
+	bool			waking;		/* a worker is on its way */
+	bool			turn;		/* S2: a resumed one's turn */
+	atomic_bool		finishing;	/* read by workers without */
+
+	struct lwstp_host	*host;		/* constant: a reference */
+	struct lws_context	*context;	/* constant: to compare only */
+	char			name[LWSTP_POOL_NAME]; /* constant */
+};
+
+/* the worker whose thread this is, NULL on any other thread */
+extern _Thread_local struct lwstp_worker *lwstp_this_worker;
+
+/* the pool, locked, or NULL if the handle is stale: then it has been logged */
+struct lwstp_pool *
+lwstp_pool_lock(struct lws_threadpool *tp, const char *caller);
+void
+lwstp_after_do(struct lwstp_after *after);
+lws_usec_t
+lwstp_now(void);
+void
+lwstp_deadline(struct timespec *ts, lws_usec_t us_from_now);
+
+/* worker.c.  pool->lock held in the __ ones. */
+void *
+lwstp_worker_thread(void *arg);
+void
+__lwstp_wake_for(struct lwstp_pool *pool, struct lwstp_worker *pinned,
+		 struct lwstp_after *after);
+void
+__lwstp_wake_all(struct lwstp_pool *pool);
+
+/* task.c.  pool->lock held in the __ ones. */
+struct lwstp_task *
+lwstp_task_lock(struct lws_threadpool_task *handle, struct lwstp_pool **pool,
+		const char *caller);
+bool
+__lwstp_task_stopping(const struct lwstp_pool *pool,
+		      const struct lwstp_task *task);
+bool
+__lwstp_task_returned(struct lwstp_pool *pool, struct lwstp_task *task,
+		      enum lws_threadpool_task_return ret, bool told,
+		      struct lwstp_after *after);
+void
+__lwstp_task_stop(struct lwstp_pool *pool, struct lwstp_task *task,
+		  struct lwstp_after *after);
+void
+__lwstp_task_reap(struct lwstp_pool *pool, struct lwstp_task *task,
+		  struct lwstp_after *after);
+void
+lwstp_task_detach(struct lws_threadpool_task *handle);
+
+/*
+ * binding.c: which tasks hang on which wsi
+ */
+
+struct lwstp_cursor {				/* a foreach that is under way */
+	struct lwstp_cursor	*outer;		/* bindings */
+	struct lwstp_binding	*binding;	/* bindings: NULL: it is gone */
+	struct lwstp_task	*next;		/* bindings */
+};
+
+struct lwstp_binding {
+	struct lws		*wsi;		/* the key */
+	struct lwstp_bell	*bell;		/* constant: of its service
+						 * thread */
+	struct lws		*watch;		/* bindings: our child of it, or
+						 * NULL */
+	struct lwstp_task	*attached;	/* bindings: oldest first */
+	struct lwstp_task	*wanting;	/* bindings: longest first */
+	struct lwstp_cursor	*cursors;	/* bindings: innermost first */
+	struct lwstp_binding	*prev, *next;	/* bindings: bell->rung, or
+						 * bell->closed once closing */
+	struct lwstp_binding	*ask_prev, *ask_next; /* bindings: bell->asked */
+	lws_usec_t		asked_at;	/* bindings */
+	unsigned int		unseen;		/* bindings: wanting, not seen */
+	uint32_t		seq;		/* bindings: next att_seq */
+	bool			rung;		/* bindings: on bell->rung */
+	bool			asked;		/* bindings: on bell->asked */
+	bool			closing;	/* bindings: W4 */
+	int			fd;		/* of the closing socket, or -1 */
+	dev_t			dev;		/* its identity, with ino */
+	ino_t			ino;
+	UT_hash_handle		hh;		/* bindings */
+};
+
+extern pthread_mutex_t lwstp_bindings_lock;
+
+/* lwstp_bindings_lock held in the __ ones */
+struct lwstp_binding *
+__lwstp_binding_find(const struct lws *wsi);
+void
+__lwstp_binding_attach(struct lwstp_binding *b, struct lwstp_task *task);
+void
+lwstp_binding_want(struct lwstp_task *task, struct lwstp_after *after);
+void
+lwstp_binding_look(struct lwstp_task *task);
+void
+lwstp_binding_unwant(struct lwstp_task *task, struct lwstp_after *after);
+void
+lwstp_binding_detach(struct lwstp_task *task, struct lwstp_after *after);
+bool
+lwstp_binding_make(struct lwstp_host *host, struct lws *wsi);
+void
+lwstp_binding_close(struct lws *wsi, struct lws *watch, bool gone);
+void
+lwstp_binding_close_all(struct lwstp_host *host);
+void
+__lwstp_binding_free(struct lwstp_binding *b);
+bool
+lwstp_binding_same_socket(const struct lwstp_binding *b);
+
+/*
+ * doorbell.c: how a worker reaches the right service thread
+ */
+
+struct lwstp_bell {				/* one a service thread */
+	struct lwstp_host	*host;		/* constant */
+	struct lwstp_binding	*rung;		/* bindings */
+	struct lwstp_binding	*asked;		/* bindings: oldest first */
+	struct lwstp_binding	*closed;	/* bindings: W4's marks */
+	lws_sorted_usec_list_t	rering;		/* service thread */
+	lws_sorted_usec_list_t	sweep;		/* service thread */
+	bool			rering_armed;	/* service thread */
+	atomic_bool		adopted;	/* lws polls our fd */
+	int			fd;		/* constant: ours to write to */
+	int			tsi;		/* constant */
+};
+
+/* true: the list was empty, the bell has to be signalled */
+bool
+__lwstp_bell_ring(struct lwstp_binding *b);
+void
+lwstp_bell_signal(struct lwstp_bell *bell);
+void
+lwstp_bell_answer(struct lwstp_bell *bell);
+void
+lwstp_bell_rering(lws_sorted_usec_list_t *sul);
+void
+lwstp_bell_sweep(lws_sorted_usec_list_t *sul);
+
+/*
+ * host-*.c: lws
+ */
+
+struct lwstp_vhost {				/* passes its events to us */
+	struct lws_vhost	*vhost;
+	struct lwstp_vhost	*next;
+};
+
+struct lwstp_host {				/* one a context */
+	struct lwstp_host	*next;		/* bindings: all of them */
+	struct lws_context	*context;	/* bindings: NULL: destroyed */
+	struct lws_vhost	*vhost;		/* service thread: hidden one */
+	struct lwstp_vhost	*passing;	/* bindings */
+	lws_sorted_usec_list_t	open;		/* service thread */
+	lws_state_notify_link_t	notify;		/* lws, while it lives */
+	unsigned int		refs;		/* bindings: pools + context */
+	bool			dying;		/* bindings: no more ringing */
+	bool			opening;	/* service thread */
+	bool			forgotten;	/* bindings: never to be freed */
+	int			idle_fd;	/* constant: never readable */
+	int			max_fd;		/* constant: limit when made */
+	int			bells;		/* constant: service threads */
+	struct lwstp_bell	bell[];
+};
+
+struct lwstp_host *
+lwstp_host_get(struct lws_context *context);
+void
+lwstp_host_put(struct lwstp_host *host);
+/* from the service thread: what a binding needs of lws is there */
+bool
+lwstp_host_open(struct lwstp_host *host);
+/* W1: sees to it that the close of b->wsi reaches lwstp_binding_close() */
+bool
+lwstp_host_watch(struct lwstp_host *host, struct lwstp_binding *b);
+
+#endif /* LWSTP_PRIVATE_H */

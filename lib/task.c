@@ -1,0 +1,616 @@
+/*
+ * lws-threadpool - a task's life, from enqueue to reap
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * A task is QUEUED, then RUNNING, may alternate RUNNING and SYNCING, and ends
+ * FINISHED or STOPPED (T1).  Every change of state is made here, under the
+ * lock of the task's pool; the list of the pool that the task is on always
+ * tells its state.  STOPPING is not stored: it is RUNNING with a stop
+ * requested.  What has to follow a change without the lock (a ring, a wake, the
+ * user's cleanup) is collected in a struct lwstp_after.
+ */
+
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "private.h"
+
+/* slots that a pool takes from the common table at a time */
+#define STOCK 32
+
+/* Lists of the pool.  pool->lock held in all of these. */
+
+static void
+__to_queued(struct lwstp_pool *pool, struct lwstp_task *task)
+{
+	task->status = LWS_TP_STATUS_QUEUED;
+	DL_APPEND(pool->queued, task);
+	pool->n_queued++;
+}
+
+static void
+__to_resumed(struct lwstp_pool *pool, struct lwstp_task *task,
+	     struct lwstp_after *after)
+{
+	task->status = LWS_TP_STATUS_RUNNING;
+	task->resumed = 1;
+	task->since = lwstp_now();
+	pool->n_resumed++;
+	if (pool->pin_tasks) {
+		DL_APPEND(task->worker->resumed, task);
+		__lwstp_wake_for(pool, task->worker, after);
+	} else {
+		DL_APPEND(pool->resumed, task);
+		__lwstp_wake_for(pool, NULL, after);
+	}
+}
+
+static void
+__to_syncing(struct lwstp_pool *pool, struct lwstp_task *task)
+{
+	task->status = LWS_TP_STATUS_SYNCING;
+	task->since = lwstp_now();
+	DL_APPEND(pool->syncing, task);
+	pool->n_syncing++;
+}
+
+static void
+__from_syncing(struct lwstp_pool *pool, struct lwstp_task *task)
+{
+	DL_DELETE(pool->syncing, task);
+	pool->n_syncing--;
+}
+
+static void
+__from_queued(struct lwstp_pool *pool, struct lwstp_task *task)
+{
+	DL_DELETE(pool->queued, task);
+	pool->n_queued--;
+}
+
+static bool
+__is_done(const struct lwstp_task *task)
+{
+	return task->status == LWS_TP_STATUS_FINISHED ||
+	       task->status == LWS_TP_STATUS_STOPPED;
+}
+
+/* Slots.  pool->lock held. */
+
+static struct lwstp_task *
+__slot_get(struct lwstp_pool *pool)
+{
+	struct lwstp_slot *slot;
+
+	if (!pool->stock) {
+		slot = lwstp_slots_take(&lwstp_task_slots, STOCK);
+		while (slot) {
+			struct lwstp_slot *next = slot->next_free;
+			struct lwstp_task *task = (struct lwstp_task *)slot;
+
+			atomic_store_explicit(&task->pool, pool,
+					      memory_order_release);
+			lwstp_slot_chain(&pool->stock, &pool->stock_tail, slot);
+			slot = next;
+		}
+		if (!pool->stock)
+			return NULL;
+	}
+	slot = pool->stock;
+	pool->stock = slot->next_free;
+
+	return (struct lwstp_task *)slot;
+}
+
+static void
+__slot_put(struct lwstp_pool *pool, struct lwstp_task *task)
+{
+	task->live = 0;
+	if (lwstp_slot_renew(&task->slot))
+		lwstp_slot_chain(&pool->stock, &pool->stock_tail, &task->slot);
+}
+
+/*
+ * Handles
+ */
+
+struct lwstp_task *
+lwstp_task_lock(struct lws_threadpool_task *handle, struct lwstp_pool **pool,
+		const char *caller)
+{
+	struct lwstp_task *task;
+	struct lwstp_pool *p;
+	uint32_t generation;
+
+	/* The slot may move to another pool until its pool is locked: then it
+	 * had been freed, and the handle is stale. */
+	task = (struct lwstp_task *)lwstp_handle_slot(&lwstp_task_slots, handle,
+				LWSTP_HANDLE_TASK, &generation);
+	p = !task ? NULL : atomic_load_explicit(&task->pool,
+						memory_order_acquire);
+	if (p) {
+		pthread_mutex_lock(&p->lock);
+		if (atomic_load_explicit(&task->pool,
+					 memory_order_relaxed) == p &&
+		    task->live && task->slot.generation == generation) {
+			*pool = p;
+			return task;
+		}
+		pthread_mutex_unlock(&p->lock);
+	}
+	lwstp_info("%s: there is no task %p (any more)\n", caller,
+		   (void *)handle);
+
+	return NULL;
+}
+
+static struct lws_threadpool_task *
+handle_of(const struct lwstp_task *task)
+{
+	return lwstp_handle(&task->slot, LWSTP_HANDLE_TASK);
+}
+
+bool
+__lwstp_task_stopping(const struct lwstp_pool *pool,
+		      const struct lwstp_task *task)
+{
+	return task->status == LWS_TP_STATUS_RUNNING &&
+	       (atomic_load_explicit(&task->stop, memory_order_relaxed) ||
+		atomic_load_explicit(&pool->finishing, memory_order_relaxed));
+}
+
+static enum lws_threadpool_task_status
+__status(const struct lwstp_pool *pool, const struct lwstp_task *task)
+{
+	return __lwstp_task_stopping(pool, task) ? LWS_TP_STATUS_STOPPING :
+				(enum lws_threadpool_task_status)task->status;
+}
+
+/*
+ * Enqueue
+ */
+
+/* Gives the reason why a task cannot be taken now, NULL if it can.  A task that
+ * a free thread is about to take does not count as waiting. */
+static const char *
+__refusal(const struct lwstp_pool *pool)
+{
+	int unclaimed = pool->alive - (int)pool->n_running -
+			(int)pool->n_resumed;
+
+	if (atomic_load_explicit(&pool->finishing, memory_order_relaxed))
+		return "the pool is finishing";
+	if (unclaimed < 0)
+		unclaimed = 0;
+	if ((int64_t)pool->n_queued >=
+				(int64_t)pool->max_queue_depth + unclaimed)
+		return "max_queue_depth tasks are waiting";
+
+	return NULL;
+}
+
+/* P2: at most one line a second and pool.  pool->lock held, and released. */
+static void
+refused_unlock(struct lwstp_pool *pool, const char *why)
+{
+	lws_usec_t now = lwstp_now();
+	unsigned int others = pool->refusals;
+	int depth = pool->max_queue_depth;
+	char name[LWSTP_POOL_NAME];
+	bool log = !pool->refusal_logged ||
+		   now - pool->refusal_logged >= LWS_US_PER_SEC;
+
+	if (log) {
+		pool->refusal_logged = now;
+		pool->refusals = 0;
+		memcpy(name, pool->name, sizeof(name));
+	} else
+		pool->refusals++;
+	pthread_mutex_unlock(&pool->lock);
+
+	if (log)
+		lwsl_warn("lws_threadpool_enqueue: pool %s refuses a task: %s "
+			  "(max_queue_depth %d, %u more refused unlogged)\n",
+			  name, why, depth, others);
+}
+
+static bool
+args_ok(const struct lws_threadpool_task_args *args)
+{
+	const char *what = NULL;
+
+	if (!args)
+		what = "args is NULL";
+	else if (!args->task)
+		what = "args->task is NULL";
+	else if (args->wsi && lwstp_this_worker)
+		what = "a task with a wsi is for the wsi's service thread to "
+		       "enqueue, not for a pool thread";
+#if defined(LWS_WITH_SECURE_STREAMS)
+	else if (args->ss)
+		what = "args->ss is set: secure streams are not supported";
+#endif
+	if (what)
+		lwsl_err("lws_threadpool_enqueue: refused: %s\n", what);
+
+	return !what;
+}
+
+/* pool->lock held: the binding to hang it on is there, NULL for none */
+static struct lwstp_task *
+__enqueue(struct lwstp_pool *pool, const struct lws_threadpool_task_args *args,
+	  const char *name, struct lwstp_binding *b, struct lwstp_after *after)
+{
+	struct lwstp_task *task = __slot_get(pool);
+
+	if (!task)
+		return NULL;
+	task->task = args->task;
+	task->cleanup = args->cleanup;
+	task->user = args->user;
+	task->worker = NULL;
+	task->binding = NULL;
+	task->outlive = !b || args->async_task;
+	task->resumed = 0;
+	task->since = lwstp_now();
+	atomic_store_explicit(&task->stop, false, memory_order_relaxed);
+	memcpy(task->name, name, strlen(name) + 1);
+	task->live = 1;
+	if (b)
+		__lwstp_binding_attach(b, task);
+	__to_queued(pool, task);
+	__lwstp_wake_for(pool, NULL, after);
+
+	return task;
+}
+
+/* Locks the pool, and where there is a wsi lwstp_bindings_lock too with its
+ * binding found or made.  false: refused, logged, and nothing is locked. */
+static bool
+enqueue_lock(struct lws_threadpool *tp, struct lws *wsi,
+	     struct lwstp_pool **pool, struct lwstp_binding **b)
+{
+	struct lwstp_host *host;
+	const char *why;
+	int attempt;
+	bool made;
+
+	*b = NULL;
+	for (attempt = 0; attempt < 2; attempt++) {
+		*pool = lwstp_pool_lock(tp, "lws_threadpool_enqueue");
+		if (!*pool)
+			return false;
+		why = __refusal(*pool);
+		if (!why && !wsi)
+			return true;
+		if (why) {
+			refused_unlock(*pool, why);
+			return false;
+		}
+		host = (*pool)->host;
+
+		pthread_mutex_lock(&lwstp_bindings_lock);
+		*b = __lwstp_binding_find(wsi);
+		if (*b && !(*b)->closing && (*b)->bell->host == host)
+			return true;
+		host->refs++;
+		pthread_mutex_unlock(&lwstp_bindings_lock);
+		pthread_mutex_unlock(&(*pool)->lock);
+
+		made = !attempt && lwstp_binding_make(host, wsi);
+		lwstp_host_put(host);
+		if (!made)
+			break;
+	}
+
+	return false;
+}
+
+static void
+format_name(char *name, const char *format, va_list ap, const char *other)
+{
+	int n;
+
+	if (format && strchr(format, '%')) {
+		n = vsnprintf(name, LWSTP_TASK_NAME, format, ap);
+		if (n < 0)
+			*name = '\0';
+	} else {
+		if (!format)
+			format = other ? other : "task";
+		n = (int)strnlen(format, INT_MAX);
+		lws_strncpy(name, format, LWSTP_TASK_NAME);
+	}
+	if (n >= LWSTP_TASK_NAME)
+		lwstp_info("lws_threadpool_enqueue: a name of %d bytes is cut "
+			   "to %s\n", n, name);
+}
+
+struct lws_threadpool_task *
+lws_threadpool_enqueue(struct lws_threadpool *tp,
+		       const struct lws_threadpool_task_args *args,
+		       const char *format, ...)
+{
+	struct lws_threadpool_task *handle = NULL;
+	struct lwstp_after after = { .ring = NULL };
+	char name[LWSTP_TASK_NAME];
+	struct lwstp_binding *b;
+	struct lwstp_task *task;
+	struct lwstp_pool *pool;
+	va_list ap;
+
+	if (!args_ok(args))
+		return NULL;
+	va_start(ap, format);
+	format_name(name, format, ap, args->name);
+	va_end(ap);
+
+	if (!enqueue_lock(tp, args->wsi, &pool, &b))
+		return NULL;
+	task = __enqueue(pool, args, name, b, &after);
+	if (task)
+		handle = handle_of(task);
+	if (b)
+		pthread_mutex_unlock(&lwstp_bindings_lock);
+	if (!task) {
+		refused_unlock(pool, "out of memory");
+		return NULL;
+	}
+	pthread_mutex_unlock(&pool->lock);
+	lwstp_after_do(&after);
+
+	return handle;
+}
+
+/*
+ * The end
+ */
+
+/* Takes an ended task, or one that never started and is on no list, out of
+ * everything: the handle is stale from now on, and only its cleanup is still to
+ * be called (T7).  pool->lock held. */
+static void
+__release(struct lwstp_pool *pool, struct lwstp_task *task,
+	  struct lwstp_after *after)
+{
+	after->cleanup = task->cleanup;
+	after->user = task->user;
+	after->wsi = task->binding ? task->binding->wsi : NULL;
+	if (task->binding)
+		lwstp_binding_detach(task, after);
+	__slot_put(pool, task);
+}
+
+/* FINISHED is never said before the task is on the done list (Q1): both happen
+ * under pool->lock, held. */
+static void
+__end(struct lwstp_pool *pool, struct lwstp_task *task,
+      enum lws_threadpool_task_status status, struct lwstp_after *after)
+{
+	task->status = (uint8_t)status;
+	task->since = lwstp_now();
+	if (!task->binding) {
+		__release(pool, task, after);
+		return;
+	}
+	DL_APPEND(pool->done, task);
+	pool->n_done++;
+	lwstp_binding_want(task, after);
+}
+
+/* a queued or done task: nothing runs it, and nothing will */
+void
+__lwstp_task_reap(struct lwstp_pool *pool, struct lwstp_task *task,
+		  struct lwstp_after *after)
+{
+	if (task->status == LWS_TP_STATUS_QUEUED)
+		__from_queued(pool, task);
+	else {
+		DL_DELETE(pool->done, task);
+		pool->n_done--;
+	}
+	__release(pool, task, after);
+}
+
+/* T4.  On a task that was asked already, or has ended, it does nothing. */
+void
+__lwstp_task_stop(struct lwstp_pool *pool, struct lwstp_task *task,
+		  struct lwstp_after *after)
+{
+	switch (task->status) {
+	case LWS_TP_STATUS_QUEUED:
+		__from_queued(pool, task);
+		__end(pool, task, LWS_TP_STATUS_STOPPED, after);
+		break;
+	case LWS_TP_STATUS_SYNCING:
+		atomic_store_explicit(&task->stop, true, memory_order_relaxed);
+		__from_syncing(pool, task);
+		if (task->binding)
+			lwstp_binding_unwant(task, after);
+		__to_resumed(pool, task, after);
+		break;
+	case LWS_TP_STATUS_RUNNING:
+		atomic_store_explicit(&task->stop, true, memory_order_relaxed);
+		break;
+	default:
+		break;
+	}
+}
+
+/* What a task function returned, on its worker; `told` if it was called with
+ * STOPPING.  True if it is to be called again at once.  pool->lock held. */
+bool
+__lwstp_task_returned(struct lwstp_pool *pool, struct lwstp_task *task,
+		      enum lws_threadpool_task_return ret, bool told,
+		      struct lwstp_after *after)
+{
+	if (ret == LWS_TP_RETURN_SYNC && !told) {
+		if (__lwstp_task_stopping(pool, task) || !task->binding)
+			return true;			/* T4, T5 */
+		__to_syncing(pool, task);
+		lwstp_binding_want(task, after);
+	} else
+		__end(pool, task, ret == LWS_TP_RETURN_FINISHED ?
+					LWS_TP_STATUS_FINISHED :
+					LWS_TP_STATUS_STOPPED, after);
+
+	return false;
+}
+
+/*
+ * The service thread's calls
+ */
+
+/* a call that could run cleanup, of a task that is its service thread's */
+static bool
+__wrong_thread(const struct lwstp_task *task)
+{
+	return lwstp_this_worker && task->binding;
+}
+
+enum lws_threadpool_task_status
+lws_threadpool_task_status(struct lws_threadpool_task *handle, void **user)
+{
+	enum lws_threadpool_task_status status;
+	struct lwstp_after after = { .ring = NULL };
+	struct lwstp_pool *pool;
+	struct lwstp_task *task;
+	bool wrong = false;
+
+	if (user)
+		*user = NULL;
+	task = lwstp_task_lock(handle, &pool, __func__);
+	if (!task)
+		return LWS_TP_STATUS_FINISHED;		/* Q6 */
+
+	status = __status(pool, task);
+	if (user)
+		*user = task->user;
+	if (__is_done(task)) {
+		wrong = __wrong_thread(task);
+		if (wrong)
+			status = LWS_TP_STATUS_STOPPING;
+		else
+			__lwstp_task_reap(pool, task, &after);
+	} else
+		lwstp_binding_look(task);
+	pthread_mutex_unlock(&pool->lock);
+
+	if (wrong)
+		lwsl_err("%s: task %p has ended, but only its service thread "
+			 "may reap it, not a pool thread\n", __func__,
+			 (void *)handle);
+	lwstp_after_do(&after);
+
+	return status;
+}
+
+enum lws_threadpool_task_status
+lws_threadpool_task_status_noreap(struct lws_threadpool_task *handle)
+{
+	enum lws_threadpool_task_status status;
+	struct lwstp_pool *pool;
+	struct lwstp_task *task = lwstp_task_lock(handle, &pool, __func__);
+
+	if (!task)
+		return LWS_TP_STATUS_FINISHED;
+	status = __status(pool, task);
+	lwstp_binding_look(task);
+	pthread_mutex_unlock(&pool->lock);
+
+	return status;
+}
+
+void
+lws_threadpool_task_sync(struct lws_threadpool_task *handle, int stop)
+{
+	struct lwstp_after after = { .ring = NULL };
+	struct lwstp_pool *pool;
+	struct lwstp_task *task = lwstp_task_lock(handle, &pool, __func__);
+
+	if (!task)
+		return;
+	lwstp_binding_look(task);
+	if (stop)
+		__lwstp_task_stop(pool, task, &after);
+	else if (task->status == LWS_TP_STATUS_SYNCING) {	/* S4 */
+		__from_syncing(pool, task);
+		lwstp_binding_unwant(task, &after);
+		__to_resumed(pool, task, &after);
+	}
+	pthread_mutex_unlock(&pool->lock);
+	lwstp_after_do(&after);
+}
+
+/* Takes a task off its wsi, and ends it where it may be ended: 1 if it was only
+ * asked to (Q4).  `closing`: lws began to close the wsi, so cleanup is not given
+ * it any more, and a queued task that outlives it is left alone (W1, T5).
+ * pool->lock held. */
+static int
+__detach(struct lwstp_pool *pool, struct lwstp_task *task, bool closing,
+	 struct lwstp_after *after)
+{
+	bool queued = task->status == LWS_TP_STATUS_QUEUED;
+
+	if (task->binding && (closing || !(queued || __is_done(task))))
+		lwstp_binding_detach(task, after);
+
+	if (__is_done(task) || (queued && !(closing && task->outlive))) {
+		__lwstp_task_reap(pool, task, after);
+		return 0;
+	}
+	if (!task->outlive) {
+		__lwstp_task_stop(pool, task, after);
+		return 1;
+	}
+	if (task->status == LWS_TP_STATUS_SYNCING) {
+		__from_syncing(pool, task);
+		__to_resumed(pool, task, after);
+	}
+
+	return 0;
+}
+
+int
+lws_threadpool_dequeue_task(struct lws_threadpool_task *handle)
+{
+	struct lwstp_after after = { .ring = NULL };
+	struct lwstp_pool *pool;
+	struct lwstp_task *task;
+	bool wrong;
+	int asked = 1;
+
+	if (!handle)
+		return 0;
+	task = lwstp_task_lock(handle, &pool, __func__);
+	if (!task)
+		return 0;
+	wrong = __wrong_thread(task);
+	if (!wrong)
+		asked = __detach(pool, task, false, &after);
+	pthread_mutex_unlock(&pool->lock);
+
+	if (wrong)
+		lwsl_err("%s: task %p is for its service thread to dequeue, "
+			 "not for a pool thread\n", __func__, (void *)handle);
+	lwstp_after_do(&after);
+
+	return asked;
+}
+
+void
+lwstp_task_detach(struct lws_threadpool_task *handle)
+{
+	struct lwstp_after after = { .ring = NULL };
+	struct lwstp_pool *pool;
+	struct lwstp_task *task = lwstp_task_lock(handle, &pool, __func__);
+
+	if (!task)
+		return;
+	__detach(pool, task, true, &after);
+	pthread_mutex_unlock(&pool->lock);
+	lwstp_after_do(&after);
+}

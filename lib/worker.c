@@ -1,0 +1,287 @@
+/*
+ * lws-threadpool - the worker threads
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * A worker takes a task, calls it until it parks, ends, or has to make room,
+ * and takes the next.  Waking is a chain: whoever adds work wakes one idle
+ * worker, if none is on its way already, and a worker that takes work and sees
+ * more wakes one other.  So a burst of enqueues costs one wake, not one each.
+ *
+ * There is no timer thread: one of the idle workers, the keeper, sleeps no
+ * longer than until the task that has been SYNCING longest times out (S5).  It
+ * is the last to be woken for work.  With nothing SYNCING nobody ever wakes.
+ */
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "private.h"
+
+_Thread_local struct lwstp_worker *lwstp_this_worker;
+
+/*
+ * Idle workers.  pool->lock held.
+ */
+
+static void
+__not_idle(struct lwstp_pool *pool, struct lwstp_worker *w)
+{
+	DL_DELETE(pool->idle, w);
+	w->idle = false;
+	if (pool->keeper == w)
+		pool->keeper = NULL;
+}
+
+/* Wakes an idle worker for what was added: `pinned` itself, or where that is
+ * NULL any.  At most once for an `after`. */
+void
+__lwstp_wake_for(struct lwstp_pool *pool, struct lwstp_worker *pinned,
+		 struct lwstp_after *after)
+{
+	struct lwstp_worker *w = pinned ? pinned : pool->idle;
+
+	if (!w || !w->idle || (!pinned && pool->waking))
+		return;
+	if (!pinned) {
+		pool->waking = true;
+		w->chain = true;
+	}
+	__not_idle(pool, w);
+	after->wake = w;
+}
+
+void
+__lwstp_wake_all(struct lwstp_pool *pool)
+{
+	struct lwstp_worker *w;
+
+	while ((w = pool->idle)) {
+		__not_idle(pool, w);
+		pthread_cond_signal(&w->cond);
+	}
+}
+
+/*
+ * Taking work.  pool->lock held.
+ */
+
+static struct lwstp_task *
+__take(struct lwstp_pool *pool, struct lwstp_worker *w,
+       struct lwstp_after *after)
+{
+	struct lwstp_task **resumed = w->resumed ? &w->resumed : &pool->resumed,
+			  *task;
+
+	/* S2: new and resumed tasks in turn, each FIFO among its own */
+	if (*resumed && (!pool->queued || pool->turn)) {
+		task = *resumed;
+		DL_DELETE(*resumed, task);
+		pool->n_resumed--;
+		pool->turn = false;
+	} else if (pool->queued) {
+		task = pool->queued;
+		DL_DELETE(pool->queued, task);
+		pool->n_queued--;
+		pool->turn = true;
+	} else
+		return NULL;
+
+	task->status = LWS_TP_STATUS_RUNNING;
+	task->resumed = 0;
+	task->since = lwstp_now();
+	task->worker = w;
+	w->task = task;
+	pool->n_running++;
+	if (pool->queued || pool->resumed)
+		__lwstp_wake_for(pool, NULL, after);
+
+	return task;
+}
+
+static void
+__put_down(struct lwstp_pool *pool, struct lwstp_worker *w)
+{
+	w->task = NULL;
+	pool->n_running--;
+}
+
+/* S5: the oldest SYNCING task, if its time is up.  pool->lock held. */
+static struct lwstp_task *
+__timed_out(const struct lwstp_pool *pool)
+{
+	struct lwstp_task *task = pool->syncing;
+
+	if (!task || !pool->sync_timeout ||
+	    lwstp_now() - task->since < pool->sync_timeout)
+		return NULL;
+
+	return task;
+}
+
+/* pool->lock held, released while the warning is written */
+static void
+__stop_timed_out(struct lwstp_pool *pool, struct lwstp_task *task)
+{
+	struct lwstp_after after = { .ring = NULL };
+	char name[LWSTP_TASK_NAME], pname[LWSTP_POOL_NAME];
+
+	memcpy(name, task->name, sizeof(name));
+	memcpy(pname, pool->name, sizeof(pname));
+	__lwstp_task_stop(pool, task, &after);
+	pthread_mutex_unlock(&pool->lock);
+	lwsl_warn("lws_threadpool: pool %s: task %s is stopped: nobody "
+		  "answered its SYNC for %lld s\n", pname, name,
+		  (long long)(pool->sync_timeout / LWS_US_PER_SEC));
+	lwstp_after_do(&after);
+	pthread_mutex_lock(&pool->lock);
+}
+
+/* pool->lock held, released while it sleeps */
+static void
+__sleep(struct lwstp_pool *pool, struct lwstp_worker *w)
+{
+	struct timespec ts;
+	int r = 0;
+
+	w->idle = true;
+	if (pool->sync_timeout && pool->syncing && !pool->keeper) {
+		lwstp_deadline(&ts, pool->syncing->since + pool->sync_timeout -
+				    lwstp_now());
+		pool->keeper = w;
+		DL_APPEND(pool->idle, w);
+	} else
+		DL_PREPEND(pool->idle, w);
+
+	while (w->idle && !r)
+		if (pool->keeper == w)
+			r = pthread_cond_timedwait(&w->cond, &pool->lock, &ts);
+		else
+			r = pthread_cond_wait(&w->cond, &pool->lock);
+
+	if (w->idle)
+		__not_idle(pool, w);
+	if (w->chain) {
+		w->chain = false;
+		pool->waking = false;
+	}
+}
+
+/* Nothing is left that this worker could ever have to do: a SYNCING task is
+ * still to be told STOPPING, perhaps by this one.  pool->lock held. */
+static bool
+__may_leave(const struct lwstp_pool *pool, const struct lwstp_worker *w)
+{
+	return atomic_load_explicit(&pool->finishing, memory_order_relaxed) &&
+	       !pool->queued && !pool->resumed && !pool->syncing &&
+	       !w->resumed;
+}
+
+/*
+ * Running a task, without any lock
+ */
+
+/* T6: the plain return, with OUTLIVE taken off and noted */
+static enum lws_threadpool_task_return
+plain_return(struct lwstp_pool *pool, struct lwstp_task *task,
+	     enum lws_threadpool_task_return ret)
+{
+	unsigned int r = (unsigned int)ret,
+		     plain = r & ~(unsigned int)LWS_TP_RETURN_FLAG_OUTLIVE;
+
+	if (plain > LWS_TP_RETURN_STOPPED) {
+		lwsl_err("lws_threadpool: pool %s: task %s is stopped: it "
+			 "returned %d, which is no lws_threadpool_task_return"
+			 "\n", pool->name, task->name, (int)ret);
+		return LWS_TP_RETURN_STOPPED;
+	}
+	if (r != plain && plain <= LWS_TP_RETURN_SYNC) {
+		pthread_mutex_lock(&pool->lock);
+		task->outlive = 1;				/* T5 */
+		pthread_mutex_unlock(&pool->lock);
+	}
+
+	return (enum lws_threadpool_task_return)plain;
+}
+
+/* Calls the task until it returns something other than "still here" (T3), or
+ * has been told to stop (T4).  A task function is never called from two threads
+ * at once (T2): only the worker that took it off a list calls it. */
+static enum lws_threadpool_task_return
+run(struct lwstp_pool *pool, struct lwstp_task *task, bool *told)
+{
+	enum lws_threadpool_task_return ret;
+
+	do {
+		*told = atomic_load_explicit(&task->stop,
+					     memory_order_relaxed) ||
+			atomic_load_explicit(&pool->finishing,
+					     memory_order_relaxed);
+		ret = plain_return(pool, task, task->task(task->user,
+					*told ? LWS_TP_STATUS_STOPPING :
+						LWS_TP_STATUS_RUNNING));
+	} while (ret == LWS_TP_RETURN_CHECKING_IN && !*told);
+
+	return ret;
+}
+
+static void
+name_thread(const struct lwstp_pool *pool, const struct lwstp_worker *w)
+{
+	char number[12], name[16]; /* the most that Linux takes */
+	int n = snprintf(number, sizeof(number), "-%d", w->index);
+
+	snprintf(name, sizeof(name), "%.*s%s", (int)sizeof(name) - 1 - n,
+		 pool->name, number);
+	pthread_setname_np(pthread_self(), name);
+}
+
+void *
+lwstp_worker_thread(void *arg)
+{
+	struct lwstp_worker *w = arg;
+	struct lwstp_pool *pool = w->pool;
+	struct lwstp_task *task = NULL, *expired;
+	enum lws_threadpool_task_return ret = LWS_TP_RETURN_STOPPED;
+	struct lwstp_after after;
+	bool told = false;
+
+	lwstp_this_worker = w;
+	name_thread(pool, w);
+
+	pthread_mutex_lock(&pool->lock);
+	while (1) {
+		memset(&after, 0, sizeof(after));
+		if (task && !__lwstp_task_returned(pool, task, ret, told,
+						   &after)) {
+			__put_down(pool, w);
+			task = NULL;
+		}
+		expired = __timed_out(pool);
+		if (expired)
+			__stop_timed_out(pool, expired);
+		/* a cleanup may take long: let others have the work meanwhile */
+		if (!task && !after.cleanup)
+			task = __take(pool, w, &after);
+
+		if (!task && !after.cleanup && !after.ring && !after.wake) {
+			if (__may_leave(pool, w))
+				break;
+			__sleep(pool, w);
+			continue;
+		}
+		pthread_mutex_unlock(&pool->lock);
+		lwstp_after_do(&after);
+		if (task)
+			ret = run(pool, task, &told);
+		pthread_mutex_lock(&pool->lock);
+	}
+	pool->alive--;
+	pthread_cond_broadcast(&pool->ended);
+	pthread_mutex_unlock(&pool->lock);
+
+	return NULL;
+}

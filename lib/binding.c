@@ -10,8 +10,10 @@
  *
  * A binding whose wsi is closing stays in the table for a while as a mark, so
  * that an enqueue from the wsi's own close callbacks is refused (W4).  The same
- * address may soon be another wsi: a socket is told by its inode, and anything
- * else has only until the next turn of the service loop.
+ * address may be another wsi already in the same turn of the service loop: what
+ * tells them apart is the socket's inode, and for a stream of a mux connection
+ * that lws takes it off the connection when it closes.  A raw file closes at
+ * once, and is out of lws's tables before its callbacks are called.
  */
 
 #include <stdlib.h>
@@ -250,8 +252,7 @@ lws_threadpool_dequeue(struct lws *wsi)
  * A binding's own life.  Service thread of its wsi.
  */
 
-/* Of a wsi that is closing: its own socket is still the one that it had.  The
- * mark of anything that is no socket has no such proof. */
+/* of a wsi that is closing: the socket that it had is still open */
 bool
 lwstp_binding_same_socket(const struct lwstp_binding *b)
 {
@@ -299,12 +300,16 @@ static bool
 __known_closing(struct lws *wsi)
 {
 	struct lwstp_binding *b = __lwstp_binding_find(wsi);
+	int fd = (int)lws_get_socket_fd(wsi);
+	bool same;
 
 	if (!b || !b->closing)
 		return false;
-	if (b->attached || b->fd < 0 ||
-	    (b->fd == (int)lws_get_socket_fd(wsi) &&
-	     lwstp_binding_same_socket(b)))
+	if (b->fd >= 0)
+		same = fd == b->fd && lwstp_binding_same_socket(b);
+	else
+		same = fd < 0 && lws_get_network_wsi(wsi) == wsi;
+	if (b->detaching || same)
 		return true;
 	__lwstp_binding_free(b);
 
@@ -353,7 +358,7 @@ lwstp_binding_make(struct lwstp_host *host, struct lws *wsi)
 	if (lws_get_context(wsi) != host->context)
 		why = "it is not of the pool's context, or that is gone";
 	else if (!lwstp_host_open(host))
-		why = "the hidden vhost cannot be made";
+		why = "its context is being destroyed, or out of memory";
 	else
 		why = wsi_refusal(wsi);
 	if (why) {
@@ -378,7 +383,7 @@ lwstp_binding_make(struct lwstp_host *host, struct lws *wsi)
 		lwsl_err("%s: out of memory\n", me);
 		return false;
 	}
-	if (lwstp_host_watch(host, b))
+	if (lwstp_host_told(host, wsi) || lwstp_host_watch(host, b))
 		return true;
 
 	pthread_mutex_lock(&lwstp_bindings_lock);
@@ -395,11 +400,13 @@ detach_all(struct lwstp_binding *b)
 	struct lws_threadpool_task *handle;
 
 	pthread_mutex_lock(&lwstp_bindings_lock);
+	b->detaching = true;
 	while ((handle = __handle(b->attached))) {
 		pthread_mutex_unlock(&lwstp_bindings_lock);
 		lwstp_task_detach(handle);
 		pthread_mutex_lock(&lwstp_bindings_lock);
 	}
+	b->detaching = false;
 	pthread_mutex_unlock(&lwstp_bindings_lock);
 }
 
@@ -418,9 +425,9 @@ __mark_closing(struct lwstp_binding *b)
 }
 
 /* The wsi begins to close, as `watch`, our child of it, tells, or where that is
- * NULL the application.  `gone`: it is freed next, so no mark is needed. */
+ * NULL the application or lws. */
 void
-lwstp_binding_close(struct lws *wsi, struct lws *watch, bool gone)
+lwstp_binding_close(struct lws *wsi, struct lws *watch, enum lwstp_close how)
 {
 	struct lwstp_binding *b;
 	bool first;
@@ -440,11 +447,11 @@ lwstp_binding_close(struct lws *wsi, struct lws *watch, bool gone)
 		note_socket(b);
 		detach_all(b);
 	}
-	if (gone) {
+	if (how == LWSTP_CLOSE_GONE) {
 		pthread_mutex_lock(&lwstp_bindings_lock);
 		__lwstp_binding_free(b);
 		pthread_mutex_unlock(&lwstp_bindings_lock);
-	} else if (watch)
+	} else if (how == LWSTP_CLOSE_SEEN)
 		lws_sul_schedule(b->bell->host->context, b->bell->tsi,
 				 &b->bell->sweep, lwstp_bell_sweep, 1);
 }

@@ -160,7 +160,7 @@ lwstp_bell_sweep(lws_sorted_usec_list_t *sul)
 
 	pthread_mutex_lock(&lwstp_bindings_lock);
 	DL_FOREACH_SAFE(bell->closed, b, next)
-		if (!b->attached && !lwstp_binding_same_socket(b))
+		if (!b->detaching && !lwstp_binding_same_socket(b))
 			__lwstp_binding_free(b);
 	left = bell->closed;
 	pthread_mutex_unlock(&lwstp_bindings_lock);

@@ -275,6 +275,7 @@ struct lwstp_binding {
 	bool			rung;		/* bindings: on bell->rung */
 	bool			asked;		/* bindings: on bell->asked */
 	bool			closing;	/* bindings: W4 */
+	bool			detaching;	/* bindings: cleanups may run */
 	int			fd;		/* of the closing socket, or -1 */
 	dev_t			dev;		/* its identity, with ino */
 	ino_t			ino;
@@ -298,8 +299,14 @@ void
 lwstp_binding_detach(struct lwstp_task *task, struct lwstp_after *after);
 bool
 lwstp_binding_make(struct lwstp_host *host, struct lws *wsi);
+enum lwstp_close {
+	LWSTP_CLOSE_SEEN,	/* nothing else will come: sweep the mark */
+	LWSTP_CLOSE_TOLD,	/* LWSTP_CLOSE_GONE will follow */
+	LWSTP_CLOSE_GONE,	/* it is freed next: no mark is needed */
+};
+
 void
-lwstp_binding_close(struct lws *wsi, struct lws *watch, bool gone);
+lwstp_binding_close(struct lws *wsi, struct lws *watch, enum lwstp_close how);
 void
 lwstp_binding_close_all(struct lwstp_host *host);
 void
@@ -337,7 +344,7 @@ void
 lwstp_bell_sweep(lws_sorted_usec_list_t *sul);
 
 /*
- * host-*.c: lws
+ * host.c: a context
  */
 
 struct lwstp_vhost {				/* passes its events to us */
@@ -366,6 +373,17 @@ struct lwstp_host *
 lwstp_host_get(struct lws_context *context);
 void
 lwstp_host_put(struct lwstp_host *host);
+struct lwstp_host *
+lwstp_host_find(const struct lws_context *context);
+void
+lwstp_host_gone(struct lwstp_host *host);
+bool
+lwstp_host_told(struct lwstp_host *host, struct lws *wsi);
+
+/*
+ * host-companion.c and host-builtin.c: lws
+ */
+
 /* from the service thread: what a binding needs of lws is there */
 bool
 lwstp_host_open(struct lwstp_host *host);

@@ -1,0 +1,332 @@
+/*
+ * lws-threadpool - what we know of each lws_context
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * A host is made with the first pool of a context.  It lasts until the context
+ * is destroyed and the last pool of it too, whichever order that happens in
+ * (P4).  How a close is seen, and how the service thread is reached, is the
+ * work of host-companion.c and host-builtin.c.
+ */
+
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#if defined(LWSTP_HAVE_EVENTFD)
+#include <sys/eventfd.h>
+#endif
+
+#include "private.h"
+
+/* The state in which a context is certainly being destroyed.  Before 4.3 there
+ * was one less, and only the destroy came to the last. */
+#if LWS_LIBRARY_VERSION_NUMBER >= 4003000
+#define LWSTP_SYSTATE_GONE LWS_SYSTATE_CONTEXT_DESTROYING
+#else
+#define LWSTP_SYSTATE_GONE LWS_SYSTATE_POLICY_INVALID
+#endif
+
+static struct lwstp_host *hosts, *forgotten;	/* lwstp_bindings_lock */
+
+/* lwstp_bindings_lock held */
+static struct lwstp_host *
+__host_find(const struct lws_context *context)
+{
+	struct lwstp_host *host = hosts;
+
+	while (host && host->context != context)
+		host = host->next;
+
+	return host;
+}
+
+struct lwstp_host *
+lwstp_host_find(const struct lws_context *context)
+{
+	struct lwstp_host *host;
+
+	pthread_mutex_lock(&lwstp_bindings_lock);
+	host = __host_find(context);
+	pthread_mutex_unlock(&lwstp_bindings_lock);
+
+	return host;
+}
+
+/*
+ * The end of a context
+ */
+
+/* On its last service thread, while lws can still take our timers back: nothing
+ * of ours asks anything of the context after this. */
+void
+lwstp_host_gone(struct lwstp_host *host)
+{
+	struct lwstp_vhost *passing;
+	struct lwstp_host **ph;
+	int n;
+
+	pthread_mutex_lock(&lwstp_bindings_lock);
+	host->dying = true;
+	pthread_mutex_unlock(&lwstp_bindings_lock);
+	lwstp_binding_close_all(host);
+
+	for (n = 0; n < host->bells; n++) {
+		lws_sul_cancel(&host->bell[n].rering);
+		lws_sul_cancel(&host->bell[n].sweep);
+	}
+	lws_sul_cancel(&host->open);
+
+	pthread_mutex_lock(&lwstp_bindings_lock);
+	for (ph = &hosts; *ph; ph = &(*ph)->next)
+		if (*ph == host) {
+			*ph = host->next;
+			break;
+		}
+	while ((passing = host->passing)) {
+		host->passing = passing->next;
+		free(passing);
+	}
+	host->context = NULL;
+	pthread_mutex_unlock(&lwstp_bindings_lock);
+}
+
+/*
+ * The host: one a context
+ */
+
+#if defined(LWS_WITH_SYS_STATE)
+/* The context begins to be destroyed.  Without the hidden vhost, if it was never
+ * serviced for instance, nothing else will tell us.  Then the host is forgotten,
+ * and its memory is kept, since lws still has our notifier on its list. */
+static int
+state_changed(struct lws_state_manager *mgr, struct lws_state_notify_link *link,
+	      int current, int target)
+{
+	struct lwstp_host *host = lws_container_of(link, struct lwstp_host,
+						   notify);
+
+	(void)mgr;
+	(void)current;
+
+	if (target != LWSTP_SYSTATE_GONE || host->forgotten)
+		return 0;
+
+	if (host->vhost) {
+		pthread_mutex_lock(&lwstp_bindings_lock);
+		host->dying = true;
+		pthread_mutex_unlock(&lwstp_bindings_lock);
+		return 0;
+	}
+	lwstp_host_gone(host);
+	pthread_mutex_lock(&lwstp_bindings_lock);
+	host->forgotten = true;
+	host->next = forgotten;
+	forgotten = host;
+	pthread_mutex_unlock(&lwstp_bindings_lock);
+	lwstp_host_put(host);
+
+	return 0;
+}
+#endif
+
+static int
+make_fd(void)
+{
+#if defined(LWSTP_HAVE_EVENTFD)
+	return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+#else
+	int fds[2];
+
+	/* the write end stays open, and unused: so the other is never ready */
+	return pipe(fds) ? -1 : fds[0];
+#endif
+}
+
+static void
+host_free(struct lwstp_host *host)
+{
+	int n;
+
+	for (n = 0; n < host->bells; n++)
+		if (host->bell[n].fd >= 0)
+			close(host->bell[n].fd);
+	if (host->idle_fd >= 0)
+		close(host->idle_fd);
+	if (!host->forgotten)
+		free(host);
+}
+
+static struct lwstp_host *
+host_alloc(struct lws_context *context)
+{
+	int n, bells = lws_get_count_threads(context);
+	struct lwstp_host *host;
+	struct rlimit limit;
+	bool ok;
+
+	host = calloc(1, sizeof(*host) + (size_t)bells * sizeof(host->bell[0]));
+	if (!host)
+		return NULL;
+	host->context = context;
+	host->bells = bells;
+	host->refs = 1;
+	host->max_fd = INT_MAX;
+	if (!getrlimit(RLIMIT_NOFILE, &limit) && limit.rlim_cur < INT_MAX)
+		host->max_fd = (int)limit.rlim_cur;
+
+	host->idle_fd = make_fd();
+	ok = host->idle_fd >= 0;
+	for (n = 0; n < bells; n++) {
+		host->bell[n].host = host;
+		host->bell[n].tsi = n;
+		host->bell[n].fd = make_fd();
+		ok = ok && host->bell[n].fd >= 0;
+	}
+	if (ok)
+		return host;
+	host_free(host);
+
+	return NULL;
+}
+
+static void
+open_timer(lws_sorted_usec_list_t *sul)
+{
+	lwstp_host_open(lws_container_of(sul, struct lwstp_host, open));
+}
+
+/* With one reference for the caller.  Service thread of the context, or before
+ * there is one; NULL without memory or fds. */
+struct lwstp_host *
+lwstp_host_get(struct lws_context *context)
+{
+	struct lwstp_host *host;
+
+	pthread_mutex_lock(&lwstp_bindings_lock);
+	host = __host_find(context);
+	if (host)
+		host->refs++;
+	pthread_mutex_unlock(&lwstp_bindings_lock);
+	if (host)
+		return host;
+
+	host = host_alloc(context);
+	if (!host)
+		return NULL;
+#if defined(LWS_WITH_SYS_STATE)
+	host->notify.name = "lws-threadpool";
+	host->notify.notify_cb = state_changed;
+	lws_state_reg_notifier(lws_system_get_state_manager(context),
+			       &host->notify);
+#endif
+	lws_sul_schedule(context, 0, &host->open, open_timer, 1);
+
+	pthread_mutex_lock(&lwstp_bindings_lock);
+	host->refs++;
+	host->next = hosts;
+	hosts = host;
+	pthread_mutex_unlock(&lwstp_bindings_lock);
+
+	return host;
+}
+
+void
+lwstp_host_put(struct lwstp_host *host)
+{
+	bool last;
+
+	pthread_mutex_lock(&lwstp_bindings_lock);
+	last = !--host->refs;
+	pthread_mutex_unlock(&lwstp_bindings_lock);
+	if (last)
+		host_free(host);
+}
+
+/*
+ * The opt-in
+ */
+
+/* the application passes the events of this vhost; lwstp_bindings_lock held */
+static struct lwstp_vhost **
+__passing(struct lwstp_host *host, const struct lws_vhost *vhost)
+{
+	struct lwstp_vhost **p = &host->passing;
+
+	while (*p && (*p)->vhost != vhost)
+		p = &(*p)->next;
+
+	return p;
+}
+
+/* lwstp_bindings_lock held */
+static void
+__learn(struct lwstp_host *host, struct lws_vhost *vhost, bool passes)
+{
+	struct lwstp_vhost **p = __passing(host, vhost), *v = *p;
+
+	if (passes && !v) {
+		v = calloc(1, sizeof(*v));
+		if (!v)
+			return;		/* it keeps the watches, that is all */
+		v->vhost = vhost;
+		*p = v;
+	} else if (!passes && v) {
+		*p = v->next;
+		free(v);
+	}
+}
+
+/* the application tells us of the end of what is on this wsi's vhost */
+bool
+lwstp_host_told(struct lwstp_host *host, struct lws *wsi)
+{
+	bool told;
+
+	pthread_mutex_lock(&lwstp_bindings_lock);
+	told = *__passing(host, lws_get_vhost(wsi));
+	pthread_mutex_unlock(&lwstp_bindings_lock);
+
+	return told;
+}
+
+int
+lws_threadpool_wsi_event(struct lws *wsi, enum lws_callback_reasons reason)
+{
+	struct lws_context *context;
+	struct lws_vhost *vhost;
+	struct lwstp_host *host;
+
+	if (!wsi)
+		return 0;
+	vhost = lws_get_vhost(wsi);
+	context = lws_get_context(wsi);
+	if (!vhost || !context)
+		return 0;
+
+	pthread_mutex_lock(&lwstp_bindings_lock);
+	host = __host_find(context);
+	if (host)
+		__learn(host, vhost, reason != LWS_CALLBACK_PROTOCOL_DESTROY);
+	pthread_mutex_unlock(&lwstp_bindings_lock);
+	if (!host)
+		return 0;
+
+	switch (reason) {
+	case LWS_CALLBACK_WSI_DESTROY:
+		lwstp_binding_close(wsi, NULL, LWSTP_CLOSE_GONE);
+		break;
+	case LWS_CALLBACK_CLOSED:
+	case LWS_CALLBACK_CLIENT_CLOSED:
+	case LWS_CALLBACK_CLOSED_HTTP:
+	case LWS_CALLBACK_CLOSED_CLIENT_HTTP:
+	case LWS_CALLBACK_RAW_CLOSE:
+	case LWS_CALLBACK_RAW_CLOSE_FILE:
+		lwstp_binding_close(wsi, NULL, LWSTP_CLOSE_TOLD);
+		break;
+	default:
+		break;
+	}
+
+	return 0;
+}

@@ -53,8 +53,8 @@ __lwstp_binding_attach(struct lwstp_binding *b, struct lwstp_task *task)
 static void
 __ring_for_others(struct lwstp_binding *b, struct lwstp_after *after)
 {
-	if (b->unseen && __lwstp_bell_ring(b))
-		after->ring = b->bell;
+	if (b->unseen)
+		__lwstp_bell_ring(b, after);
 }
 
 static void
@@ -89,8 +89,7 @@ lwstp_binding_want(struct lwstp_task *task, struct lwstp_after *after)
 	task->seen = 0;
 	b->unseen++;
 	DL_APPEND2(b->wanting, task, want_prev, want_next);
-	if (__lwstp_bell_ring(b))
-		after->ring = b->bell;
+	__lwstp_bell_ring(b, after);
 	pthread_mutex_unlock(&lwstp_bindings_lock);
 }
 
@@ -114,10 +113,24 @@ lwstp_binding_unwant(struct lwstp_task *task, struct lwstp_after *after)
 	pthread_mutex_unlock(&lwstp_bindings_lock);
 }
 
-void
+bool
+lwstp_binding_closing(const struct lwstp_task *task)
+{
+	bool closing;
+
+	pthread_mutex_lock(&lwstp_bindings_lock);
+	closing = task->binding->closing;
+	pthread_mutex_unlock(&lwstp_bindings_lock);
+
+	return closing;
+}
+
+/* returns the wsi that it was attached to, NULL if that is closing (T7) */
+struct lws *
 lwstp_binding_detach(struct lwstp_task *task, struct lwstp_after *after)
 {
 	struct lwstp_binding *b = task->binding;
+	struct lws *wsi = NULL;
 	struct lwstp_cursor *c;
 
 	pthread_mutex_lock(&lwstp_bindings_lock);
@@ -126,10 +139,14 @@ lwstp_binding_detach(struct lwstp_task *task, struct lwstp_after *after)
 		if (c->next == task)
 			c->next = task->att_next;
 	DL_DELETE2(b->attached, task, att_prev, att_next);
-	if (!b->closing)
+	if (!b->closing) {
+		wsi = b->wsi;
 		__ring_for_others(b, after);
+	}
 	pthread_mutex_unlock(&lwstp_bindings_lock);
 	task->binding = NULL;
+
+	return wsi;
 }
 
 /*
@@ -330,7 +347,7 @@ __insert(struct lwstp_binding *b)
 
 /* W4: not one that is closing, nor one without a connection.  This asks lws the
  * only thing that tells: so a WRITEABLE comes that nobody else asked for. */
-static const char *
+static enum lwstp_refusal
 wsi_refusal(struct lws *wsi)
 {
 	bool closing;
@@ -339,38 +356,31 @@ wsi_refusal(struct lws *wsi)
 	closing = __known_closing(wsi);
 	pthread_mutex_unlock(&lwstp_bindings_lock);
 	if (closing)
-		return "it is closing";
+		return LWSTP_WSI_CLOSING;
 	if (lws_callback_on_writable(wsi) <= 0)
-		return "it is closing, or has no connection";
+		return LWSTP_WSI_UNCONNECTED;
 
-	return NULL;
+	return LWSTP_ACCEPTED;
 }
 
-/* false: refused, and logged */
-bool
+enum lwstp_refusal
 lwstp_binding_make(struct lwstp_host *host, struct lws *wsi)
 {
-	static const char * const me = "lws_threadpool_enqueue";
+	enum lwstp_refusal why;
 	struct lwstp_binding *b;
-	const char *why = NULL;
 	bool ok;
 
 	if (lws_get_context(wsi) != host->context)
-		why = "it is not of the pool's context, or that is gone";
-	else if (!lwstp_host_open(host))
-		why = "its context is being destroyed, or out of memory";
-	else
-		why = wsi_refusal(wsi);
-	if (why) {
-		lwsl_err("%s: refused for wsi %p: %s\n", me, (void *)wsi, why);
-		return false;
-	}
+		return LWSTP_FOREIGN_WSI;
+	if (!lwstp_host_open(host))
+		return LWSTP_NO_HOST;
+	why = wsi_refusal(wsi);
+	if (why)
+		return why;
 
 	b = calloc(1, sizeof(*b));
-	if (!b) {
-		lwsl_err("%s: out of memory\n", me);
-		return false;
-	}
+	if (!b)
+		return LWSTP_OUT_OF_MEMORY;
 	b->wsi = wsi;
 	b->fd = -1;
 	b->bell = &host->bell[lws_get_tsi(wsi)];
@@ -380,17 +390,16 @@ lwstp_binding_make(struct lwstp_host *host, struct lws *wsi)
 	pthread_mutex_unlock(&lwstp_bindings_lock);
 	if (!ok) {
 		free(b);
-		lwsl_err("%s: out of memory\n", me);
-		return false;
+		return LWSTP_OUT_OF_MEMORY;
 	}
 	if (lwstp_host_told(host, wsi) || lwstp_host_watch(host, b))
-		return true;
+		return LWSTP_ACCEPTED;
 
 	pthread_mutex_lock(&lwstp_bindings_lock);
 	__lwstp_binding_free(b);
 	pthread_mutex_unlock(&lwstp_bindings_lock);
 
-	return false;
+	return LWSTP_NO_WATCH;
 }
 
 /* W1: no call, callback or thread uses the wsi after this */
@@ -452,8 +461,7 @@ lwstp_binding_close(struct lws *wsi, struct lws *watch, enum lwstp_close how)
 		__lwstp_binding_free(b);
 		pthread_mutex_unlock(&lwstp_bindings_lock);
 	} else if (how == LWSTP_CLOSE_SEEN)
-		lws_sul_schedule(b->bell->host->context, b->bell->tsi,
-				 &b->bell->sweep, lwstp_bell_sweep, 1);
+		lwstp_bell_sweep_later(b->bell);
 }
 
 /* the context is destroyed, and with it every wsi of it */

@@ -22,22 +22,22 @@
 
 #include "private.h"
 
-bool
-__lwstp_bell_ring(struct lwstp_binding *b)
+void
+__lwstp_bell_ring(struct lwstp_binding *b, struct lwstp_after *after)
 {
 	struct lwstp_bell *bell = b->bell;
-	bool was_empty = !bell->rung;
 
 	if (b->rung || b->closing)
-		return false;
+		return;
+	if (!bell->rung) {
+		after->ring = bell;
+		bell->host->refs++;	/* until it is signalled */
+	}
 	b->rung = true;
 	DL_APPEND(bell->rung, b);
-
-	return was_empty;
 }
 
-/* From any thread, no lock held.  The bell is its host's, and the caller's pool
- * or wsi holds that. */
+/* from any thread, no lock held */
 void
 lwstp_bell_signal(struct lwstp_bell *bell)
 {
@@ -50,7 +50,8 @@ lwstp_bell_signal(struct lwstp_bell *bell)
 		return;
 	}
 #endif
-	/* the lock keeps the context alive meanwhile */
+	/* The lock keeps the context alive meanwhile.  (A debug build of lws
+	 * logs here, at LLL_DEBUG.) */
 	pthread_mutex_lock(&lwstp_bindings_lock);
 	if (host->context && !host->dying)
 		lws_cancel_service(host->context);
@@ -150,14 +151,15 @@ lwstp_bell_rering(lws_sorted_usec_list_t *sul)
 }
 
 /* the marks of W4 that nobody needs any more: see binding.c */
-void
-lwstp_bell_sweep(lws_sorted_usec_list_t *sul)
+static void
+sweep(lws_sorted_usec_list_t *sul)
 {
 	struct lwstp_bell *bell = lws_container_of(sul, struct lwstp_bell,
 						   sweep);
 	struct lwstp_binding *b, *next;
 	bool left;
 
+	bell->sweep_armed = false;
 	pthread_mutex_lock(&lwstp_bindings_lock);
 	DL_FOREACH_SAFE(bell->closed, b, next)
 		if (!b->detaching && !lwstp_binding_same_socket(b))
@@ -166,6 +168,15 @@ lwstp_bell_sweep(lws_sorted_usec_list_t *sul)
 	pthread_mutex_unlock(&lwstp_bindings_lock);
 
 	if (left)
-		lws_sul_schedule(bell->host->context, bell->tsi, sul,
-				 lwstp_bell_sweep, LWS_US_PER_SEC);
+		lwstp_bell_sweep_later(bell);
+}
+
+void
+lwstp_bell_sweep_later(struct lwstp_bell *bell)
+{
+	if (bell->sweep_armed)
+		return;
+	bell->sweep_armed = true;
+	lws_sul_schedule(bell->host->context, bell->tsi, &bell->sweep, sweep,
+			 LWS_US_PER_SEC);
 }

@@ -135,6 +135,8 @@ vhost_gone(struct lws_vhost *vhost, void *arg)
 	struct lwstp_host *host = arg;
 
 	(void)vhost;
+	if (host->opening)
+		return;		/* it was not made: lws_create_vhost() says so */
 	host->vhost = NULL;
 	lwstp_host_gone(host);
 #if defined(LWS_WITH_SYS_STATE)
@@ -154,6 +156,7 @@ static struct lws *
 adopt(struct lwstp_host *host, int fd, const char *protocol,
       struct lws *parent, void *opaque, bool *whole)
 {
+	struct lws *before = parent ? lws_get_child(parent) : NULL;
 	lws_adopt_desc_t info;
 
 	memset(&info, 0, sizeof(info));
@@ -172,6 +175,9 @@ adopt(struct lwstp_host *host, int fd, const char *protocol,
 		info.opaque = opaque;
 		*whole = lws_adopt_descriptor_vhost_via_info(&info);
 	}
+	if (parent)
+		newest = lws_get_child(parent) == before ? NULL :
+							   lws_get_child(parent);
 	if (!newest)
 		close(info.fd.filefd);
 
@@ -198,8 +204,8 @@ adopt_bells(struct lwstp_host *host)
 #endif
 }
 
-bool
-lwstp_host_open(struct lwstp_host *host)
+static bool
+vhost_open(struct lwstp_host *host)
 {
 	struct lws_context_creation_info info;
 
@@ -231,18 +237,30 @@ lwstp_host_open(struct lwstp_host *host)
 }
 
 bool
+lwstp_host_open(struct lwstp_host *host)
+{
+#if defined(LWSTP_LWS_CLOSE_HOOK)
+	return !host->dying && host->context;
+#else
+	return vhost_open(host);
+#endif
+}
+
+bool
 lwstp_host_watch(struct lwstp_host *host, struct lwstp_binding *b)
 {
 	struct lws *child;
 	bool whole;
 
-	child = adopt(host, host->idle_fd, watch_name, b->wsi, b->wsi, &whole);
-	if (!child) {
-		lwsl_err("lws_threadpool_enqueue: refused for wsi %p: no fd "
-			 "to watch it with (limit %d)\n", (void *)b->wsi,
-			 host->max_fd);
+#if defined(LWSTP_LWS_CLOSE_HOOK)
+	if (lwstp_host_hooked(b->wsi))
+		return true;
+#endif
+	if (!vhost_open(host))
 		return false;
-	}
+	child = adopt(host, host->idle_fd, watch_name, b->wsi, b->wsi, &whole);
+	if (!child)
+		return false;
 	pthread_mutex_lock(&lwstp_bindings_lock);
 	b->watch = child;
 	pthread_mutex_unlock(&lwstp_bindings_lock);

@@ -27,6 +27,9 @@
 #define LWSTP_SYSTATE_GONE LWS_SYSTATE_POLICY_INVALID
 #endif
 
+/* above this lws takes the limit for a joke, and 2560 instead */
+#define LWSTP_SILLY_FD_LIMIT 10000000
+
 static struct lwstp_host *hosts, *forgotten;	/* lwstp_bindings_lock */
 
 /* lwstp_bindings_lock held */
@@ -172,8 +175,10 @@ host_alloc(struct lws_context *context)
 	host->bells = bells;
 	host->refs = 1;
 	host->max_fd = INT_MAX;
-	if (!getrlimit(RLIMIT_NOFILE, &limit) && limit.rlim_cur < INT_MAX)
-		host->max_fd = (int)limit.rlim_cur;
+	/* as lws sizes its tables, at about the same time */
+	if (!getrlimit(RLIMIT_NOFILE, &limit))
+		host->max_fd = limit.rlim_cur > LWSTP_SILLY_FD_LIMIT ? 2560 :
+						(int)limit.rlim_cur;
 
 	host->idle_fd = make_fd();
 	ok = host->idle_fd >= 0;
@@ -197,19 +202,21 @@ open_timer(lws_sorted_usec_list_t *sul)
 }
 
 /* With one reference for the caller.  Service thread of the context, or before
- * there is one; NULL without memory or fds. */
+ * there is one; NULL without memory or fds, or if the context is ending. */
 struct lwstp_host *
 lwstp_host_get(struct lws_context *context)
 {
 	struct lwstp_host *host;
+	bool dying;
 
 	pthread_mutex_lock(&lwstp_bindings_lock);
 	host = __host_find(context);
-	if (host)
+	dying = host && host->dying;
+	if (host && !dying)
 		host->refs++;
 	pthread_mutex_unlock(&lwstp_bindings_lock);
 	if (host)
-		return host;
+		return dying ? NULL : host;
 
 	host = host_alloc(context);
 	if (!host)

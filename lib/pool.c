@@ -51,8 +51,10 @@ lwstp_deadline(struct timespec *ts, lws_usec_t us_from_now)
 void
 lwstp_after_do(struct lwstp_after *after)
 {
-	if (after->ring)
+	if (after->ring) {
 		lwstp_bell_signal(after->ring);
+		lwstp_host_put(after->ring->host);
+	}
 	if (after->wake)
 		pthread_cond_signal(&after->wake->cond);
 	if (after->cleanup)
@@ -159,31 +161,34 @@ give_back:
 }
 
 /* Gives the slots of the pool's tasks and workers back, and its own.  Nothing
- * of it runs, or ever will. */
+ * of it runs, or ever will; but somebody may try its handle meanwhile. */
 static void
 pool_free(struct lwstp_pool *pool)
 {
 	struct lwstp_slot *slot, *stock;
+	struct lwstp_worker **workers;
+	int n, threads;
 	bool again;
-	int n;
-
-	for (n = 0; n < pool->threads; n++) {
-		pool->workers[n]->slot.next_free = NULL;
-		lwstp_slots_give(&lwstp_worker_slots, &pool->workers[n]->slot);
-	}
-	free(pool->workers);
-	pool->workers = NULL;
 
 	pthread_mutex_lock(&pool->lock);
+	pool->live = false;
+	again = lwstp_slot_renew(&pool->slot);
 	stock = pool->stock;
 	pool->stock = NULL;
 	for (slot = stock; slot; slot = slot->next_free)
 		atomic_store_explicit(&((struct lwstp_task *)slot)->pool, NULL,
 				      memory_order_relaxed);
-	pool->live = false;
-	again = lwstp_slot_renew(&pool->slot);
+	workers = pool->workers;
+	threads = pool->threads;
+	pool->workers = NULL;
+	pool->threads = 0;
 	pthread_mutex_unlock(&pool->lock);
 
+	for (n = 0; n < threads; n++) {
+		workers[n]->slot.next_free = NULL;
+		lwstp_slots_give(&lwstp_worker_slots, &workers[n]->slot);
+	}
+	free(workers);
 	lwstp_slots_give(&lwstp_task_slots, stock);
 	if (again) {
 		pool->slot.next_free = NULL;
@@ -209,7 +214,7 @@ worker_start(struct lwstp_pool *pool, int index)
 	w->pool = pool;
 	w->index = index;
 	w->task = w->resumed = NULL;
-	w->idle = w->chain = false;
+	w->idle = w->chain = w->turn = false;
 	r = pthread_create(&w->thread, NULL, lwstp_worker_thread, w);
 	if (!r) {
 		pool->workers[index] = w;
@@ -265,10 +270,10 @@ pool_init(struct lwstp_pool *pool, struct lws_context *context,
 	pool->sync_timeout = o->sync_timeout_secs < 0 ? 0 :
 		(o->sync_timeout_secs ? o->sync_timeout_secs :
 			LWSTP_SYNC_TIMEOUT_SECS) * LWS_US_PER_SEC;
-	pool->refusal_logged = 0;
-	pool->refusals = 0;
+	memset(pool->refusal_logged, 0, sizeof(pool->refusal_logged));
+	memset(pool->refusals, 0, sizeof(pool->refusals));
 	pool->pin_tasks = o->pin_tasks;
-	pool->destroying = pool->waking = pool->turn = false;
+	pool->destroying = pool->waking = false;
 	atomic_store(&pool->finishing, false);
 	pool->host = host;
 	pool->context = context;

@@ -11,10 +11,10 @@
  *			wsi that wait for their service thread
  *   slots->lock	one a table of slots: which slots are free
  *
- * What is done under them is O(1), and none of them is held while anything of
- * the user's runs: task functions, cleanups, foreach callbacks, or the log.  So
- * what a locked function wants done afterwards it writes into a struct
- * lwstp_after.  Functions that begin with __ are called with the lock held
+ * What is done under them is O(1), but for a dump's copy of what it tells, and
+ * none of them is held while anything of the user's runs: task functions,
+ * cleanups, foreach callbacks, or the log.  So what a locked function wants done
+ * afterwards it writes into a struct lwstp_after.  Functions that begin with __ are called with the lock held
  * that their comment names.
  *
  * Tasks, workers and pools live in slots, whose memory is never given back:
@@ -32,12 +32,13 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include <lws-threadpool.h>
+/* in quotes, since compiled into lws they lie beside this file */
+#include "lws-threadpool.h"
 
 /* a failed insert into a hash must come back to us, not end the process */
 #define HASH_NONFATAL_OOM 1
-#include <uthash.h>
-#include <utlist.h>
+#include "uthash.h"
+#include "utlist.h"
 
 #define LWSTP_MAX_THREADS	1024
 #define LWSTP_POOL_NAME		32	/* bytes, the NUL included */
@@ -48,6 +49,25 @@
 
 /* unlike lwsl_info(), in every build: the level alone decides */
 #define lwstp_info(...) _lws_log(LLL_INFO, __VA_ARGS__)
+
+/* why an enqueue is refused (T8, P2, W2, W4) */
+enum lwstp_refusal {
+	LWSTP_ACCEPTED,
+	LWSTP_ARGS_NULL,
+	LWSTP_TASK_NULL,
+	LWSTP_POOL_THREAD,
+	LWSTP_SECURE_STREAM,
+	LWSTP_FINISHING,
+	LWSTP_DEPTH,
+	LWSTP_OUT_OF_MEMORY,
+	LWSTP_FOREIGN_WSI,
+	LWSTP_NO_HOST,
+	LWSTP_WSI_CLOSING,
+	LWSTP_WSI_UNCONNECTED,
+	LWSTP_NO_WATCH,
+	LWSTP_WRONG_THREAD,
+	LWSTP_REFUSALS
+};
 
 struct lwstp_pool;
 struct lwstp_worker;
@@ -143,11 +163,14 @@ struct lwstp_task {
 
 /* what to do when the locks are released; zeroed by the caller */
 struct lwstp_after {
-	struct lwstp_bell	*ring;
+	struct lwstp_bell	*ring;		/* with a reference to its host */
 	struct lwstp_worker	*wake;
 	void			(*cleanup)(struct lws *wsi, void *user);
 	struct lws		*wsi;
 	void			*user;
+	bool			on_worker;	/* set by the worker loop: */
+	struct lwstp_task	*spent;		/* ...whose slot is put back
+						 * after the cleanup */
 };
 
 /*
@@ -166,6 +189,8 @@ struct lwstp_worker {
 	bool			idle;		/* pool->lock: on pool->idle */
 	bool			chain;		/* pool->lock: woken for shared
 						 * work, see pool->waking */
+	bool			turn;		/* pool->lock: S2: a resumed
+						 * one's turn */
 	int			index;		/* constant */
 };
 
@@ -191,13 +216,12 @@ struct lwstp_pool {
 	int			alive;
 	int			max_queue_depth; /* constant */
 	lws_usec_t		sync_timeout;	/* constant, us; 0: never */
-	lws_usec_t		refusal_logged;
-	unsigned int		refusals;	/* not logged since */
+	lws_usec_t		refusal_logged[LWSTP_REFUSALS];
+	unsigned int		refusals[LWSTP_REFUSALS]; /* unlogged since */
 	bool			pin_tasks;	/* constant */
 	bool			live;		/* a pool, not a free slot */
 	bool			destroying;
 	bool			waking;		/* a worker is on its way */
-	bool			turn;		/* S2: a resumed one's turn */
 	atomic_bool		finishing;	/* read by workers without */
 
 	struct lwstp_host	*host;		/* constant: a reference */
@@ -241,6 +265,8 @@ __lwstp_task_returned(struct lwstp_pool *pool, struct lwstp_task *task,
 void
 __lwstp_task_stop(struct lwstp_pool *pool, struct lwstp_task *task,
 		  struct lwstp_after *after);
+void
+__lwstp_task_put(struct lwstp_pool *pool, struct lwstp_task *task);
 void
 __lwstp_task_reap(struct lwstp_pool *pool, struct lwstp_task *task,
 		  struct lwstp_after *after);
@@ -295,9 +321,11 @@ void
 lwstp_binding_look(struct lwstp_task *task);
 void
 lwstp_binding_unwant(struct lwstp_task *task, struct lwstp_after *after);
-void
+struct lws *
 lwstp_binding_detach(struct lwstp_task *task, struct lwstp_after *after);
 bool
+lwstp_binding_closing(const struct lwstp_task *task);
+enum lwstp_refusal
 lwstp_binding_make(struct lwstp_host *host, struct lws *wsi);
 enum lwstp_close {
 	LWSTP_CLOSE_SEEN,	/* nothing else will come: sweep the mark */
@@ -326,14 +354,14 @@ struct lwstp_bell {				/* one a service thread */
 	lws_sorted_usec_list_t	rering;		/* service thread */
 	lws_sorted_usec_list_t	sweep;		/* service thread */
 	bool			rering_armed;	/* service thread */
+	bool			sweep_armed;	/* service thread */
 	atomic_bool		adopted;	/* lws polls our fd */
 	int			fd;		/* constant: ours to write to */
 	int			tsi;		/* constant */
 };
 
-/* true: the list was empty, the bell has to be signalled */
-bool
-__lwstp_bell_ring(struct lwstp_binding *b);
+void
+__lwstp_bell_ring(struct lwstp_binding *b, struct lwstp_after *after);
 void
 lwstp_bell_signal(struct lwstp_bell *bell);
 void
@@ -341,7 +369,7 @@ lwstp_bell_answer(struct lwstp_bell *bell);
 void
 lwstp_bell_rering(lws_sorted_usec_list_t *sul);
 void
-lwstp_bell_sweep(lws_sorted_usec_list_t *sul);
+lwstp_bell_sweep_later(struct lwstp_bell *bell);
 
 /*
  * host.c: a context
@@ -387,6 +415,11 @@ lwstp_host_told(struct lwstp_host *host, struct lws *wsi);
 /* from the service thread: what a binding needs of lws is there */
 bool
 lwstp_host_open(struct lwstp_host *host);
+#if defined(LWSTP_LWS_CLOSE_HOOK)
+/* lws calls lws_threadpool_wsi_closing() for it */
+bool
+lwstp_host_hooked(struct lws *wsi);
+#endif
 /* W1: sees to it that the close of b->wsi reaches lwstp_binding_close() */
 bool
 lwstp_host_watch(struct lwstp_host *host, struct lwstp_binding *b);

@@ -105,10 +105,10 @@ __slot_get(struct lwstp_pool *pool)
 	return (struct lwstp_task *)slot;
 }
 
-static void
-__slot_put(struct lwstp_pool *pool, struct lwstp_task *task)
+/* of a task that has been released: see __release() */
+void
+__lwstp_task_put(struct lwstp_pool *pool, struct lwstp_task *task)
 {
-	task->live = 0;
 	if (lwstp_slot_renew(&task->slot))
 		lwstp_slot_chain(&pool->stock, &pool->stock_tail, &task->slot);
 }
@@ -173,70 +173,93 @@ __status(const struct lwstp_pool *pool, const struct lwstp_task *task)
  * Enqueue
  */
 
-/* Gives the reason why a task cannot be taken now, NULL if it can.  A task that
- * a free thread is about to take does not count as waiting. */
-static const char *
-__refusal(const struct lwstp_pool *pool)
+static const struct {
+	int		level;
+	const char	*text;
+} refusals[LWSTP_REFUSALS] = {
+	[LWSTP_ARGS_NULL] =	{ LLL_ERR, "args is NULL" },
+	[LWSTP_TASK_NULL] =	{ LLL_ERR, "args->task is NULL" },
+	[LWSTP_POOL_THREAD] =	{ LLL_ERR, "a task with a wsi is for the wsi's "
+				  "service thread to enqueue, not for a pool "
+				  "thread" },
+	[LWSTP_SECURE_STREAM] =	{ LLL_ERR, "args->ss is set: secure streams "
+				  "are not supported" },
+	[LWSTP_FINISHING] =	{ LLL_WARN, "the pool is finishing" },
+	[LWSTP_DEPTH] =		{ LLL_WARN, "max_queue_depth tasks wait" },
+	[LWSTP_OUT_OF_MEMORY] =	{ LLL_ERR, "out of memory" },
+	[LWSTP_FOREIGN_WSI] =	{ LLL_ERR, "the wsi is not of the pool's "
+				  "context, or that is gone" },
+	[LWSTP_NO_HOST] =	{ LLL_ERR, "the context is being destroyed, or "
+				  "has no memory for a vhost" },
+	[LWSTP_WSI_CLOSING] =	{ LLL_ERR, "the wsi is closing" },
+	[LWSTP_WSI_UNCONNECTED] = { LLL_ERR, "the wsi is closing, or has no "
+				  "connection" },
+	[LWSTP_NO_WATCH] =	{ LLL_ERR, "no fd, or no room in lws, to watch "
+				  "the wsi with" },
+	[LWSTP_WRONG_THREAD] =	{ LLL_ERR, "another thread uses the wsi" },
+};
+
+static enum lwstp_refusal
+args_refusal(const struct lws_threadpool_task_args *args)
+{
+	if (!args)
+		return LWSTP_ARGS_NULL;
+	if (!args->task)
+		return LWSTP_TASK_NULL;
+	if (args->wsi && lwstp_this_worker)
+		return LWSTP_POOL_THREAD;
+#if defined(LWS_WITH_SECURE_STREAMS)
+	if (args->ss)
+		return LWSTP_SECURE_STREAM;
+#endif
+
+	return LWSTP_ACCEPTED;
+}
+
+/* A task that a free thread is about to take does not count as waiting. */
+static enum lwstp_refusal
+__pool_refusal(const struct lwstp_pool *pool)
 {
 	int unclaimed = pool->alive - (int)pool->n_running -
 			(int)pool->n_resumed;
 
 	if (atomic_load_explicit(&pool->finishing, memory_order_relaxed))
-		return "the pool is finishing";
+		return LWSTP_FINISHING;
 	if (unclaimed < 0)
 		unclaimed = 0;
 	if ((int64_t)pool->n_queued >=
 				(int64_t)pool->max_queue_depth + unclaimed)
-		return "max_queue_depth tasks are waiting";
+		return LWSTP_DEPTH;
 
-	return NULL;
+	return LWSTP_ACCEPTED;
 }
 
-/* P2: at most one line a second and pool.  pool->lock held, and released. */
+/* P2: at most one line a second, for each reason and pool.  pool->lock held,
+ * and released. */
 static void
-refused_unlock(struct lwstp_pool *pool, const char *why)
+refused_unlock(struct lwstp_pool *pool, enum lwstp_refusal why,
+	       const struct lws_threadpool_task_args *args)
 {
-	lws_usec_t now = lwstp_now();
-	unsigned int others = pool->refusals;
+	lws_usec_t now = lwstp_now(), *logged = &pool->refusal_logged[why];
+	unsigned int others = pool->refusals[why];
 	int depth = pool->max_queue_depth;
 	char name[LWSTP_POOL_NAME];
-	bool log = !pool->refusal_logged ||
-		   now - pool->refusal_logged >= LWS_US_PER_SEC;
+	bool log = !*logged || now - *logged >= LWS_US_PER_SEC;
 
 	if (log) {
-		pool->refusal_logged = now;
-		pool->refusals = 0;
+		*logged = now;
+		pool->refusals[why] = 0;
 		memcpy(name, pool->name, sizeof(name));
 	} else
-		pool->refusals++;
+		pool->refusals[why]++;
 	pthread_mutex_unlock(&pool->lock);
 
 	if (log)
-		lwsl_warn("lws_threadpool_enqueue: pool %s refuses a task: %s "
-			  "(max_queue_depth %d, %u more refused unlogged)\n",
-			  name, why, depth, others);
-}
-
-static bool
-args_ok(const struct lws_threadpool_task_args *args)
-{
-	const char *what = NULL;
-
-	if (!args)
-		what = "args is NULL";
-	else if (!args->task)
-		what = "args->task is NULL";
-	else if (args->wsi && lwstp_this_worker)
-		what = "a task with a wsi is for the wsi's service thread to "
-		       "enqueue, not for a pool thread";
-#if defined(LWS_WITH_SECURE_STREAMS)
-	else if (args->ss)
-		what = "args->ss is set: secure streams are not supported";
-#endif
-	if (what)
-		lwsl_err("lws_threadpool_enqueue: refused: %s\n", what);
-
-	return !what;
+		_lws_log(refusals[why].level, "lws_threadpool_enqueue: pool %s "
+			 "refuses a task: %s (wsi %p, max_queue_depth %d; %u "
+			 "more since the last such line)\n", name,
+			 refusals[why].text, args ? (void *)args->wsi : NULL,
+			 depth, others);
 }
 
 /* pool->lock held: the binding to hang it on is there, NULL for none */
@@ -270,43 +293,43 @@ __enqueue(struct lwstp_pool *pool, const struct lws_threadpool_task_args *args,
 /* Locks the pool, and where there is a wsi lwstp_bindings_lock too with its
  * binding found or made.  false: refused, logged, and nothing is locked. */
 static bool
-enqueue_lock(struct lws_threadpool *tp, struct lws *wsi,
+enqueue_lock(struct lws_threadpool *tp,
+	     const struct lws_threadpool_task_args *args,
 	     struct lwstp_pool **pool, struct lwstp_binding **b)
 {
+	enum lwstp_refusal why = args_refusal(args);
 	struct lwstp_host *host;
-	const char *why;
-	int attempt;
-	bool made;
+	bool made = false;
 
 	*b = NULL;
-	for (attempt = 0; attempt < 2; attempt++) {
+	while (1) {
 		*pool = lwstp_pool_lock(tp, "lws_threadpool_enqueue");
 		if (!*pool)
 			return false;
-		why = __refusal(*pool);
-		if (!why && !wsi)
-			return true;
+		if (!why)
+			why = __pool_refusal(*pool);
 		if (why) {
-			refused_unlock(*pool, why);
+			refused_unlock(*pool, why, args);
 			return false;
 		}
-		host = (*pool)->host;
+		if (!args->wsi)
+			return true;
 
+		host = (*pool)->host;
 		pthread_mutex_lock(&lwstp_bindings_lock);
-		*b = __lwstp_binding_find(wsi);
+		*b = __lwstp_binding_find(args->wsi);
 		if (*b && !(*b)->closing && (*b)->bell->host == host)
 			return true;
 		host->refs++;
 		pthread_mutex_unlock(&lwstp_bindings_lock);
 		pthread_mutex_unlock(&(*pool)->lock);
 
-		made = !attempt && lwstp_binding_make(host, wsi);
+		/* again from the start, to go on with it or to say why not */
+		why = made ? LWSTP_WRONG_THREAD :
+			     lwstp_binding_make(host, args->wsi);
+		made = true;
 		lwstp_host_put(host);
-		if (!made)
-			break;
 	}
-
-	return false;
 }
 
 static void
@@ -342,13 +365,11 @@ lws_threadpool_enqueue(struct lws_threadpool *tp,
 	struct lwstp_pool *pool;
 	va_list ap;
 
-	if (!args_ok(args))
-		return NULL;
 	va_start(ap, format);
-	format_name(name, format, ap, args->name);
+	format_name(name, format, ap, args ? args->name : NULL);
 	va_end(ap);
 
-	if (!enqueue_lock(tp, args->wsi, &pool, &b))
+	if (!enqueue_lock(tp, args, &pool, &b))
 		return NULL;
 	task = __enqueue(pool, args, name, b, &after);
 	if (task)
@@ -356,7 +377,7 @@ lws_threadpool_enqueue(struct lws_threadpool *tp,
 	if (b)
 		pthread_mutex_unlock(&lwstp_bindings_lock);
 	if (!task) {
-		refused_unlock(pool, "out of memory");
+		refused_unlock(pool, LWSTP_OUT_OF_MEMORY, args);
 		return NULL;
 	}
 	pthread_mutex_unlock(&pool->lock);
@@ -378,10 +399,13 @@ __release(struct lwstp_pool *pool, struct lwstp_task *task,
 {
 	after->cleanup = task->cleanup;
 	after->user = task->user;
-	after->wsi = task->binding ? task->binding->wsi : NULL;
 	if (task->binding)
-		lwstp_binding_detach(task, after);
-	__slot_put(pool, task);
+		after->wsi = lwstp_binding_detach(task, after);
+	task->live = 0;
+	if (after->on_worker && after->cleanup)
+		after->spent = task;
+	else
+		__lwstp_task_put(pool, task);
 }
 
 /* FINISHED is never said before the task is on the done list (Q1): both happen
@@ -555,8 +579,11 @@ __detach(struct lwstp_pool *pool, struct lwstp_task *task, bool closing,
 {
 	bool queued = task->status == LWS_TP_STATUS_QUEUED;
 
-	if (task->binding && (closing || !(queued || __is_done(task))))
-		lwstp_binding_detach(task, after);
+	if (task->binding) {
+		closing = closing || lwstp_binding_closing(task);
+		if (closing || !(queued || __is_done(task)))
+			lwstp_binding_detach(task, after);
+	}
 
 	if (__is_done(task) || (queued && !(closing && task->outlive))) {
 		__lwstp_task_reap(pool, task, after);

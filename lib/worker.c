@@ -69,24 +69,36 @@ __lwstp_wake_all(struct lwstp_pool *pool)
  * Taking work.  pool->lock held.
  */
 
+/* Somebody has to time the syncing list: all that are idle went to sleep when
+ * it was empty, or the keeper was woken for a task that is pinned to it. */
+static bool
+__keeper_missing(const struct lwstp_pool *pool)
+{
+	return pool->syncing && pool->sync_timeout && !pool->keeper;
+}
+
 static struct lwstp_task *
 __take(struct lwstp_pool *pool, struct lwstp_worker *w,
        struct lwstp_after *after)
 {
 	struct lwstp_task **resumed = w->resumed ? &w->resumed : &pool->resumed,
-			  *task;
+			  *queued = pool->queued, *task;
+
+	/* P3: finish() stops them, they are not to be called */
+	if (atomic_load_explicit(&pool->finishing, memory_order_relaxed))
+		queued = NULL;
 
 	/* S2: new and resumed tasks in turn, each FIFO among its own */
-	if (*resumed && (!pool->queued || pool->turn)) {
+	if (*resumed && (!queued || w->turn)) {
 		task = *resumed;
 		DL_DELETE(*resumed, task);
 		pool->n_resumed--;
-		pool->turn = false;
-	} else if (pool->queued) {
-		task = pool->queued;
+		w->turn = false;
+	} else if (queued) {
+		task = queued;
 		DL_DELETE(pool->queued, task);
 		pool->n_queued--;
-		pool->turn = true;
+		w->turn = true;
 	} else
 		return NULL;
 
@@ -96,17 +108,21 @@ __take(struct lwstp_pool *pool, struct lwstp_worker *w,
 	task->worker = w;
 	w->task = task;
 	pool->n_running++;
-	if (pool->queued || pool->resumed)
+	if (pool->queued || pool->resumed || __keeper_missing(pool))
 		__lwstp_wake_for(pool, NULL, after);
 
 	return task;
 }
 
+/* Until here the worker counts as busy, with the task's cleanup perhaps. */
 static void
-__put_down(struct lwstp_pool *pool, struct lwstp_worker *w)
+__put_down(struct lwstp_pool *pool, struct lwstp_worker *w,
+	   struct lwstp_task *spent)
 {
 	w->task = NULL;
 	pool->n_running--;
+	if (spent)
+		__lwstp_task_put(pool, spent);
 }
 
 /* S5: the oldest SYNCING task, if its time is up.  pool->lock held. */
@@ -148,7 +164,7 @@ __sleep(struct lwstp_pool *pool, struct lwstp_worker *w)
 	int r = 0;
 
 	w->idle = true;
-	if (pool->sync_timeout && pool->syncing && !pool->keeper) {
+	if (__keeper_missing(pool)) {
 		lwstp_deadline(&ts, pool->syncing->since + pool->sync_timeout -
 				    lwstp_now());
 		pool->keeper = w;
@@ -255,19 +271,21 @@ lwstp_worker_thread(void *arg)
 	pthread_mutex_lock(&pool->lock);
 	while (1) {
 		memset(&after, 0, sizeof(after));
+		after.on_worker = true;
 		if (task && !__lwstp_task_returned(pool, task, ret, told,
 						   &after)) {
-			__put_down(pool, w);
 			task = NULL;
+			if (!after.spent)
+				__put_down(pool, w, NULL);
 		}
 		expired = __timed_out(pool);
 		if (expired)
 			__stop_timed_out(pool, expired);
 		/* a cleanup may take long: let others have the work meanwhile */
-		if (!task && !after.cleanup)
+		if (!task && !after.spent)
 			task = __take(pool, w, &after);
 
-		if (!task && !after.cleanup && !after.ring && !after.wake) {
+		if (!task && !after.spent && !after.ring && !after.wake) {
 			if (__may_leave(pool, w))
 				break;
 			__sleep(pool, w);
@@ -278,6 +296,8 @@ lwstp_worker_thread(void *arg)
 		if (task)
 			ret = run(pool, task, &told);
 		pthread_mutex_lock(&pool->lock);
+		if (after.spent)
+			__put_down(pool, w, after.spent);
 	}
 	pool->alive--;
 	pthread_cond_broadcast(&pool->ended);

@@ -1,0 +1,47 @@
+/*
+ * lws-threadpool - compiled into libwebsockets
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * lws calls two functions of a threadpool that it was built with: one on a
+ * service thread that lws_cancel_service() woke, which serves as the bell, and
+ * from 4.3.5 on one when a wsi closes (LWSTP_LWS_CLOSE_HOOK), in place of the
+ * watch.  It does not call the latter for a raw file wsi: those are watched as
+ * in the companion, and before 4.3.5 all are.
+ */
+
+#include "private.h"
+
+/* lws declares these in its private headers only, for itself */
+void
+lws_threadpool_tsi_context(struct lws_context *context, int tsi);
+void
+lws_threadpool_wsi_closing(struct lws *wsi);
+
+void
+lws_threadpool_tsi_context(struct lws_context *context, int tsi)
+{
+	struct lwstp_host *host = lwstp_host_find(context);
+
+	if (host && tsi < host->bells)
+		lwstp_bell_answer(&host->bell[tsi]);
+}
+
+#if defined(LWSTP_LWS_CLOSE_HOOK)
+
+/* for wsi->role_ops: nothing public tells a raw file wsi from the others */
+#include "private-lib-core.h"
+
+bool
+lwstp_host_hooked(struct lws *wsi)
+{
+	return wsi->role_ops != &role_ops_raw_file;
+}
+
+void
+lws_threadpool_wsi_closing(struct lws *wsi)
+{
+	lwstp_binding_close(wsi, NULL, LWSTP_CLOSE_SEEN);
+}
+
+#endif

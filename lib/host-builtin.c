@@ -13,18 +13,20 @@
 #include "private.h"
 
 /* lws declares these in its private headers only, for itself */
-void
+int
 lws_threadpool_tsi_context(struct lws_context *context, int tsi);
 void
 lws_threadpool_wsi_closing(struct lws *wsi);
 
-void
+int
 lws_threadpool_tsi_context(struct lws_context *context, int tsi)
 {
 	struct lwstp_host *host = lwstp_host_find(context);
 
 	if (host && tsi < host->bells)
 		lwstp_bell_answer(&host->bell[tsi]);
+
+	return 0;
 }
 
 #if defined(LWSTP_LWS_CLOSE_HOOK)

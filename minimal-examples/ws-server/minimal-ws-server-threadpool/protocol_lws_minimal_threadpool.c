@@ -1,0 +1,297 @@
+/*
+ * minimal-ws-server-threadpool: the ws protocol
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * Every connection gets a task, which counts to STEPS on a thread of the pool
+ * and stops at each tenth until the service thread has sent how far it came.
+ * The service thread never waits for a task, nor a thread of the pool for a
+ * client.
+ *
+ * Nothing is done here when a connection closes: its task is told to stop at
+ * its next check-in, and cleanup frees what belongs to it.
+ *
+ * Per-vhost options: "threads", "queue-depth" and "work-ms".
+ */
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <lws-threadpool.h>
+
+/* steps of a task, and how many lie between one message and the next */
+#define STEPS			100
+#define STEPS_PER_MESSAGE	(STEPS / 10)
+
+/* used where the vhost has no option that says otherwise */
+#define DEFAULT_THREADS		3
+#define DEFAULT_QUEUE_DEPTH	256
+#define DEFAULT_WORK_MS		100
+
+/* one of these for each vhost that has the protocol */
+struct vhd_minimal_threadpool {
+	struct lws_threadpool		*tp;
+	unsigned int			work_ms;
+	unsigned int			tasks; /* how many were asked for */
+};
+
+/* one of these for each connection: the service thread's, and only its */
+struct pss_minimal_threadpool {
+	struct lws_threadpool_task	*task; /* NULL: it was refused */
+	char				name[24];
+	int				told; /* steps, -1: nothing sent yet */
+	char				ended; /* the last message was sent */
+};
+
+/*
+ * One of these for each task.  It is the task's while the task runs and the
+ * service thread's while the task is SYNCING, so it needs no lock.
+ */
+struct count {
+	unsigned int			work_ms;
+	int				done;
+};
+
+/*
+ * On a thread of the pool.  The sleep stands for a call that blocks: a
+ * database, a disk, a library that computes.  What a service thread must not do
+ * is fine here.
+ */
+static void
+work(unsigned int ms)
+{
+	struct timespec ts = { ms / 1000, (long)(ms % 1000) * 1000000l };
+
+	if (ms)
+		nanosleep(&ts, NULL);
+}
+
+/*
+ * On a thread of the pool, not always the same one.  It comes back after each
+ * step: that is its check-in, where it hears that it has to stop.
+ */
+static enum lws_threadpool_task_return
+count_task(void *user, enum lws_threadpool_task_status status)
+{
+	struct count *count = user;
+
+	if (status == LWS_TP_STATUS_STOPPING)
+		return LWS_TP_RETURN_STOPPED;
+
+	if (count->done == STEPS)
+		return LWS_TP_RETURN_FINISHED;
+
+	work(count->work_ms);
+
+	if (++count->done % STEPS_PER_MESSAGE)
+		return LWS_TP_RETURN_CHECKING_IN;
+
+	/*
+	 * This makes the connection WRITEABLE.  The thread serves other tasks
+	 * until lws_threadpool_task_sync() is called.
+	 */
+	return LWS_TP_RETURN_SYNC;
+}
+
+/*
+ * Once for each task that was accepted, however it ended.  wsi is NULL if the
+ * connection went first, and then this can be a thread of the pool.
+ */
+static void
+count_cleanup(struct lws *wsi, void *user)
+{
+	(void)wsi;
+
+	free(user);
+}
+
+static int
+pvo_number(const struct lws_protocol_vhost_options *pvo, const char *name,
+	   int otherwise)
+{
+	const struct lws_protocol_vhost_options *o = lws_pvo_search(pvo, name);
+
+	return o ? atoi(o->value) : otherwise;
+}
+
+static int
+init_vhost(struct lws *wsi, const struct lws_protocol_vhost_options *pvo)
+{
+	struct lws_threadpool_create_args args;
+	struct vhd_minimal_threadpool *vhd;
+
+	vhd = lws_protocol_vh_priv_zalloc(lws_get_vhost(wsi),
+					  lws_get_protocol(wsi), sizeof(*vhd));
+	if (!vhd)
+		return -1;
+
+	vhd->work_ms = (unsigned int)pvo_number(pvo, "work-ms",
+						DEFAULT_WORK_MS);
+
+	memset(&args, 0, sizeof(args));
+	args.threads = pvo_number(pvo, "threads", DEFAULT_THREADS);
+	args.max_queue_depth = pvo_number(pvo, "queue-depth",
+					  DEFAULT_QUEUE_DEPTH);
+
+	vhd->tp = lws_threadpool_create(lws_get_context(wsi), &args, "%s",
+					lws_get_vhost_name(lws_get_vhost(wsi)));
+
+	return vhd->tp ? 0 : -1;
+}
+
+static int
+start_task(struct lws *wsi, struct vhd_minimal_threadpool *vhd,
+	   struct pss_minimal_threadpool *pss)
+{
+	struct lws_threadpool_task_args args;
+	struct count *count;
+
+	lws_snprintf(pss->name, sizeof(pss->name), "count-%u", ++vhd->tasks);
+	pss->told = -1;
+
+	count = calloc(1, sizeof(*count));
+	if (!count)
+		return -1;
+	count->work_ms = vhd->work_ms;
+
+	memset(&args, 0, sizeof(args));
+	args.wsi = wsi;
+	args.user = count;
+	args.task = count_task;
+	args.cleanup = count_cleanup;
+
+	pss->task = lws_threadpool_enqueue(vhd->tp, &args, "%s", pss->name);
+	if (!pss->task) {
+		/* refused, so cleanup won't come: count is still ours */
+		free(count);
+	}
+
+	/* tell the client that the task was accepted, or that it was not */
+	lws_callback_on_writable(wsi);
+
+	return 0;
+}
+
+/* end is NULL, or says in one word how the task ended */
+static int
+send_message(struct lws *wsi, struct vhd_minimal_threadpool *vhd,
+	     const struct pss_minimal_threadpool *pss, const char *end)
+{
+	unsigned char buf[LWS_PRE + 192], *p = &buf[LWS_PRE];
+	int running, threads, queued, n;
+
+	lws_threadpool_diagnose(vhd->tp, &running, &threads, &queued);
+
+	n = lws_snprintf((char *)p, sizeof(buf) - LWS_PRE,
+			 "{\"task\":\"%s\",\"done\":%d,\"of\":%d,"
+			 "\"running\":%d,\"threads\":%d,\"queued\":%d"
+			 "%s%s%s}",
+			 pss->name, pss->told, STEPS, running, threads, queued,
+			 end ? ",\"end\":\"" : "", end ? end : "",
+			 end ? "\"" : "");
+
+	return lws_write(wsi, p, (size_t)n, LWS_WRITE_TEXT) < n ? -1 : 0;
+}
+
+/* the last message, and then the connection is closed in the ws way */
+static int
+send_end(struct lws *wsi, struct vhd_minimal_threadpool *vhd,
+	 struct pss_minimal_threadpool *pss, const char *end)
+{
+	pss->ended = 1;
+	lwsl_user("%s: %s at %d of %d\n", pss->name, end, pss->told, STEPS);
+
+	if (!send_message(wsi, vhd, pss, end))
+		lws_close_reason(wsi, LWS_CLOSE_STATUS_NORMAL, NULL, 0);
+
+	return -1;
+}
+
+/* one message for each time that it is called, as lws wants it */
+static int
+writeable(struct lws *wsi, struct vhd_minimal_threadpool *vhd,
+	  struct pss_minimal_threadpool *pss)
+{
+	const struct count *count;
+	void *user;
+	int n;
+
+	/* lws can call once more while it waits for the peer's close frame */
+	if (pss->ended)
+		return 0;
+
+	if (pss->told < 0) {
+		pss->told = 0;
+		if (!pss->task)
+			return send_end(wsi, vhd, pss, "refused");
+
+		/* the task may have come to its first SYNC by now */
+		lws_callback_on_writable(wsi);
+
+		return send_message(wsi, vhd, pss, NULL);
+	}
+
+	switch (lws_threadpool_task_status(pss->task, &user)) {
+	case LWS_TP_STATUS_SYNCING:
+		count = user;
+		pss->told = count->done;
+		n = send_message(wsi, vhd, pss, NULL);
+
+		/* from here on, count is the task's again */
+		lws_threadpool_task_sync(pss->task, 0);
+
+		return n;
+
+	/* in these two the task is gone, and what user points to with it */
+	case LWS_TP_STATUS_FINISHED:
+		return send_end(wsi, vhd, pss, "finished");
+	case LWS_TP_STATUS_STOPPED:
+		return send_end(wsi, vhd, pss, "stopped");
+
+	default: /* it will make us WRITEABLE when it has something to tell */
+		return 0;
+	}
+}
+
+static int
+callback_minimal_threadpool(struct lws *wsi, enum lws_callback_reasons reason,
+			    void *user, void *in, size_t len)
+{
+	struct vhd_minimal_threadpool *vhd = lws_protocol_vh_priv_get(
+				lws_get_vhost(wsi), lws_get_protocol(wsi));
+
+	(void)len;
+
+	switch (reason) {
+	case LWS_CALLBACK_PROTOCOL_INIT:
+		return init_vhost(wsi, in);
+
+	case LWS_CALLBACK_PROTOCOL_DESTROY:
+		if (vhd)
+			lws_threadpool_destroy(vhd->tp);
+		break;
+
+	case LWS_CALLBACK_ESTABLISHED:
+		if (!vhd) /* there is no pool: lws goes on if INIT fails */
+			return -1;
+		return start_task(wsi, vhd, user);
+
+	case LWS_CALLBACK_SERVER_WRITEABLE:
+		return writeable(wsi, vhd, user);
+
+	default:
+		break;
+	}
+
+	return 0;
+}
+
+#define LWS_PLUGIN_PROTOCOL_MINIMAL_THREADPOOL \
+	{ \
+		.name = "lws-minimal-threadpool", \
+		.callback = callback_minimal_threadpool, \
+		.per_session_data_size = \
+				sizeof(struct pss_minimal_threadpool), \
+		.rx_buffer_size = 128, \
+	}

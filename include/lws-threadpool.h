@@ -39,6 +39,11 @@ struct lws_threadpool_options {
 	int		sync_timeout_secs;
 	/**< seconds that a task may stay SYNCING before it is stopped with a
 	 * warning: 0 = the default of 300, negative = never [S5] */
+	int		sync_spin_us;
+	/**< microseconds that a thread without work looks out for an answer
+	 * before it sleeps, when there are SYNCING tasks: 0 = the default of
+	 * 20, negative = none.  At most one thread of a pool does, and none
+	 * on a machine with one processor */
 	unsigned int	pin_tasks:1;
 	/**< 1 = a task resumes only on the thread that it began on, for
 	 * libraries that are bound to a thread [S1] */

@@ -97,7 +97,7 @@ lwstp_binding_want(struct lwstp_task *task, struct lwstp_after *after)
 void
 lwstp_binding_look(struct lwstp_task *task)
 {
-	if (!task->binding)
+	if (!task->binding || !task->wanting || task->seen)
 		return;
 	pthread_mutex_lock(&lwstp_bindings_lock);
 	__look(task);

@@ -17,6 +17,7 @@
 #include "handle.c"
 #include "pool.c"
 #include "worker.c"
+#include "format.c"
 #include "task.c"
 #include "binding.c"
 #include "doorbell.c"

@@ -38,22 +38,21 @@
 #define SLOTS(type, n) {						\
 		.lock = PTHREAD_MUTEX_INITIALIZER,			\
 		.size = sizeof(struct type),				\
-		.first = n,						\
+		.first_bits = n,					\
 	}
 
-struct lwstp_slots lwstp_task_slots = SLOTS(lwstp_task, 256);
-struct lwstp_slots lwstp_worker_slots = SLOTS(lwstp_worker, 16);
-struct lwstp_slots lwstp_pool_slots = SLOTS(lwstp_pool, 8);
+struct lwstp_slots lwstp_task_slots = SLOTS(lwstp_task, 8);
+struct lwstp_slots lwstp_worker_slots = SLOTS(lwstp_worker, 4);
+struct lwstp_slots lwstp_pool_slots = SLOTS(lwstp_pool, 3);
 
-/* chunk c begins with slot number first * (2^c - 1) */
+/* chunk c begins with slot number (2^c - 1) << first_bits */
 static unsigned int
 chunk_of(const struct lwstp_slots *slots, uint32_t index, uint32_t *offset)
 {
-	uint32_t n = index / slots->first + 1, c = 0;
+	uint32_t n = (index >> slots->first_bits) + 1,
+		 c = 31 - (uint32_t)__builtin_clz(n);
 
-	while (n >> (c + 1))
-		c++;
-	*offset = index - slots->first * (((uint32_t)1 << c) - 1);
+	*offset = index - ((((uint32_t)1 << c) - 1) << slots->first_bits);
 
 	return c;
 }
@@ -87,7 +86,7 @@ __slot_new(struct lwstp_slots *slots)
 	if (c >= LWSTP_CHUNKS)
 		return NULL;
 	if (!offset && !atomic_load(&slots->chunk[c])) {
-		chunk = calloc((size_t)slots->first << c, slots->size);
+		chunk = calloc((size_t)1 << slots->first_bits << c, slots->size);
 		if (!chunk)
 			return NULL;
 		atomic_store_explicit(&slots->chunk[c], chunk,

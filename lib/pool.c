@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "private.h"
 
@@ -254,6 +255,12 @@ workers_start(struct lwstp_pool *pool, int threads)
 			  pool->threads + 1, threads, strerror(r));
 }
 
+static long
+processors(void)
+{
+	return sysconf(_SC_NPROCESSORS_ONLN);
+}
+
 static void
 pool_init(struct lwstp_pool *pool, struct lws_context *context,
 	  struct lwstp_host *host,
@@ -264,12 +271,15 @@ pool_init(struct lwstp_pool *pool, struct lws_context *context,
 	pool->queued = pool->resumed = pool->syncing = pool->done = NULL;
 	pool->n_queued = pool->n_resumed = pool->n_syncing = pool->n_done =
 			 pool->n_running = 0;
-	pool->idle = pool->keeper = NULL;
+	pool->idle = pool->keeper = pool->spinner = NULL;
+	atomic_store(&pool->added, 0);
 	pool->threads = pool->alive = 0;
 	pool->max_queue_depth = args->max_queue_depth;
 	pool->sync_timeout = o->sync_timeout_secs < 0 ? 0 :
 		(o->sync_timeout_secs ? o->sync_timeout_secs :
 			LWSTP_SYNC_TIMEOUT_SECS) * LWS_US_PER_SEC;
+	pool->spin_us = o->sync_spin_us < 0 || processors() < 2 ? 0 :
+		(o->sync_spin_us ? o->sync_spin_us : LWSTP_SYNC_SPIN_US);
 	memset(pool->refusal_logged, 0, sizeof(pool->refusal_logged));
 	memset(pool->refusals, 0, sizeof(pool->refusals));
 	pool->pin_tasks = o->pin_tasks;

@@ -26,10 +26,12 @@
 #define LWSTP_PRIVATE_H
 
 #include <pthread.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/types.h>
 
 /* in quotes, since compiled into lws they lie beside this file */
@@ -37,13 +39,27 @@
 
 /* a failed insert into a hash must come back to us, not end the process */
 #define HASH_NONFATAL_OOM 1
+/* our keys are addresses */
+#define HASH_FUNCTION(key, len, value) ((value) = lwstp_hash(key))
 #include "uthash.h"
 #include "utlist.h"
+
+/* the low bits of an address are 0, those in the middle tell most */
+static inline unsigned int
+lwstp_hash(const void *key)
+{
+	uintptr_t bits;
+
+	memcpy(&bits, key, sizeof(bits));
+
+	return (unsigned int)((bits >> 4) * 2654435769u >> 7);
+}
 
 #define LWSTP_MAX_THREADS	1024
 #define LWSTP_POOL_NAME		32	/* bytes, the NUL included */
 #define LWSTP_TASK_NAME		48
 #define LWSTP_SYNC_TIMEOUT_SECS	300
+#define LWSTP_SYNC_SPIN_US	20
 #define LWSTP_DESTROY_WARN_SECS	5
 #define LWSTP_RERING_US		(1 * LWS_US_PER_SEC)
 
@@ -93,7 +109,7 @@ struct lwstp_slots {
 	struct lwstp_slot	*free;		/* lock */
 	uint32_t		used;		/* lock: ever handed out */
 	const size_t		size;		/* of an element, in bytes */
-	const uint32_t		first;		/* slots in the first chunk */
+	const unsigned int	first_bits;	/* 2^this in the first chunk */
 	_Atomic(char *)		chunk[LWSTP_CHUNKS]; /* written under lock */
 };
 
@@ -157,7 +173,9 @@ struct lwstp_task {
 	uint8_t			resumed;	/* pool->lock: RUNNING, but waits
 						 * for a thread */
 	uint8_t			wanting;	/* bindings: SYNCING or done */
-	uint8_t			seen;		/* bindings: looked at since */
+	uint8_t			seen;		/* bindings: looked at since.
+						 * Changed under both locks: may
+						 * be read under either */
 	char			name[LWSTP_TASK_NAME]; /* constant while live */
 };
 
@@ -208,6 +226,8 @@ struct lwstp_pool {
 	struct lwstp_slot	*stock, *stock_tail; /* free slots of ours */
 	struct lwstp_worker	*idle;		/* LIFO; the keeper last */
 	struct lwstp_worker	*keeper;	/* idle, times the syncing list */
+	struct lwstp_worker	*spinner;	/* looks at `added`, unlocked */
+	atomic_uint		added;		/* work, ever; set under lock */
 	struct lwstp_worker	**workers;	/* constant: threads of them */
 
 	unsigned int		n_queued, n_resumed, n_syncing, n_done,
@@ -216,6 +236,7 @@ struct lwstp_pool {
 	int			alive;
 	int			max_queue_depth; /* constant */
 	lws_usec_t		sync_timeout;	/* constant, us; 0: never */
+	int			spin_us;	/* constant; 0: never */
 	lws_usec_t		refusal_logged[LWSTP_REFUSALS];
 	unsigned int		refusals[LWSTP_REFUSALS]; /* unlogged since */
 	bool			pin_tasks;	/* constant */
@@ -230,7 +251,8 @@ struct lwstp_pool {
 };
 
 /* the worker whose thread this is, NULL on any other thread */
-extern _Thread_local struct lwstp_worker *lwstp_this_worker;
+extern _Thread_local struct lwstp_worker *lwstp_this_worker
+			__attribute__((tls_model("initial-exec")));
 
 /* the pool, locked, or NULL if the handle is stale: then it has been logged */
 struct lwstp_pool *
@@ -250,6 +272,10 @@ __lwstp_wake_for(struct lwstp_pool *pool, struct lwstp_worker *pinned,
 		 struct lwstp_after *after);
 void
 __lwstp_wake_all(struct lwstp_pool *pool);
+
+/* format.c */
+size_t
+lwstp_format(char *buf, size_t size, const char *format, va_list ap);
 
 /* task.c.  pool->lock held in the __ ones. */
 struct lwstp_task *

@@ -11,9 +11,6 @@
  * user's cleanup) is collected in a struct lwstp_after.
  */
 
-#include <limits.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "private.h"
@@ -335,21 +332,19 @@ enqueue_lock(struct lws_threadpool *tp,
 static void
 format_name(char *name, const char *format, va_list ap, const char *other)
 {
-	int n;
+	size_t n;
 
-	if (format && strchr(format, '%')) {
-		n = vsnprintf(name, LWSTP_TASK_NAME, format, ap);
-		if (n < 0)
-			*name = '\0';
-	} else {
-		if (!format)
-			format = other ? other : "task";
-		n = (int)strnlen(format, INT_MAX);
-		lws_strncpy(name, format, LWSTP_TASK_NAME);
+	if (format)
+		n = lwstp_format(name, LWSTP_TASK_NAME, format, ap);
+	else {
+		if (!other)
+			other = "task";
+		n = strlen(other);
+		lws_strncpy(name, other, LWSTP_TASK_NAME);
 	}
 	if (n >= LWSTP_TASK_NAME)
-		lwstp_info("lws_threadpool_enqueue: a name of %d bytes is cut "
-			   "to %s\n", n, name);
+		lwstp_info("lws_threadpool_enqueue: a name of %lu bytes is cut "
+			   "to %s\n", (unsigned long)n, name);
 }
 
 struct lws_threadpool_task *
@@ -557,14 +552,15 @@ lws_threadpool_task_sync(struct lws_threadpool_task *handle, int stop)
 
 	if (!task)
 		return;
-	lwstp_binding_look(task);
-	if (stop)
+	if (stop) {
+		lwstp_binding_look(task);
 		__lwstp_task_stop(pool, task, &after);
-	else if (task->status == LWS_TP_STATUS_SYNCING) {	/* S4 */
+	} else if (task->status == LWS_TP_STATUS_SYNCING) {	/* S4 */
 		__from_syncing(pool, task);
 		lwstp_binding_unwant(task, &after);
 		__to_resumed(pool, task, &after);
-	}
+	} else
+		lwstp_binding_look(task);
 	pthread_mutex_unlock(&pool->lock);
 	lwstp_after_do(&after);
 }

@@ -11,6 +11,10 @@
  * There is no timer thread: one of the idle workers, the keeper, sleeps no
  * longer than until the task that has been SYNCING longest times out (S5).  It
  * is the last to be woken for work.  With nothing SYNCING nobody ever wakes.
+ *
+ * An answer to a SYNC often comes within microseconds, less than it takes to
+ * put a thread to sleep and to wake it.  So one worker without work looks out
+ * for some for so long before it sleeps, if there is something SYNCING.
  */
 
 #include <errno.h>
@@ -44,7 +48,10 @@ __lwstp_wake_for(struct lwstp_pool *pool, struct lwstp_worker *pinned,
 {
 	struct lwstp_worker *w = pinned ? pinned : pool->idle;
 
-	if (!w || !w->idle || (!pinned && pool->waking))
+	atomic_fetch_add_explicit(&pool->added, 1, memory_order_relaxed);
+	if (!w || !w->idle)
+		return;
+	if (!pinned && (pool->waking || pool->spinner))
 		return;
 	if (!pinned) {
 		pool->waking = true;
@@ -186,6 +193,57 @@ __sleep(struct lwstp_pool *pool, struct lwstp_worker *w)
 	}
 }
 
+static void
+relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield");
+#endif
+}
+
+static lws_usec_t
+precise_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+
+	return (lws_usec_t)ts.tv_sec * LWS_US_PER_SEC + ts.tv_nsec / 1000;
+}
+
+/* True if it is worth looking for work again.  While there is a spinner nobody
+ * is woken for work that it will find.  pool->lock held, released meanwhile. */
+static bool
+__spin(struct lwstp_pool *pool, struct lwstp_worker *w)
+{
+	unsigned int n, seen = atomic_load_explicit(&pool->added,
+						    memory_order_relaxed);
+	lws_usec_t end;
+	bool found = false;
+
+	if (!pool->spin_us || !pool->syncing || pool->spinner)
+		return false;
+	pool->spinner = w;
+	pthread_mutex_unlock(&pool->lock);
+
+	end = precise_now() + pool->spin_us;
+	do
+		for (n = 0; !found && n < 32; n++) {
+			relax();
+			found = atomic_load_explicit(&pool->added,
+					memory_order_relaxed) != seen;
+		}
+	while (!found && precise_now() < end);
+
+	pthread_mutex_lock(&pool->lock);
+	pool->spinner = NULL;
+
+	/* it may have come since it was last looked at */
+	return pool->queued || pool->resumed || w->resumed;
+}
+
 /* Nothing is left that this worker could ever have to do: a SYNCING task is
  * still to be told STOPPING, perhaps by this one.  pool->lock held. */
 static bool
@@ -288,7 +346,8 @@ lwstp_worker_thread(void *arg)
 		if (!task && !after.spent && !after.ring && !after.wake) {
 			if (__may_leave(pool, w))
 				break;
-			__sleep(pool, w);
+			if (!__spin(pool, w) && !__may_leave(pool, w))
+				__sleep(pool, w);
 			continue;
 		}
 		pthread_mutex_unlock(&pool->lock);

@@ -13,7 +13,8 @@
  * address may be another wsi already in the same turn of the service loop: what
  * tells them apart is the socket's inode, and for a stream of a mux connection
  * that lws takes it off the connection when it closes.  A raw file closes at
- * once, and is out of lws's tables before its callbacks are called.
+ * once, and is out of lws's tables before its callbacks are called.  A mark lasts
+ * longer than lws waits for the peer of a wsi that it could still write to.
  */
 
 #include <stdlib.h>
@@ -269,14 +270,13 @@ lws_threadpool_dequeue(struct lws *wsi)
  * A binding's own life.  Service thread of its wsi.
  */
 
-/* of a wsi that is closing: the socket that it had is still open */
-bool
-lwstp_binding_same_socket(const struct lwstp_binding *b)
+/* which socket a wsi has: false if it has none of its own */
+static bool
+socket_of(struct lws *wsi, struct stat *st)
 {
-	struct stat st;
+	int fd = (int)lws_get_socket_fd(wsi);
 
-	return b->fd >= 0 && !fstat(b->fd, &st) && st.st_dev == b->dev &&
-	       st.st_ino == b->ino;
+	return fd >= 0 && !fstat(fd, st) && S_ISSOCK(st->st_mode);
 }
 
 static void
@@ -284,12 +284,11 @@ note_socket(struct lwstp_binding *b)
 {
 	struct stat st;
 
-	b->fd = (int)lws_get_socket_fd(b->wsi);
-	if (b->fd >= 0 && !fstat(b->fd, &st) && S_ISSOCK(st.st_mode)) {
+	b->socket = socket_of(b->wsi, &st);
+	if (b->socket) {
 		b->dev = st.st_dev;
 		b->ino = st.st_ino;
-	} else
-		b->fd = -1;
+	}
 }
 
 void
@@ -317,15 +316,17 @@ static bool
 __known_closing(struct lws *wsi)
 {
 	struct lwstp_binding *b = __lwstp_binding_find(wsi);
-	int fd = (int)lws_get_socket_fd(wsi);
+	struct stat st;
 	bool same;
 
 	if (!b || !b->closing)
 		return false;
-	if (b->fd >= 0)
-		same = fd == b->fd && lwstp_binding_same_socket(b);
+	if (b->socket)
+		same = socket_of(wsi, &st) && st.st_dev == b->dev &&
+		       st.st_ino == b->ino;
 	else
-		same = fd < 0 && lws_get_network_wsi(wsi) == wsi;
+		same = (int)lws_get_socket_fd(wsi) < 0 &&
+		       lws_get_network_wsi(wsi) == wsi;
 	if (b->detaching || same)
 		return true;
 	__lwstp_binding_free(b);
@@ -382,7 +383,6 @@ lwstp_binding_make(struct lwstp_host *host, struct lws *wsi)
 	if (!b)
 		return LWSTP_OUT_OF_MEMORY;
 	b->wsi = wsi;
-	b->fd = -1;
 	b->bell = &host->bell[lws_get_tsi(wsi)];
 
 	pthread_mutex_lock(&lwstp_bindings_lock);
@@ -424,6 +424,7 @@ static void
 __mark_closing(struct lwstp_binding *b)
 {
 	b->closing = true;
+	b->asked_at = lwstp_now();
 	b->watch = NULL;
 	if (b->rung)
 		DL_DELETE(b->bell->rung, b);

@@ -156,18 +156,17 @@ sweep(lws_sorted_usec_list_t *sul)
 {
 	struct lwstp_bell *bell = lws_container_of(sul, struct lwstp_bell,
 						   sweep);
-	struct lwstp_binding *b, *next;
-	bool left;
+	lws_usec_t now = lwstp_now();
+	struct lwstp_binding *b;
 
 	bell->sweep_armed = false;
 	pthread_mutex_lock(&lwstp_bindings_lock);
-	DL_FOREACH_SAFE(bell->closed, b, next)
-		if (!b->detaching && !lwstp_binding_same_socket(b))
-			__lwstp_binding_free(b);
-	left = bell->closed;
+	while ((b = bell->closed) && !b->detaching &&
+	       now - b->asked_at >= LWSTP_MARK_US)
+		__lwstp_binding_free(b);
 	pthread_mutex_unlock(&lwstp_bindings_lock);
 
-	if (left)
+	if (b)
 		lwstp_bell_sweep_later(bell);
 }
 

@@ -62,6 +62,7 @@ lwstp_hash(const void *key)
 #define LWSTP_SYNC_SPIN_US	20
 #define LWSTP_DESTROY_WARN_SECS	5
 #define LWSTP_RERING_US		(1 * LWS_US_PER_SEC)
+#define LWSTP_MARK_US		(10 * LWS_US_PER_SEC) /* see binding.c */
 
 /* unlike lwsl_info(), in every build: the level alone decides */
 #define lwstp_info(...) _lws_log(LLL_INFO, __VA_ARGS__)
@@ -321,15 +322,15 @@ struct lwstp_binding {
 	struct lwstp_binding	*prev, *next;	/* bindings: bell->rung, or
 						 * bell->closed once closing */
 	struct lwstp_binding	*ask_prev, *ask_next; /* bindings: bell->asked */
-	lws_usec_t		asked_at;	/* bindings */
+	lws_usec_t		asked_at;	/* bindings: or closed at */
 	unsigned int		unseen;		/* bindings: wanting, not seen */
 	uint32_t		seq;		/* bindings: next att_seq */
 	bool			rung;		/* bindings: on bell->rung */
 	bool			asked;		/* bindings: on bell->asked */
 	bool			closing;	/* bindings: W4 */
 	bool			detaching;	/* bindings: cleanups may run */
-	int			fd;		/* of the closing socket, or -1 */
-	dev_t			dev;		/* its identity, with ino */
+	bool			socket;		/* the closing one has its own: */
+	dev_t			dev;		/* ...its identity, with ino */
 	ino_t			ino;
 	UT_hash_handle		hh;		/* bindings */
 };
@@ -365,8 +366,6 @@ void
 lwstp_binding_close_all(struct lwstp_host *host);
 void
 __lwstp_binding_free(struct lwstp_binding *b);
-bool
-lwstp_binding_same_socket(const struct lwstp_binding *b);
 
 /*
  * doorbell.c: how a worker reaches the right service thread

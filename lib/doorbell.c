@@ -137,7 +137,7 @@ lwstp_bell_rering(lws_sorted_usec_list_t *sul)
 		due = b->asked_at + LWSTP_RERING_US;
 		if (due > now)
 			break;
-		if (b->unseen)
+		if (b->unseen && !b->rung)
 			__ask(bell, b, now, true);
 		else {
 			DL_DELETE2(bell->asked, b, ask_prev, ask_next);

@@ -537,7 +537,8 @@ lws_threadpool_task_status_noreap(struct lws_threadpool_task *handle)
 	if (!task)
 		return LWS_TP_STATUS_FINISHED;
 	status = __status(pool, task);
-	lwstp_binding_look(task);
+	if (!lwstp_this_worker)
+		lwstp_binding_look(task);
 	pthread_mutex_unlock(&pool->lock);
 
 	return status;
@@ -552,15 +553,13 @@ lws_threadpool_task_sync(struct lws_threadpool_task *handle, int stop)
 
 	if (!task)
 		return;
-	if (stop) {
-		lwstp_binding_look(task);
+	if (stop)
 		__lwstp_task_stop(pool, task, &after);
-	} else if (task->status == LWS_TP_STATUS_SYNCING) {	/* S4 */
+	else if (task->status == LWS_TP_STATUS_SYNCING) {	/* S4 */
 		__from_syncing(pool, task);
 		lwstp_binding_unwant(task, &after);
 		__to_resumed(pool, task, &after);
-	} else
-		lwstp_binding_look(task);
+	}
 	pthread_mutex_unlock(&pool->lock);
 	lwstp_after_do(&after);
 }

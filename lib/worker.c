@@ -84,16 +84,20 @@ __keeper_missing(const struct lwstp_pool *pool)
 	return pool->syncing && pool->sync_timeout && !pool->keeper;
 }
 
+/* P3: what is queued in a finishing pool is stopped, and not called. */
+static struct lwstp_task *
+__queued(const struct lwstp_pool *pool)
+{
+	return atomic_load_explicit(&pool->finishing, memory_order_relaxed) ?
+							NULL : pool->queued;
+}
+
 static struct lwstp_task *
 __take(struct lwstp_pool *pool, struct lwstp_worker *w,
        struct lwstp_after *after)
 {
 	struct lwstp_task **resumed = w->resumed ? &w->resumed : &pool->resumed,
-			  *queued = pool->queued, *task;
-
-	/* P3: finish() stops them, they are not to be called */
-	if (atomic_load_explicit(&pool->finishing, memory_order_relaxed))
-		queued = NULL;
+			  *queued = __queued(pool), *task;
 
 	/* S2: new and resumed tasks in turn, each FIFO among its own */
 	if (*resumed && (!queued || w->turn)) {
@@ -241,7 +245,7 @@ __spin(struct lwstp_pool *pool, struct lwstp_worker *w)
 	pool->spinner = NULL;
 
 	/* it may have come since it was last looked at */
-	return pool->queued || pool->resumed || w->resumed;
+	return __queued(pool) || pool->resumed || w->resumed;
 }
 
 /* Nothing is left that this worker could ever have to do: a SYNCING task is

@@ -514,7 +514,7 @@ lws_threadpool_task_status(struct lws_threadpool_task *handle, void **user)
 			status = LWS_TP_STATUS_STOPPING;
 		else
 			__lwstp_task_reap(pool, task, &after);
-	} else
+	} else if (!lwstp_this_worker)
 		lwstp_binding_look(task);
 	pthread_mutex_unlock(&pool->lock);
 

@@ -1,0 +1,178 @@
+# shellcheck shell=bash
+#
+# What scripts/demo and scripts/test share: a known environment, error
+# messages, installing the packages that are missing, and configuring and
+# building a tree below build/.  To be sourced, not run.
+#
+# SPDX-License-Identifier: MIT
+
+# The checkout, wherever it is and wherever we were called from.
+TOP=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
+LWS_NEEDED=4.1
+JOBS=$(nproc)
+
+export LC_ALL=C.UTF-8
+# What a newcomer's shell has set must not change what is built.
+unset CDPATH CFLAGS CXXFLAGS CPPFLAGS LDFLAGS CMAKE_GENERATOR DESTDIR
+
+die() {
+	printf '%s: %s\n' "${0##*/}" "$*" >&2
+	exit 1
+}
+
+# A command's script begins with a comment: that is its --help.
+print_help() {
+	sed -n '3,/^[^#]*$/s/^# \{0,1\}//p' "$0" | grep -v SPDX
+}
+
+# --- the system -------------------------------------------------------------
+
+# The value of a variable of os-release; LWSTP_OS_RELEASE is for our tests.
+os_release() {
+	local file=${LWSTP_OS_RELEASE:-/etc/os-release}
+
+	[[ -r $file ]] || return 0
+	sed -n "s/^$1=//p" "$file" | tr -d "\"'" | head -n 1
+}
+
+check_system() {
+	local found
+
+	found=$(os_release PRETTY_NAME)
+	[[ -n $found ]] || found="$(uname -s) without /etc/os-release"
+	case " $(os_release ID) $(os_release ID_LIKE) " in
+	*" debian "*) ;;
+	*)
+		die "unsupported system: found $found, needed is Debian 12 or" \
+		    "later, or a system derived from it. Elsewhere install a C" \
+		    "compiler, CMake, pkg-config, libwebsockets $LWS_NEEDED or" \
+		    "later, uthash and cmocka, and use cmake by hand (README.md)."
+		;;
+	esac
+	if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null
+	then
+		die "unsupported system: found $found, but no apt-get or dpkg"
+	fi
+	[[ -r /proc/self/maps ]] ||
+		die "/proc is not mounted: mount -t proc proc /proc"
+}
+
+# --- packages ---------------------------------------------------------------
+
+# A need is "package" or "package:command": with a command, any one of that
+# name in PATH will do.
+need_is_met() {
+	local package=${1%%:*} command=${1#*:} state
+
+	case $package in
+	libwebsockets-dev)
+		pkg-config --exists libwebsockets 2>/dev/null && return 0
+		;;
+	esac
+	if [[ $command != "$package" ]]; then
+		command -v "$command" >/dev/null
+		return
+	fi
+	state=$(dpkg-query -W -f '${db:Status-Status} ' "$package" \
+		2>/dev/null) || return 1
+	[[ " $state" == *" installed "* ]]
+}
+
+# Sets AS_ROOT to what makes a command run as root.
+find_root() {
+	AS_ROOT=()
+	[[ $(id -u) != 0 ]] || return 0
+
+	command -v sudo >/dev/null ||
+		die "these packages are missing and this is neither root nor a" \
+		    "user with sudo: install them as root: apt-get install $*"
+	AS_ROOT=(sudo -n)
+	sudo -n true 2>/dev/null && return 0
+	# sudo may ask for a password, but only somebody who is there.
+	if [[ -t 0 && -t 2 ]]; then
+		AS_ROOT=(sudo)
+		sudo -v && return 0
+	fi
+	die "these packages are missing and sudo does not let us install" \
+	    "them: install them as root: apt-get install $*"
+}
+
+run_apt() {
+	"${AS_ROOT[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -y -q \
+		-o DPkg::Lock::Timeout=300 -o APT::Color=0 "$@" \
+		</dev/null >>"$APT_LOG" 2>&1 || {
+		tail -n 15 "$APT_LOG" >&2
+		die "apt-get $1 failed (above; all of it in build/apt.log)"
+	}
+}
+
+# An lws that is too old is refused before anything is installed.
+check_lws_candidate() {
+	local version
+
+	version=$(apt-cache show --no-all-versions libwebsockets-dev \
+		2>/dev/null | sed -n 's/^Version: //p' | head -n 1)
+	[[ -n $version ]] ||
+		die "unsupported system: found $(os_release PRETTY_NAME)" \
+		    "without a libwebsockets-dev package in its sources"
+	dpkg --compare-versions "$version" ge "$LWS_NEEDED" ||
+		die "unsupported system: found $(os_release PRETTY_NAME) with" \
+		    "libwebsockets $version, needed is $LWS_NEEDED or later"
+}
+
+# install_missing NEED...: no apt work and no network if nothing is missing.
+install_missing() {
+	local need
+	local -a missing=()
+
+	for need; do
+		need_is_met "$need" || missing+=("${need%%:*}")
+	done
+	if ((${#missing[@]})); then
+		find_root "${missing[@]}"
+		printf 'missing, to be installed: %s\n' "${missing[*]}"
+		APT_LOG=$TOP/build/apt.log
+		: >"$APT_LOG"
+		run_apt update
+		case " ${missing[*]} " in
+		*" libwebsockets-dev "*) check_lws_candidate ;;
+		esac
+		run_apt install --no-install-recommends \
+			-o Dpkg::Options::=--force-confold "${missing[@]}"
+	fi
+
+	pkg-config --exists libwebsockets ||
+		die "pkg-config does not find libwebsockets:" \
+		    "$(pkg-config --print-errors --exists libwebsockets 2>&1)"
+	pkg-config --atleast-version="$LWS_NEEDED" libwebsockets ||
+		die "unsupported system: found libwebsockets" \
+		    "$(pkg-config --modversion libwebsockets), needed is" \
+		    "$LWS_NEEDED or later"
+}
+
+# --- building ---------------------------------------------------------------
+
+make_build_dir() {
+	mkdir -p "$TOP/build" 2>/dev/null || true
+	[[ -w $TOP/build ]] ||
+		die "cannot write to build/ in the checkout: it has to belong to" \
+		    "you (id $(id -un))"
+}
+
+# configure TREE [CMAKE-ARGUMENT...]: a tree that was made for a checkout in
+# another place (one that has been moved or copied) is begun anew.
+configure() {
+	local tree=$1 made_for
+
+	shift
+	if [[ -e $tree/CMakeCache.txt ]]; then
+		made_for=$(sed -n 's/^CMAKE_HOME_DIRECTORY:INTERNAL=//p' \
+			"$tree/CMakeCache.txt")
+		[[ $made_for == "$TOP" ]] || rm -rf -- "$tree"
+	fi
+	cmake -S "$TOP" -B "$tree" -G 'Unix Makefiles' "$@"
+}
+
+build() {
+	cmake --build "$1" -j "$JOBS" "${@:2}"
+}

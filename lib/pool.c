@@ -272,6 +272,7 @@ pool_init(struct lwstp_pool *pool, struct lws_context *context,
 	pool->n_queued = pool->n_resumed = pool->n_syncing = pool->n_done =
 			 pool->n_running = 0;
 	pool->idle = pool->keeper = pool->spinner = NULL;
+	pool->spin_end = pool->no_spin_until = 0;
 	atomic_store(&pool->added, 0);
 	pool->threads = pool->alive = 0;
 	pool->max_queue_depth = args->max_queue_depth;

@@ -60,6 +60,7 @@ lwstp_hash(const void *key)
 #define LWSTP_TASK_NAME		48
 #define LWSTP_SYNC_TIMEOUT_SECS	300
 #define LWSTP_SYNC_SPIN_US	20
+#define LWSTP_NO_SPIN_US	(10 * LWS_US_PER_MS)
 #define LWSTP_DESTROY_WARN_SECS	5
 #define LWSTP_RERING_US		(1 * LWS_US_PER_SEC)
 #define LWSTP_MARK_US		(10 * LWS_US_PER_SEC) /* see binding.c */
@@ -228,6 +229,8 @@ struct lwstp_pool {
 	struct lwstp_worker	*idle;		/* LIFO; the keeper last */
 	struct lwstp_worker	*keeper;	/* idle, times the syncing list */
 	struct lwstp_worker	*spinner;	/* looks at `added`, unlocked */
+	lws_usec_t		spin_end;	/* when the spinner gives up */
+	lws_usec_t		no_spin_until;
 	atomic_uint		added;		/* work, ever; set under lock */
 	struct lwstp_worker	**workers;	/* constant: threads of them */
 

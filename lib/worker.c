@@ -27,6 +27,16 @@
 
 _Thread_local struct lwstp_worker *lwstp_this_worker;
 
+static lws_usec_t
+precise_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+
+	return (lws_usec_t)ts.tv_sec * LWS_US_PER_SEC + ts.tv_nsec / 1000;
+}
+
 /*
  * Idle workers.  pool->lock held.
  */
@@ -51,7 +61,8 @@ __lwstp_wake_for(struct lwstp_pool *pool, struct lwstp_worker *pinned,
 	atomic_fetch_add_explicit(&pool->added, 1, memory_order_relaxed);
 	if (!w || !w->idle)
 		return;
-	if (!pinned && (pool->waking || pool->spinner))
+	if (!pinned && (pool->waking ||
+			(pool->spinner && precise_now() < pool->spin_end)))
 		return;
 	if (!pinned) {
 		pool->waking = true;
@@ -207,42 +218,38 @@ relax(void)
 #endif
 }
 
-static lws_usec_t
-precise_now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-
-	return (lws_usec_t)ts.tv_sec * LWS_US_PER_SEC + ts.tv_nsec / 1000;
-}
-
-/* True if it is worth looking for work again.  While there is a spinner nobody
- * is woken for work that it will find.  pool->lock held, released meanwhile. */
+/* True if it is worth looking for work again.  While there is a spinner, and
+ * its time is not over, nobody is woken for work that it will find.  pool->lock held, released meanwhile. */
 static bool
 __spin(struct lwstp_pool *pool, struct lwstp_worker *w)
 {
 	unsigned int n, seen = atomic_load_explicit(&pool->added,
 						    memory_order_relaxed);
-	lws_usec_t end;
+	lws_usec_t now, end;
 	bool found = false;
 
 	if (!pool->spin_us || !pool->syncing || pool->spinner)
 		return false;
+	now = precise_now();
+	if (now < pool->no_spin_until)
+		return false;
 	pool->spinner = w;
+	pool->spin_end = end = now + pool->spin_us;
 	pthread_mutex_unlock(&pool->lock);
 
-	end = precise_now() + pool->spin_us;
 	do
 		for (n = 0; !found && n < 32; n++) {
 			relax();
 			found = atomic_load_explicit(&pool->added,
 					memory_order_relaxed) != seen;
 		}
-	while (!found && precise_now() < end);
+	while (!found && (now = precise_now()) < end);
 
 	pthread_mutex_lock(&pool->lock);
 	pool->spinner = NULL;
+	/* somebody else has the processor: leave it to him for a while */
+	if (!found && now > end + pool->spin_us)
+		pool->no_spin_until = now + LWSTP_NO_SPIN_US;
 
 	/* it may have come since it was last looked at */
 	return __queued(pool) || pool->resumed || w->resumed;

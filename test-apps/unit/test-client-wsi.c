@@ -1,0 +1,364 @@
+/*
+ * lws-threadpool unit tests - W3, W4: tasks on client wsi
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * Fact 4: before ESTABLISHED a client wsi may lose its children or be freed
+ * without a close (4.1.6: a redirect with failing DNS), so tasks belong on it
+ * from then on.  What 4.3.3 and 5.0.0 do at a redirect, h2 and MQTT migration
+ * is not tried here.
+ *
+ * LWSTP_WRAP: lws_callback_on_writable lws_adopt_descriptor_vhost_via_info
+ * LWSTP_WRAP: lws_get_socket_fd
+ */
+
+#include "closings-wrap.h"
+
+struct clients {
+	struct lws_threadpool	*tp;
+	struct job		*job;		/* enqueued in ESTABLISHED */
+	struct job		*late[16];
+	int			n_late;
+	int			late_ok;	/* accepted in the close */
+	struct conn		*conn;
+	struct lws		*wsi;		/* the client's */
+	bool			gone;
+	bool			enqueue_late;
+	bool			had_task;
+	bool			context_dies;
+	bool			failed;
+};
+
+static bool
+is_client_reason(enum lws_callback_reasons reason)
+{
+	return reason == LWS_CALLBACK_WS_CLIENT_DROP_PROTOCOL ||
+	       reason == LWS_CALLBACK_CLIENT_HTTP_DROP_PROTOCOL ||
+	       reason == LWS_CALLBACK_CLIENT_CLOSED ||
+	       reason == LWS_CALLBACK_CLIENT_CONNECTION_ERROR ||
+	       reason == LWS_CALLBACK_CLOSED_CLIENT_HTTP ||
+	       reason == LWS_CALLBACK_WSI_DESTROY;
+}
+
+/* lws 4.1.6 gives no sign that it is closing a client wsi that has no watch
+ * (fact 2): the manual forbids a first task there */
+static bool
+is_known(const struct rig *rig, const struct clients *s)
+{
+	return rig->opt_in || s->had_task || s->context_dies;
+}
+
+static int
+client_event(struct rig *rig, struct lws *wsi,
+	     enum lws_callback_reasons reason, void *user, void *in,
+	     size_t len)
+{
+	struct clients *s = rig->priv;
+	struct job *j;
+
+	if (reason == LWS_CALLBACK_CLIENT_ESTABLISHED) {
+		s->wsi = wsi;
+		if (s->job)
+			assert_non_null(job_enqueue(s->tp, s->job, wsi));
+	}
+	if (reason == LWS_CALLBACK_CLIENT_CONNECTION_ERROR)
+		s->failed = true;
+	if (s->wsi == wsi && is_client_reason(reason) && s->enqueue_late &&
+	    s->n_late < 16 && is_known(rig, s)) {
+		j = s->late[s->n_late++] =
+			job_script(rig, INT32_MAX, LWS_TP_RETURN_SYNC);
+		j->name = reason == LWS_CALLBACK_WSI_DESTROY ? "destroy" :
+			  reason == LWS_CALLBACK_CLIENT_CLOSED ? "closed" :
+								 "drop";
+		s->late_ok += !!job_enqueue(s->tp, j, wsi);
+	}
+	if (s->wsi == wsi && reason == LWS_CALLBACK_WSI_DESTROY) {
+		s->gone = true;
+		s->wsi = NULL;
+	}
+
+	return closing_event(rig, wsi, reason, user, in, len);
+}
+
+static struct rig *
+clients_begin(struct clients *s, bool opt_in)
+{
+	struct rig_opts opts = { .on_event = client_event, .opt_in = opt_in,
+				 .priv = s };
+	struct rig *rig;
+
+	memset(s, 0, sizeof(*s));
+	rig = rig_create(&opts);
+	s->tp = rig_pool(rig, 2, 100);
+
+	return rig;
+}
+
+static bool
+is_gone(void *arg)
+{
+	struct clients *s = arg;
+
+	return s->gone;
+}
+
+static void
+W3_client_streams_and_is_reaped(void **state)
+{
+	struct clients s;
+	int opt_in;
+
+	(void)state;
+	for (opt_in = 0; opt_in < 2; opt_in++) {
+		struct rig *rig = clients_begin(&s, opt_in);
+
+		s.job = job_script(rig, 200, LWS_TP_RETURN_SYNC);
+		s.conn = conn_open(rig, CONN_WS_CLIENT);
+		rig_until_int(rig, &s.job->cleanups, 1);
+		assert_ptr_equal(s.job->cleanup_wsi, s.wsi);
+		assert_int_equal(s.job->seen[LWS_TP_STATUS_SYNCING], 200);
+		assert_int_equal(rig_destroy(rig), 0);
+	}
+}
+
+/* 0: the server goes, 1: the client is killed, 2: the client returns -1,
+ * 3: the context */
+static void
+client_closes(struct rig *rig, struct clients *s, int how)
+{
+	struct conn *c = s->conn;
+
+	switch (how) {
+	case 0:
+		conn_timeout(c);
+		break;
+	case 1:
+		lws_set_timeout(c->client, PENDING_TIMEOUT_USER_OK,
+				LWS_TO_KILL_ASYNC);
+		break;
+	case 2:
+		lws_set_timeout(c->client, PENDING_TIMEOUT_USER_OK,
+				LWS_TO_KILL_SYNC);
+		break;
+	default:
+		rig_context_destroy(rig);
+		assert_true(s->gone);
+		return;
+	}
+	rig_until(rig, is_gone, s);
+}
+
+static void
+W1_client_closes_with_its_tasks(void **state)
+{
+	struct clients s;
+	int opt_in, how;
+
+	(void)state;
+	for (opt_in = 0; opt_in < 2; opt_in++)
+		for (how = 0; how < 4; how++) {
+			struct rig *rig = clients_begin(&s, opt_in);
+			struct job *done, *run, *outlives;
+			struct gate *g = gate_new(rig);
+
+			s.conn = conn_open(rig, CONN_WS_CLIENT);
+			s.conn->manual = true;
+			done = job_new(rig);
+			job_enqueue(s.tp, done, s.wsi);
+			wait_status(done, LWS_TP_STATUS_FINISHED);
+			s.job = job_script(rig, INT32_MAX, LWS_TP_RETURN_SYNC);
+			job_enqueue(s.tp, s.job, s.wsi);
+			wait_status(s.job, LWS_TP_STATUS_SYNCING);
+			run = job_script(rig, INT32_MAX,
+					 LWS_TP_RETURN_CHECKING_IN);
+			run->gate = g;
+			job_enqueue(s.tp, run, s.wsi);
+			outlives = job_script(rig, 3, LWS_TP_RETURN_SYNC);
+			outlives->gate = g;
+			outlives->async_task = 1;
+			job_enqueue(s.tp, outlives, s.wsi);
+			wait_int(&run->calls, 1);
+			wait_int(&outlives->calls, 1);
+
+			client_closes(rig, &s, how);
+			assert_int_equal(atomic_load(&done->cleanups), 1);
+			gate_open(g);
+			wait_int(&run->cleanups, 1);
+			wait_int(&s.job->cleanups, 1);
+			wait_int(&outlives->cleanups, 1);
+			assert_int_equal(atomic_load(&run->stopping), 1);
+			assert_int_equal(atomic_load(&s.job->stopping), 1);
+			assert_int_equal(atomic_load(&outlives->stopping), 0);
+			assert_null(run->cleanup_wsi);
+			assert_int_equal(rig_destroy(rig), 0);
+		}
+}
+
+static void
+client_late(bool had)
+{
+	struct clients s;
+	int opt_in, how, n;
+
+	for (opt_in = 0; opt_in < 2; opt_in++)
+		for (how = 0; how < 4; how++) {
+			struct rig *rig = clients_begin(&s, opt_in);
+
+			if (had)
+				s.job = job_script(rig, INT32_MAX,
+						   LWS_TP_RETURN_SYNC);
+			s.had_task = had;
+			s.context_dies = how == 3;
+			s.conn = conn_open(rig, CONN_WS_CLIENT);
+			s.conn->manual = true;
+			/* what makes the hidden vhost */
+			job_enqueue(s.tp, job_new(rig), NULL);
+			rig_drain(rig);
+			s.enqueue_late = true;
+			client_closes(rig, &s, how);
+			assert_true(s.n_late > 0 || !is_known(rig, &s));
+			if (!opt_in && s.late_ok)
+				fail_msg("client that %s a task, close %d: %d "
+					 "enqueues accepted",
+					 had ? "had" : "never had", how,
+					 s.late_ok);
+			for (n = 0; n < s.n_late; n++)
+				if (s.late[n]->accepted)
+					wait_int(&s.late[n]->cleanups, 1);
+			log_claim(LLL_ERR, "");
+			log_claim(LLL_WARN, "");
+			assert_int_equal(rig_destroy(rig), 0);
+		}
+}
+
+static void
+W4_enqueue_in_the_close_callbacks_of_a_client_with_a_task(void **state)
+{
+	(void)state;
+	client_late(true);
+}
+
+static void
+W4_first_task_ever_in_the_close_callbacks_of_a_client(void **state)
+{
+	(void)state;
+	client_late(false);
+}
+
+/* ---- fact 4, 9: before ESTABLISHED ---- */
+
+static int
+early_event(struct rig *rig, struct lws *wsi,
+	    enum lws_callback_reasons reason, void *user, void *in, size_t len)
+{
+	struct clients *s = rig->priv;
+	struct job *j;
+
+	(void)user;
+	(void)in;
+	(void)len;
+	if (reason == LWS_CALLBACK_CLIENT_APPEND_HANDSHAKE_HEADER ||
+	    reason == LWS_CALLBACK_CLIENT_CONNECTION_ERROR ||
+	    reason == LWS_CALLBACK_CLIENT_FILTER_PRE_ESTABLISH) {
+		j = s->late[s->n_late++] =
+				job_script(rig, 3, LWS_TP_RETURN_SYNC);
+		s->late_ok += !!job_enqueue(s->tp, j, wsi);
+	}
+	if (reason == LWS_CALLBACK_CLIENT_CONNECTION_ERROR)
+		s->failed = true;
+
+	return RIG_DEFAULT;
+}
+
+static bool
+is_failed(void *arg)
+{
+	struct clients *s = arg;
+
+	return s->failed;
+}
+
+/* Refused or served: nothing in between */
+static void
+W4_enqueue_before_established(void **state)
+{
+	struct clients s;
+	int n, opt_in;
+
+	(void)state;
+	for (opt_in = 0; opt_in < 2; opt_in++) {
+		struct rig *rig = clients_begin(&s, opt_in);
+
+		rig->on_event = early_event;
+		s.conn = conn_open(rig, CONN_WS_CLIENT);
+		assert_true(s.n_late > 0);
+		for (n = 0; n < s.n_late; n++)
+			if (s.late[n]->accepted)
+				rig_until_int(rig, &s.late[n]->cleanups, 1);
+		log_claim(LLL_ERR, "");
+		log_claim(LLL_WARN, "");
+		assert_int_equal(rig_destroy(rig), 0);
+	}
+}
+
+/* A connection that nobody accepts: its wsi dies before ESTABLISHED */
+static void
+W4_enqueue_on_a_client_that_never_connects(void **state)
+{
+	struct lws_client_connect_info info;
+	struct clients s;
+	int n, opt_in, early;
+
+	(void)state;
+	for (opt_in = 0; opt_in < 2; opt_in++)
+		for (early = 0; early < 2; early++) {
+			struct rig *rig = clients_begin(&s, opt_in);
+			struct lws *wsi;
+			struct job *j = job_script(rig, 3, LWS_TP_RETURN_SYNC);
+
+			rig->on_event = early_event;
+			memset(&info, 0, sizeof(info));
+			info.context = rig->context;
+			info.vhost = rig->vhost;
+			info.address = "127.0.0.1";
+			info.host = info.origin = "localhost";
+			info.path = "/";
+			info.port = 1;
+			info.protocol = "tp-test";
+			info.local_protocol_name = "tp-client";
+			info.pwsi = &wsi;
+			wsi = NULL;
+			lws_client_connect_via_info(&info);
+			if (early && wsi)
+				job_enqueue(s.tp, j, wsi);
+			rig_until(rig, is_failed, &s);
+			rig_drain(rig);
+			if (j->accepted)
+				rig_until_int(rig, &j->cleanups, 1);
+			for (n = 0; n < s.n_late; n++)
+				if (s.late[n]->accepted)
+					rig_until_int(rig,
+						      &s.late[n]->cleanups, 1);
+			log_claim(LLL_ERR, "");
+			log_claim(LLL_WARN, "");
+			assert_int_equal(rig_destroy(rig), 0);
+		}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(W3_client_streams_and_is_reaped),
+		cmocka_unit_test(W1_client_closes_with_its_tasks),
+		cmocka_unit_test(
+		  W4_enqueue_in_the_close_callbacks_of_a_client_with_a_task),
+		cmocka_unit_test(
+			W4_first_task_ever_in_the_close_callbacks_of_a_client),
+		cmocka_unit_test(W4_enqueue_before_established),
+		cmocka_unit_test(W4_enqueue_on_a_client_that_never_connects),
+	};
+
+	return cmocka_run_group_tests_name("W3 W4 client wsi", tests, NULL,
+					   NULL);
+}

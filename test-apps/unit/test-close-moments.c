@@ -1,0 +1,811 @@
+/*
+ * lws-threadpool unit tests - W1, W4, W5: what an application may do around the
+ * moment in which its wsi closes
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * Each test goes through every kind of wsi and every way to close it, with the
+ * watch fd and with the opt-in.
+ *
+ * LWSTP_WRAP: lws_callback_on_writable lws_adopt_descriptor_vhost_via_info
+ * LWSTP_WRAP: lws_get_socket_fd
+ */
+
+#include "closings-wrap.h"
+
+struct moment {
+	enum conn_kind		kind;
+	enum closing		way;
+	bool			opt_in;
+	char			label[96];
+
+	struct rig		*rig;
+	struct conn		*conn;
+	struct lws_threadpool	*tp;
+	struct gate		*gate;
+
+	/* what a test does in the callbacks of conn's wsi */
+	int			(*on_wsi)(struct moment *m, struct lws *wsi,
+					  enum lws_callback_reasons reason);
+	struct job		*job;		/* the test's */
+	struct job		*others[16];	/* made on the way */
+	int			n_others;
+	int			accepted;
+	bool			had_task;	/* so it is watched */
+};
+
+#define check(m, cond) \
+	do { \
+		if (!(cond)) \
+			fail_msg("%s: not so: %s", (m)->label, #cond); \
+	} while (0)
+
+static int
+moment_event(struct rig *rig, struct lws *wsi,
+	     enum lws_callback_reasons reason, void *user, void *in,
+	     size_t len)
+{
+	struct moment *m = rig->priv;
+	int ret;
+
+	/* before the account: in WSI_DESTROY it is still there to be asked */
+	if (m->conn && m->conn->wsi && m->conn->wsi == wsi && m->on_wsi) {
+		ret = m->on_wsi(m, wsi, reason);
+		if (ret != RIG_DEFAULT)
+			return ret;
+	}
+
+	return closing_event(rig, wsi, reason, user, in, len);
+}
+
+/* lws tells when the context is really gone */
+static void
+moment_info(struct rig *rig, struct lws_context_creation_info *info)
+{
+	info->pcontext = &rig->context;
+}
+
+static void
+moment_begin(struct moment *m, enum conn_kind kind, enum closing way,
+	     bool opt_in, int threads)
+{
+	struct rig_opts opts = { .info = moment_info, .on_event = moment_event,
+				 .opt_in = opt_in, .priv = m };
+
+	memset(m, 0, sizeof(*m));
+	m->kind = kind;
+	m->way = way;
+	m->opt_in = opt_in;
+	snprintf(m->label, sizeof(m->label), "%s, %s, %s", conn_kind_name(kind),
+		 closing_name(way), opt_in ? "opt-in" : "watch");
+	m->rig = rig_create(&opts);
+	m->conn = conn_open(m->rig, kind);
+	m->conn->manual = true;
+	m->tp = rig_pool(m->rig, threads, 100);
+	m->gate = gate_new(m->rig);
+}
+
+static void
+moment_end(struct moment *m)
+{
+	m->conn = NULL;
+	check(m, !rig_destroy(m->rig));
+}
+
+/* calls f for all that can be */
+static void
+for_each_closing(void (*f)(enum conn_kind kind, enum closing way, bool opt_in))
+{
+	int opt_in, kind, way;
+
+	for (opt_in = 0; opt_in < 2; opt_in++)
+		for (kind = 0; kind < CONN_KINDS; kind++)
+			for (way = 0; way < CLOSINGS; way++)
+				if (closing_can((enum conn_kind)kind,
+						(enum closing)way))
+					f((enum conn_kind)kind,
+					  (enum closing)way, opt_in);
+}
+
+static bool
+is_ending(enum lws_callback_reasons reason)
+{
+	return reason_drop(reason) || reason_closed(reason) ||
+	       reason == LWS_CALLBACK_WSI_DESTROY;
+}
+
+/* ---- W1: it closes in the callback that enqueued ---- */
+
+static int
+enqueue_and_die(struct moment *m, struct lws *wsi,
+		enum lws_callback_reasons reason)
+{
+	if (!reason_writeable(reason) || m->job)
+		return RIG_DEFAULT;
+	m->job = job_script(m->rig, INT32_MAX, LWS_TP_RETURN_CHECKING_IN);
+	check(m, job_enqueue(m->tp, m->job, wsi));
+
+	return -1;
+}
+
+static bool
+is_conn_destroyed(void *arg)
+{
+	struct conn *c = arg;
+
+	return c->destroyed;
+}
+
+static void
+W1_return_minus_one_right_after_enqueue(void **state)
+{
+	struct moment m;
+	int kind, busy, opt_in;
+
+	(void)state;
+	for (kind = 0; kind < CONN_KINDS; kind++)
+		for (busy = 0; busy < 2; busy++)
+			for (opt_in = 0; opt_in < 2; opt_in++) {
+				moment_begin(&m, (enum conn_kind)kind,
+					     CLOSING_RETURN, opt_in, 1);
+				if (busy)
+					job_enqueue(m.tp,
+						    job_gated(m.rig, m.gate),
+						    NULL);
+				m.on_wsi = enqueue_and_die;
+				lws_callback_on_writable(m.conn->wsi);
+				rig_until(m.rig, is_conn_destroyed, m.conn);
+				wait_int(&m.job->cleanups, 1);
+				check(&m, !m.job->cleanup_wsi);
+				check(&m, !busy ||
+					  !atomic_load(&m.job->calls));
+				moment_end(&m);
+			}
+}
+
+/* ---- W1: the ring of a SYNC is pending when the wsi closes ---- */
+
+static void
+ring_pending(enum conn_kind kind, enum closing way, bool opt_in)
+{
+	struct moment m;
+
+	moment_begin(&m, kind, way, opt_in, 1);
+	rig_drain(m.rig);
+	m.job = job_script(m.rig, INT32_MAX, LWS_TP_RETURN_SYNC);
+	check(&m, job_enqueue(m.tp, m.job, m.conn->wsi));
+	/* not serviced meanwhile, so its ring is not answered */
+	wait_status(m.job, LWS_TP_STATUS_SYNCING);
+	closing_do(m.conn, way);
+	wait_int(&m.job->cleanups, 1);
+	check(&m, atomic_load(&m.job->stopping) == 1);
+	check(&m, !m.job->cleanup_wsi);
+	moment_end(&m);
+}
+
+static void
+W1_close_while_the_ring_of_a_sync_is_pending(void **state)
+{
+	(void)state;
+	for_each_closing(ring_pending);
+}
+
+/* The same without one turn of the service loop between ring and close */
+static void
+W1_killed_synchronously_while_rings_are_pending(void **state)
+{
+	struct moment m;
+	struct conn *more[8];
+	struct job *jobs[8];
+	int n, opt_in;
+
+	(void)state;
+	for (opt_in = 0; opt_in < 2; opt_in++) {
+		moment_begin(&m, CONN_RAW, CLOSING_TIMEOUT, opt_in, 2);
+		for (n = 0; n < 8; n++) {
+			more[n] = conn_open(m.rig, CONN_RAW);
+			more[n]->manual = true;
+			jobs[n] = job_script(m.rig, INT32_MAX,
+					     LWS_TP_RETURN_SYNC);
+			job_enqueue(m.tp, jobs[n], more[n]->wsi);
+			wait_status(jobs[n], LWS_TP_STATUS_SYNCING);
+		}
+		for (n = 0; n < 8; n += 2)
+			lws_set_timeout(more[n]->wsi, PENDING_TIMEOUT_USER_OK,
+					LWS_TO_KILL_SYNC);
+		rig_drain(m.rig);
+		for (n = 0; n < 8; n++) {
+			check(&m, more[n]->destroyed == !(n & 1));
+			if (!(n & 1))
+				wait_int(&jobs[n]->cleanups, 1);
+			else
+				check(&m, lws_threadpool_task_status_noreap(
+						jobs[n]->task) ==
+						LWS_TP_STATUS_SYNCING);
+		}
+		moment_end(&m);
+	}
+}
+
+/* ---- W1: the application dequeues by itself in its close callbacks ---- */
+
+static int
+dequeue_all(struct moment *m, struct lws *wsi,
+	    enum lws_callback_reasons reason)
+{
+	struct lws_threadpool_task *task;
+	int n = 0;
+
+	if (!is_ending(reason))
+		return RIG_DEFAULT;
+	/* dequeue detaches: it ends */
+	while ((task = lws_threadpool_get_task_wsi(wsi))) {
+		lws_threadpool_dequeue_task(task);
+		check(m, ++n < 100);
+	}
+	/* and once more by the handles that it kept */
+	for (n = 0; n < m->n_others; n++)
+		lws_threadpool_dequeue_task(m->others[n]->task);
+
+	return RIG_DEFAULT;
+}
+
+/* running, syncing, done, queued, in this order: see others */
+static void
+enqueue_four(struct moment *m)
+{
+	struct job *j;
+
+	j = m->others[2] = job_new(m->rig);
+	check(m, job_enqueue(m->tp, j, m->conn->wsi));
+	wait_status(j, LWS_TP_STATUS_FINISHED);
+	j = m->others[1] = job_script(m->rig, INT32_MAX, LWS_TP_RETURN_SYNC);
+	check(m, job_enqueue(m->tp, j, m->conn->wsi));
+	wait_status(j, LWS_TP_STATUS_SYNCING);
+	j = m->others[0] = job_script(m->rig, INT32_MAX,
+				      LWS_TP_RETURN_CHECKING_IN);
+	j->gate = m->gate;
+	check(m, job_enqueue(m->tp, j, m->conn->wsi));
+	wait_int(&j->calls, 1);
+	j = m->others[3] = job_new(m->rig);
+	check(m, job_enqueue(m->tp, j, m->conn->wsi));
+	m->n_others = 4;
+}
+
+static void
+dequeues_by_itself(enum conn_kind kind, enum closing way, bool opt_in)
+{
+	struct moment m;
+	int n;
+
+	moment_begin(&m, kind, way, opt_in, 1);
+	enqueue_four(&m);
+	m.on_wsi = dequeue_all;
+	closing_do(m.conn, way);
+	check(&m, atomic_load(&m.others[2]->cleanups) == 1);
+	check(&m, atomic_load(&m.others[3]->cleanups) == 1);
+	gate_open(m.gate);
+	for (n = 0; n < 4; n++)
+		wait_int(&m.others[n]->cleanups, 1);
+	check(&m, atomic_load(&m.others[0]->stopping) == 1);
+	check(&m, atomic_load(&m.others[1]->stopping) == 1);
+	check(&m, !atomic_load(&m.others[3]->calls));
+	moment_end(&m);
+}
+
+static void
+W1_application_that_dequeues_in_its_close_callbacks(void **state)
+{
+	(void)state;
+	for_each_closing(dequeues_by_itself);
+}
+
+static int
+dequeue_wsi(struct moment *m, struct lws *wsi, enum lws_callback_reasons reason)
+{
+	(void)m;
+	if (is_ending(reason)) {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+		lws_threadpool_dequeue(wsi);
+#pragma GCC diagnostic pop
+	}
+
+	return RIG_DEFAULT;
+}
+
+static void
+dequeues_the_wsi(enum conn_kind kind, enum closing way, bool opt_in)
+{
+	struct moment m;
+
+	moment_begin(&m, kind, way, opt_in, 1);
+	enqueue_four(&m);
+	m.on_wsi = dequeue_wsi;
+	closing_do(m.conn, way);
+	gate_open(m.gate);
+	moment_end(&m);
+}
+
+static void
+W1_application_that_dequeues_the_wsi_in_its_callbacks(void **state)
+{
+	(void)state;
+	for_each_closing(dequeues_the_wsi);
+}
+
+/* ---- W4: enqueues on a wsi that closes ---- */
+
+/* Without a watch yet, there are moments in which lws gives no sign at all that
+ * it is closing the wsi (fact 2): the manual forbids those, and so do we. */
+static bool
+is_known(struct moment *m, struct lws *wsi)
+{
+	return m->opt_in || m->had_task || m->way == CLOSING_CONTEXT ||
+	       lws_callback_on_writable(wsi) <= 0;
+}
+
+static int
+enqueue_again(struct moment *m, struct lws *wsi,
+	      enum lws_callback_reasons reason)
+{
+	struct job *j;
+
+	if (is_ending(reason) && m->n_others < 16 && is_known(m, wsi)) {
+		j = m->others[m->n_others++] =
+			job_script(m->rig, INT32_MAX,
+				   LWS_TP_RETURN_CHECKING_IN);
+		j->name = reason_drop(reason) ? "drop" :
+			  reason_closed(reason) ? "closed" : "destroy";
+		if (job_enqueue(m->tp, j, wsi)) {
+			m->accepted++;
+			/* lws_threadpool_wsi_event() said that it is gone, or
+			 * the watch closed: it is known */
+			if (!m->opt_in || reason == LWS_CALLBACK_WSI_DESTROY)
+				fail_msg("%s: accepted in %s", m->label,
+					 j->name);
+		}
+	}
+
+	return RIG_DEFAULT;
+}
+
+static void
+enqueued_after_a_task(enum conn_kind kind, enum closing way, bool opt_in)
+{
+	struct moment m;
+	int n;
+
+	moment_begin(&m, kind, way, opt_in, 1);
+	m.job = job_script(m.rig, INT32_MAX, LWS_TP_RETURN_SYNC);
+	check(&m, job_enqueue(m.tp, m.job, m.conn->wsi));
+	m.had_task = true;
+	m.on_wsi = enqueue_again;
+	closing_do(m.conn, way);
+	check(&m, m.n_others > 0);
+	wait_int(&m.job->cleanups, 1);
+	/* what was accepted was given up again when the wsi was destroyed */
+	for (n = 0; n < m.n_others; n++)
+		if (m.others[n]->accepted)
+			wait_int(&m.others[n]->cleanups, 1);
+	log_claim(LLL_ERR, "");
+	log_claim(LLL_WARN, "");
+	moment_end(&m);
+}
+
+static void
+W4_enqueue_in_the_close_callbacks_of_a_wsi_that_had_a_task(void **state)
+{
+	(void)state;
+	for_each_closing(enqueued_after_a_task);
+}
+
+static void
+enqueued_first(enum conn_kind kind, enum closing way, bool opt_in)
+{
+	struct moment m;
+	int n;
+
+	moment_begin(&m, kind, way, opt_in, 1);
+	/* the pool is in use, and the hidden vhost is there */
+	check(&m, job_enqueue(m.tp, job_new(m.rig), NULL));
+	rig_drain(m.rig);
+	m.on_wsi = enqueue_again;
+	closing_do(m.conn, way);
+	check(&m, m.n_others > 0);
+	for (n = 0; n < m.n_others; n++)
+		if (m.others[n]->accepted)
+			wait_int(&m.others[n]->cleanups, 1);
+	log_claim(LLL_ERR, "");
+	log_claim(LLL_WARN, "");
+	moment_end(&m);
+}
+
+static void
+W4_first_task_ever_in_the_close_callbacks(void **state)
+{
+	(void)state;
+	for_each_closing(enqueued_first);
+}
+
+/* The wsi lives on until the peer answers: whatever is decided, no task may be
+ * left on it. */
+static void
+W4_enqueue_between_our_close_frame_and_the_peers(void **state)
+{
+	struct moment m;
+	struct job *j[3];
+	int n, opt_in, had;
+
+	(void)state;
+	for (opt_in = 0; opt_in < 2; opt_in++)
+		for (had = 0; had < 2; had++) {
+			moment_begin(&m, CONN_WS, CLOSING_WS_OURS, opt_in, 1);
+			m.job = job_script(m.rig, INT32_MAX,
+					   LWS_TP_RETURN_SYNC);
+			if (had)
+				m.had_task = !!job_enqueue(m.tp, m.job,
+							   m.conn->wsi);
+			closing_ws_begin(m.conn);
+			for (n = 0; n < 3; n++) {
+				j[n] = job_script(m.rig, INT32_MAX,
+						  LWS_TP_RETURN_SYNC);
+				check(&m, m.conn->wsi);
+				m.had_task |= !!job_enqueue(m.tp, j[n],
+							    m.conn->wsi);
+				rig_turns(m.rig, 5);
+			}
+			m.on_wsi = enqueue_again;
+			conn_ws_close(m.conn);
+			rig_until(m.rig, is_conn_destroyed, m.conn);
+			for (n = 0; n < 3; n++)
+				if (j[n]->accepted)
+					wait_int(&j[n]->cleanups, 1);
+			log_claim(LLL_ERR, "");
+			log_claim(LLL_WARN, "");
+			moment_end(&m);
+		}
+}
+
+/* A new wsi is not its predecessor at the same address: not even before the
+ * next turn of the service loop */
+static void
+W4_new_wsi_at_the_address_of_one_that_closed(void **state)
+{
+	struct moment m;
+	struct conn *c[20];
+	struct job *j[20], *more;
+	struct lws *was;
+	int kind, n, opt_in, same = 0;
+
+	(void)state;
+	for (opt_in = 0; opt_in < 2; opt_in++)
+		for (kind = CONN_RAW; kind < CONN_KINDS; kind++) {
+			moment_begin(&m, (enum conn_kind)kind, CLOSING_TIMEOUT,
+				     opt_in, 1);
+			rig_drain(m.rig);
+			was = NULL;
+			for (n = 0; n < 20; n++) {
+				c[n] = conn_open(m.rig, (enum conn_kind)kind);
+				same += c[n]->wsi == was;
+				was = c[n]->wsi;
+				j[n] = job_script(m.rig, INT32_MAX,
+						  LWS_TP_RETURN_SYNC);
+				check(&m, job_enqueue(m.tp, j[n], c[n]->wsi));
+				if (n == 19)
+					break;
+				lws_set_timeout(c[n]->wsi,
+						PENDING_TIMEOUT_USER_OK,
+						LWS_TO_KILL_SYNC);
+				check(&m, c[n]->destroyed);
+			}
+			for (n = 0; n < 19; n++)
+				wait_int(&j[n]->cleanups, 1);
+			more = job_script(m.rig, 20, LWS_TP_RETURN_SYNC);
+			check(&m, job_enqueue(m.tp, more, c[19]->wsi));
+			rig_until_int(m.rig, &more->cleanups, 1);
+			check(&m, !atomic_load(&j[19]->cleanups));
+			moment_end(&m);
+		}
+	print_message("  %d wsi at the last one's address\n", same);
+}
+
+/* ---- W5: what a cleanup does during the close ---- */
+
+static struct moment *cleaning;
+
+static void
+enqueue_in_cleanup(struct job *j, struct lws *wsi)
+{
+	struct moment *m = cleaning;
+	struct job *again = job_new(j->rig), *elsewhere = job_new(j->rig);
+
+	(void)wsi;
+	/* on a task's own way out, with its wsi closing or gone: refused */
+	if (m->conn->wsi && pthread_equal(pthread_self(), j->rig->thread))
+		check(m, !job_enqueue(m->tp, again, m->conn->wsi));
+	/* without one: as anywhere */
+	check(m, job_enqueue(m->tp, elsewhere, NULL));
+}
+
+static void
+cleanup_enqueues(enum conn_kind kind, enum closing way, bool opt_in)
+{
+	struct moment m;
+
+	moment_begin(&m, kind, way, opt_in, 1);
+	cleaning = &m;
+	m.job = job_new(m.rig);
+	m.job->on_cleanup = enqueue_in_cleanup;
+	check(&m, job_enqueue(m.tp, m.job, m.conn->wsi));
+	wait_status(m.job, LWS_TP_STATUS_FINISHED);
+	closing_do(m.conn, way);
+	check(&m, atomic_load(&m.job->cleanups) == 1);
+	check(&m, !m.job->cleanup_wsi);
+	log_claim(LLL_ERR, "");
+	log_claim(LLL_WARN, "");
+	moment_end(&m);
+}
+
+static void
+W5_cleanup_that_enqueues_on_its_wsi_during_the_close(void **state)
+{
+	(void)state;
+	for_each_closing(cleanup_enqueues);
+}
+
+/* A cleanup may enqueue on another wsi */
+static struct conn *other_conn;
+
+static void
+enqueue_on_the_other(struct job *j, struct lws *wsi)
+{
+	(void)wsi;
+	check(cleaning, job_enqueue(cleaning->tp, cleaning->others[0],
+				    other_conn->wsi));
+	(void)j;
+}
+
+static void
+W5_cleanup_that_enqueues_on_another_wsi_during_the_close(void **state)
+{
+	struct moment m;
+	int kind, opt_in;
+
+	(void)state;
+	for (opt_in = 0; opt_in < 2; opt_in++)
+		for (kind = 0; kind < CONN_KINDS; kind++) {
+			moment_begin(&m, (enum conn_kind)kind, CLOSING_TIMEOUT,
+				     opt_in, 1);
+			cleaning = &m;
+			other_conn = conn_open(m.rig, CONN_RAW);
+			m.job = job_new(m.rig);
+			m.others[0] = job_new(m.rig);
+			m.job->on_cleanup = enqueue_on_the_other;
+			job_enqueue(m.tp, m.job, m.conn->wsi);
+			wait_status(m.job, LWS_TP_STATUS_FINISHED);
+			closing_do(m.conn, m.way);
+			rig_until_int(m.rig, &m.others[0]->cleanups, 1);
+			check(&m, m.others[0]->cleanup_wsi == other_conn->wsi);
+			moment_end(&m);
+		}
+}
+
+/* ---- W1: a callback of one wsi closes another one ---- */
+
+static int
+kill_the_other(struct moment *m, struct lws *wsi,
+	       enum lws_callback_reasons reason)
+{
+	(void)m;
+	(void)wsi;
+	if (reason_writeable(reason) && other_conn->wsi)
+		lws_set_timeout(other_conn->wsi, PENDING_TIMEOUT_USER_OK,
+				LWS_TO_KILL_SYNC);
+
+	return RIG_DEFAULT;
+}
+
+static void
+W1_killed_in_another_wsi_s_writeable(void **state)
+{
+	struct moment m;
+	int opt_in;
+
+	(void)state;
+	for (opt_in = 0; opt_in < 2; opt_in++) {
+		moment_begin(&m, CONN_WS, CLOSING_TIMEOUT, opt_in, 2);
+		other_conn = conn_open(m.rig, CONN_RAW);
+		other_conn->manual = true;
+		m.job = job_script(m.rig, INT32_MAX, LWS_TP_RETURN_SYNC);
+		m.others[0] = job_script(m.rig, INT32_MAX, LWS_TP_RETURN_SYNC);
+		m.on_wsi = kill_the_other;
+		job_enqueue(m.tp, m.others[0], other_conn->wsi);
+		wait_status(m.others[0], LWS_TP_STATUS_SYNCING);
+		/* its WRITEABLE kills the other one, whose ring is pending */
+		job_enqueue(m.tp, m.job, m.conn->wsi);
+		rig_until(m.rig, is_conn_destroyed, other_conn);
+		wait_int(&m.others[0]->cleanups, 1);
+		check(&m, atomic_load(&m.others[0]->stopping) == 1);
+		check(&m, !atomic_load(&m.job->cleanups));
+		moment_end(&m);
+	}
+}
+
+/* ---- W1: tasks of several pools on the wsi ---- */
+
+static void
+two_pools(enum conn_kind kind, enum closing way, bool opt_in)
+{
+	struct lws_threadpool *tp2;
+	struct moment m;
+	struct job *j[4];
+	int n;
+
+	moment_begin(&m, kind, way, opt_in, 1);
+	tp2 = rig_pool(m.rig, 1, 100);
+	for (n = 0; n < 4; n++) {
+		j[n] = job_script(m.rig, n < 2 ? INT32_MAX : 0,
+				  LWS_TP_RETURN_SYNC);
+		check(&m, job_enqueue(n & 1 ? tp2 : m.tp, j[n], m.conn->wsi));
+		wait_status(j[n], n < 2 ? LWS_TP_STATUS_SYNCING :
+					  LWS_TP_STATUS_FINISHED);
+	}
+	closing_do(m.conn, way);
+	for (n = 0; n < 4; n++) {
+		wait_int(&j[n]->cleanups, 1);
+		check(&m, !j[n]->cleanup_wsi);
+		check(&m, atomic_load(&j[n]->stopping) == (n < 2));
+	}
+	moment_end(&m);
+}
+
+static void
+W1_tasks_of_two_pools_on_one_wsi(void **state)
+{
+	(void)state;
+	for_each_closing(two_pools);
+}
+
+/* ---- W1: a task ends in the very moment that its wsi closes ---- */
+
+static void
+W1_tasks_that_end_while_their_wsi_closes(void **state)
+{
+	struct moment m;
+	struct conn *c[20];
+	int n, round;
+
+	(void)state;
+	for (round = 0; round < 10; round++) {
+		moment_begin(&m, CONN_RAW, CLOSING_TIMEOUT, round & 1, 2);
+		for (n = 0; n < 20; n++) {
+			c[n] = conn_open(m.rig, CONN_RAW);
+			c[n]->manual = true;
+		}
+		for (n = 0; n < 20; n++) {
+			job_enqueue(m.tp, job_script(m.rig, n,
+						LWS_TP_RETURN_CHECKING_IN),
+				    c[n]->wsi);
+			job_enqueue(m.tp, job_script(m.rig, 1,
+						LWS_TP_RETURN_SYNC),
+				    c[n]->wsi);
+			if (n & 1)
+				lws_set_timeout(c[n]->wsi,
+						PENDING_TIMEOUT_USER_OK,
+						LWS_TO_KILL_SYNC);
+		}
+		moment_end(&m);
+	}
+}
+
+/* ---- W1: a timeout of lws's own that runs out ---- */
+
+static void
+W1_timeout_that_runs_out(void **state)
+{
+	struct conn *c[CONN_KINDS];
+	struct job *done[CONN_KINDS], *sync[CONN_KINDS];
+	struct moment m;
+	int kind, opt_in;
+
+	(void)state;
+	for (opt_in = 0; opt_in < 2; opt_in++) {
+		moment_begin(&m, CONN_RAW, CLOSING_TIMEOUT, opt_in, 1);
+		for (kind = 0; kind < CONN_KINDS; kind++) {
+			c[kind] = conn_open(m.rig, (enum conn_kind)kind);
+			c[kind]->manual = true;
+			done[kind] = job_new(m.rig);
+			check(&m, job_enqueue(m.tp, done[kind], c[kind]->wsi));
+			sync[kind] = job_script(m.rig, INT32_MAX,
+						LWS_TP_RETURN_SYNC);
+			check(&m, job_enqueue(m.tp, sync[kind], c[kind]->wsi));
+			wait_status(sync[kind], LWS_TP_STATUS_SYNCING);
+			lws_set_timeout(c[kind]->wsi, PENDING_TIMEOUT_USER_OK,
+					1);
+		}
+		for (kind = 0; kind < CONN_KINDS; kind++) {
+			rig_until(m.rig, is_conn_destroyed, c[kind]);
+			check(&m, atomic_load(&done[kind]->cleanups) == 1);
+			wait_int(&sync[kind]->cleanups, 1);
+			check(&m, atomic_load(&sync[kind]->stopping) == 1);
+			check(&m, !sync[kind]->cleanup_wsi);
+		}
+		moment_end(&m);
+	}
+}
+
+/* ---- W1: the context is destroyed from inside one of its callbacks ---- */
+
+static int
+destroy_the_context(struct moment *m, struct lws *wsi,
+		    enum lws_callback_reasons reason)
+{
+	(void)wsi;
+	if (reason_writeable(reason) && !m->accepted) {
+		m->accepted = 1;
+		lws_context_destroy(m->rig->context);
+	}
+
+	return RIG_DEFAULT;
+}
+
+static void
+W1_context_destroyed_in_a_callback(void **state)
+{
+	struct moment m;
+	int n, opt_in;
+
+	(void)state;
+	for (opt_in = 0; opt_in < 2; opt_in++) {
+		moment_begin(&m, CONN_WS, CLOSING_CONTEXT, opt_in, 1);
+		enqueue_four(&m);
+		m.on_wsi = destroy_the_context;
+		lws_callback_on_writable(m.conn->wsi);
+		for (n = 0; !m.accepted; n++)
+			rig_turn(m.rig, true);
+		/* it was put off until the callback returned, and done then */
+		check(&m, m.conn->destroyed);
+		/* all but the last of it, for which lws wants a second call */
+		rig_context_destroy(m.rig);
+		gate_open(m.gate);
+		for (n = 0; n < 4; n++) {
+			wait_int(&m.others[n]->cleanups, 1);
+			check(&m, !m.others[n]->cleanup_wsi);
+		}
+		moment_end(&m);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(W1_return_minus_one_right_after_enqueue),
+		cmocka_unit_test(W1_close_while_the_ring_of_a_sync_is_pending),
+		cmocka_unit_test(
+			W1_killed_synchronously_while_rings_are_pending),
+		cmocka_unit_test(
+			W1_application_that_dequeues_in_its_close_callbacks),
+		cmocka_unit_test(
+		    W1_application_that_dequeues_the_wsi_in_its_callbacks),
+		cmocka_unit_test(
+		    W4_enqueue_in_the_close_callbacks_of_a_wsi_that_had_a_task),
+		cmocka_unit_test(W4_first_task_ever_in_the_close_callbacks),
+		cmocka_unit_test(
+			W4_enqueue_between_our_close_frame_and_the_peers),
+		cmocka_unit_test(W4_new_wsi_at_the_address_of_one_that_closed),
+		cmocka_unit_test(
+			W5_cleanup_that_enqueues_on_its_wsi_during_the_close),
+		cmocka_unit_test(
+		    W5_cleanup_that_enqueues_on_another_wsi_during_the_close),
+		cmocka_unit_test(W1_killed_in_another_wsi_s_writeable),
+		cmocka_unit_test(W1_tasks_of_two_pools_on_one_wsi),
+		cmocka_unit_test(W1_tasks_that_end_while_their_wsi_closes),
+		cmocka_unit_test(W1_timeout_that_runs_out),
+		cmocka_unit_test(W1_context_destroyed_in_a_callback),
+	};
+
+	return cmocka_run_group_tests_name("W1 W4 W5 moments of closing", tests,
+					   NULL, NULL);
+}

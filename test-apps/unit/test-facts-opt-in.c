@@ -1,0 +1,323 @@
+/*
+ * lws-threadpool unit tests - facts 8, 13 and 14: what the watch fd and the
+ * opt-in cost an application, and keep-alive between vhosts
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * Fact 8: a Host header can rebind a keep-alive connection to another vhost, so
+ * WSI_CREATE goes to one and WSI_DESTROY to the other.  It is of all versions,
+ * as are 13 and 14.  For http/2 streams see the tests of that role.
+ */
+
+#include "closings.h"
+
+struct optin {
+	struct lws_vhost	*pass[2];	/* these pass their events */
+	struct lws_threadpool	*tp;
+	struct job		*jobs[8];
+	int			n;
+	int			answer;
+	struct lws_vhost	*seen[8];	/* of each request */
+	int			child_closings;
+};
+
+static int
+answer(struct lws *wsi)
+{
+	uint8_t buf[LWS_PRE + 512], *start = &buf[LWS_PRE], *p = start,
+		*end = &buf[sizeof(buf) - 1];
+
+	if (lws_add_http_common_headers(wsi, HTTP_STATUS_OK, "text/plain", 0,
+					&p, end) ||
+	    lws_finalize_write_http_header(wsi, start, &p, end))
+		return -1;
+
+	return lws_http_transaction_completed(wsi) ? -1 : 0;
+}
+
+static int
+optin_event(struct rig *rig, struct lws *wsi,
+	    enum lws_callback_reasons reason, void *user, void *in, size_t len)
+{
+	struct lws_vhost *vhost = lws_get_vhost(wsi);
+	struct optin *o = rig->priv;
+	struct job *j;
+
+	(void)user;
+	(void)in;
+	(void)len;
+	if (vhost && (vhost == o->pass[0] || vhost == o->pass[1]))
+		assert_int_equal(lws_threadpool_wsi_event(wsi, reason), 0);
+	if (reason == LWS_CALLBACK_CHILD_CLOSING)
+		o->child_closings++;
+	if (reason == LWS_CALLBACK_HTTP && o->tp && o->n < 8) {
+		o->seen[o->n] = vhost;
+		j = o->jobs[o->n++] = job_script(rig, INT32_MAX,
+						 LWS_TP_RETURN_SYNC);
+		assert_non_null(job_enqueue(o->tp, j, wsi));
+		lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
+		o->answer = 1;
+		lws_callback_on_writable(wsi);
+	}
+	if (reason == LWS_CALLBACK_HTTP_WRITEABLE && o->answer) {
+		o->answer = 0;
+		return answer(wsi);
+	}
+
+	return RIG_DEFAULT;
+}
+
+static struct lws_vhost *
+sharing_vhost(struct rig *rig, int port, const char *name)
+{
+	struct lws_context_creation_info info;
+	struct lws_vhost *vhost;
+
+	memset(&info, 0, sizeof(info));
+	info.port = port;
+	info.iface = "lo";
+	info.protocols = rig->protocols;
+	info.vhost_name = name;
+	vhost = lws_create_vhost(rig->context, &info);
+	assert_non_null(vhost);
+
+	return vhost;
+}
+
+struct requests {
+	struct optin	*o;
+	int		n;
+};
+
+static bool
+has_requests(void *arg)
+{
+	struct requests *r = arg;
+
+	return r->o->n == r->n && !r->o->answer;
+}
+
+static bool
+is_conn_destroyed(void *arg)
+{
+	struct conn *c = arg;
+
+	return c->destroyed;
+}
+
+/* passing: 0 none of the vhosts, 1 both */
+static void
+rebind(int passing)
+{
+	static const char * const hosts[] = { "second", "default", "second" };
+	struct optin o = { .n = 0 };
+	struct rig_opts opts = { .on_event = optin_event, .priv = &o };
+	struct rig *rig = rig_create(&opts);
+	struct lws_vhost *second = sharing_vhost(rig, rig->port, "second");
+	struct requests r = { &o, 1 };
+	struct conn *c;
+	char req[128];
+	int n;
+
+	if (passing) {
+		o.pass[0] = rig->vhost;
+		o.pass[1] = second;
+	}
+	o.tp = rig_pool(rig, 2, 10);
+	rig_drain(rig);
+	/* conn_open() wants its default at its request */
+	{
+		struct lws_threadpool *tp = o.tp;
+
+		o.tp = NULL;
+		c = conn_open(rig, CONN_HTTP);
+		o.tp = tp;
+	}
+	c->manual = true;
+	o.jobs[0] = job_script(rig, INT32_MAX, LWS_TP_RETURN_SYNC);
+	o.seen[o.n++] = lws_get_vhost(c->wsi);
+	assert_non_null(job_enqueue(o.tp, o.jobs[0], c->wsi));
+	o.answer = 1;
+	lws_callback_on_writable(c->wsi);
+	for (n = 0; n < 3; n++) {
+		rig_until(rig, has_requests, &r);
+		snprintf(req, sizeof(req), "GET / HTTP/1.1\r\nHost: %s:%d"
+			 "\r\n\r\n", hosts[n], rig->port);
+		conn_send(c, req, strlen(req));
+		r.n++;
+	}
+	rig_until(rig, has_requests, &r);
+	/* it did go to and fro, or this tests nothing */
+	assert_ptr_equal(o.seen[0], rig->vhost);
+	assert_ptr_equal(o.seen[1], second);
+	assert_ptr_equal(o.seen[2], rig->vhost);
+	assert_ptr_equal(o.seen[3], second);
+
+	for (n = 0; n < 4; n++)
+		wait_status(o.jobs[n], LWS_TP_STATUS_SYNCING);
+	conn_fin(c);
+	rig_until(rig, is_conn_destroyed, c);
+	for (n = 0; n < 4; n++) {
+		wait_int(&o.jobs[n]->cleanups, 1);
+		assert_null(o.jobs[n]->cleanup_wsi);
+		assert_int_equal(atomic_load(&o.jobs[n]->stopping), 1);
+	}
+	log_claim(LLL_NOTICE, "using listen skt");
+	assert_int_equal(rig_destroy(rig), 0);
+}
+
+static void
+host_rebind_with_the_watch(void **state)
+{
+	(void)state;
+	rebind(0);
+}
+
+static void
+host_rebind_with_the_opt_in(void **state)
+{
+	(void)state;
+	rebind(1);
+}
+
+/* Where only some vhosts pass their events, the wsi of the others keep the
+ * watch */
+static void
+only_one_vhost_passes_its_events(void **state)
+{
+	struct optin o = { .n = 0 };
+	struct rig_opts opts = { .on_event = optin_event, .priv = &o };
+	struct rig *rig = rig_create(&opts);
+	struct lws_vhost *first = rig->vhost, *second;
+	struct lws_threadpool *tp;
+	struct job *j[2];
+	struct conn *c[2];
+	int n;
+
+	(void)state;
+	second = sharing_vhost(rig, 0, "second");
+	o.pass[0] = first;
+	tp = rig_pool(rig, 1, 10);
+	rig_drain(rig);
+	for (n = 0; n < 2; n++) {
+		rig->vhost = n ? second : first;
+		c[n] = conn_open(rig, CONN_RAW);
+		j[n] = job_script(rig, INT32_MAX, LWS_TP_RETURN_SYNC);
+		assert_non_null(job_enqueue(tp, j[n], c[n]->wsi));
+		wait_status(j[n], LWS_TP_STATUS_SYNCING);
+	}
+	rig->vhost = first;
+	assert_null(lws_get_child(c[0]->wsi));
+	assert_non_null(lws_get_child(c[1]->wsi));
+	for (n = 0; n < 2; n++) {
+		closing_do(c[n], CLOSING_FIN);
+		wait_int(&j[n]->cleanups, 1);
+		assert_int_equal(atomic_load(&j[n]->stopping), 1);
+		/* fact 13: the application's protocol is told of our child */
+		assert_int_equal(o.child_closings, n);
+	}
+	assert_int_equal(rig_destroy(rig), 0);
+}
+
+/* A wsi that was watched before its vhost passed any event stays watched */
+static void
+opt_in_that_begins_late(void **state)
+{
+	struct optin o = { .n = 0 };
+	struct rig_opts opts = { .on_event = optin_event, .priv = &o };
+	struct rig *rig = rig_create(&opts);
+	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
+	struct job *j[4];
+	struct conn *c[2];
+	int n;
+
+	(void)state;
+	for (n = 0; n < 4; n++) {
+		if (n < 2)
+			c[n] = conn_open(rig, CONN_RAW);
+		j[n] = job_script(rig, INT32_MAX, LWS_TP_RETURN_SYNC);
+		assert_non_null(job_enqueue(tp, j[n], c[n & 1]->wsi));
+		wait_status(j[n], LWS_TP_STATUS_SYNCING);
+		/* from now on */
+		o.pass[0] = rig->vhost;
+		rig_drain(rig);
+	}
+	assert_non_null(lws_get_child(c[0]->wsi));
+	assert_null(lws_get_child(c[1]->wsi));
+	for (n = 0; n < 2; n++)
+		closing_do(c[n], CLOSING_FIN);
+	for (n = 0; n < 4; n++) {
+		wait_int(&j[n]->cleanups, 1);
+		assert_int_equal(atomic_load(&j[n]->stopping), 1);
+	}
+	assert_int_equal(rig_destroy(rig), 0);
+}
+
+/* Any reason, any wsi, and NULL */
+static void
+wsi_event_of_anything_returns_0(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
+	struct conn *c = conn_open(rig, CONN_RAW);
+	struct job *j = job_script(rig, 100, LWS_TP_RETURN_SYNC);
+	int reason;
+
+	assert_non_null(job_enqueue(tp, j, c->wsi));
+	for (reason = -1; reason < 200; reason++) {
+		assert_int_equal(lws_threadpool_wsi_event(NULL,
+				(enum lws_callback_reasons)reason), 0);
+		/* those that tell of an end are not true here */
+		if (reason_closed((enum lws_callback_reasons)reason) ||
+		    reason == LWS_CALLBACK_CLOSED_CLIENT_HTTP ||
+		    reason == LWS_CALLBACK_WSI_DESTROY)
+			continue;
+		assert_int_equal(lws_threadpool_wsi_event(c->wsi,
+				(enum lws_callback_reasons)reason), 0);
+	}
+	rig_until_int(rig, &j->cleanups, 1);
+	assert_int_equal(atomic_load(&j->stopping), 0);
+}
+
+/* Fact 14: an adoption broadcasts to every protocol, so there is one for a
+ * wsi's life and not one a task; and rings do not broadcast */
+static void
+one_watch_for_a_wsi_s_life(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 1, 1000);
+	struct conn *c = conn_open(rig, CONN_RAW);
+	struct job *j = job_script(rig, 1, LWS_TP_RETURN_SYNC);
+	struct lws *child;
+	int n, before;
+
+	assert_non_null(job_enqueue(tp, j, c->wsi));
+	rig_until_int(rig, &j->cleanups, 1);
+	rig_drain(rig);
+	before = rig->wait_cancelled;
+	child = lws_get_child(c->wsi);
+	assert_non_null(child);
+	for (n = 0; n < 200; n++) {
+		j = job_script(rig, 3, LWS_TP_RETURN_SYNC);
+		assert_non_null(job_enqueue(tp, j, c->wsi));
+		rig_until_int(rig, &j->cleanups, 1);
+	}
+	assert_ptr_equal(lws_get_child(c->wsi), child);
+	assert_int_equal(rig->wait_cancelled, before);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(host_rebind_with_the_watch),
+		cmocka_unit_test(host_rebind_with_the_opt_in),
+		cmocka_unit_test(only_one_vhost_passes_its_events),
+		cmocka_unit_test(opt_in_that_begins_late),
+		RIG_TEST(wsi_event_of_anything_returns_0),
+		RIG_TEST(one_watch_for_a_wsi_s_life),
+	};
+
+	return cmocka_run_group_tests_name("facts 8, 13, 14", tests, NULL,
+					   NULL);
+}

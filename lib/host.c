@@ -9,6 +9,7 @@
  * work of host-companion.c and host-builtin.c.
  */
 
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -29,6 +30,8 @@
 
 /* above this lws takes the limit for a joke, and 2560 instead */
 #define LWSTP_SILLY_FD_LIMIT 10000000
+/* fds that the process's table has room for from the start: 8 bytes each */
+#define LWSTP_FD_TABLE 65535
 
 static struct lwstp_host *hosts, *forgotten;	/* lwstp_bindings_lock */
 
@@ -146,6 +149,20 @@ make_fd(void)
 #endif
 }
 
+/* The kernel makes a process with threads wait for milliseconds when its table
+ * of fds has to grow: so it grows now, before there are any of ours. */
+static void
+grow_fd_table(const struct lwstp_host *host)
+{
+	int high = host->max_fd - 1, fd;
+
+	if (high > LWSTP_FD_TABLE)
+		high = LWSTP_FD_TABLE;
+	fd = fcntl(host->idle_fd, F_DUPFD_CLOEXEC, high);
+	if (fd >= 0)
+		close(fd);
+}
+
 static void
 host_free(struct lwstp_host *host)
 {
@@ -188,8 +205,10 @@ host_alloc(struct lws_context *context)
 		host->bell[n].fd = make_fd();
 		ok = ok && host->bell[n].fd >= 0;
 	}
-	if (ok)
+	if (ok) {
+		grow_fd_table(host);
 		return host;
+	}
 	host_free(host);
 
 	return NULL;

@@ -168,7 +168,9 @@ WRAP(int, fcntl, (int fd, int cmd, ...))
 	va_start(ap, cmd);
 	arg = va_arg(ap, long);
 	va_end(ap);
-	if ((cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC) && fails(FDS)) {
+	/* one above 0 only makes room in the kernel's table: nobody is told */
+	if ((cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC) && !(int)arg &&
+	    fails(FDS)) {
 		errno = EMFILE;
 		return -1;
 	}

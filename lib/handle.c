@@ -26,10 +26,10 @@
  * couple of hundred bytes, and no handle ever comes twice. */
 #define GENERATION_WRAPS false
 #else
-#define INDEX_BITS	20
-#define GENERATION_BITS	10
-/* Too few to throw slots away.  They begin again, and free slots are used in
- * turn, so that a slot's 1,023 generations last as long as can be. */
+#define INDEX_BITS	18
+#define GENERATION_BITS	12
+/* Too few to throw slots away.  They begin again, and a pool uses its free slots
+ * in turn: a handle comes again after a million tasks at the soonest. */
 #define GENERATION_WRAPS true
 #endif
 

@@ -34,8 +34,15 @@
 #include <string.h>
 #include <sys/types.h>
 
-/* in quotes, since compiled into lws they lie beside this file */
+/* In quotes, since compiled into lws they lie beside this file.  Some versions
+ * of lws's header leave the visibility of what we define to us. */
+#if defined(__GNUC__)
+#pragma GCC visibility push(default)
+#endif
 #include "lws-threadpool.h"
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
 
 /* a failed insert into a hash must come back to us, not end the process */
 #define HASH_NONFATAL_OOM 1
@@ -96,6 +103,12 @@ struct lwstp_host;
 /*
  * handle.c: slots with generations
  */
+
+#if UINTPTR_MAX > 0xffffffffu
+#define LWSTP_STOCK		32	/* slots that a pool takes at a time */
+#else
+#define LWSTP_STOCK		256	/* and uses in turn: see handle.c */
+#endif
 
 struct lwstp_slot {
 	struct lwstp_slot	*next_free; /* slots->lock; a task's in its

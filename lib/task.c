@@ -15,9 +15,6 @@
 
 #include "private.h"
 
-/* slots that a pool takes from the common table at a time */
-#define STOCK 32
-
 /* Lists of the pool.  pool->lock held in all of these. */
 
 static void
@@ -83,7 +80,7 @@ __slot_get(struct lwstp_pool *pool)
 	struct lwstp_slot *slot;
 
 	if (!pool->stock) {
-		slot = lwstp_slots_take(&lwstp_task_slots, STOCK);
+		slot = lwstp_slots_take(&lwstp_task_slots, LWSTP_STOCK);
 		while (slot) {
 			struct lwstp_slot *next = slot->next_free;
 			struct lwstp_task *task = (struct lwstp_task *)slot;

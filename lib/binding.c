@@ -13,8 +13,9 @@
  * address may be another wsi already in the same turn of the service loop: what
  * tells them apart is the socket's inode, and for a stream of a mux connection
  * that lws takes it off the connection when it closes.  A raw file closes at
- * once, and is out of lws's tables before its callbacks are called.  A mark lasts
- * longer than lws waits for the peer of a wsi that it could still write to.
+ * once, and is out of lws's tables before its callbacks are called.  A mark
+ * lasts longer than lws waits for the peer of a wsi that it could still write
+ * to.
  */
 
 #include <stdlib.h>

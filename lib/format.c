@@ -5,8 +5,8 @@
  *
  * A task is named by a printf format, for each enqueue.  The C library's
  * formatter costs as much as all the rest of a task's life, so the plain
- * conversions that names are made of are done here: %s %d %i %u %x %c %p and %%,
- * with l, ll or z, without flags or widths.  Anything else goes to vsnprintf().
+ * conversions that names are made of are done here: %s %d %i %u %x %c %p and
+ * %%, with l, ll or z, without flags or widths.  All else goes to vsnprintf().
  */
 
 #include <stdio.h>

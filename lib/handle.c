@@ -28,8 +28,8 @@
 #else
 #define INDEX_BITS	18
 #define GENERATION_BITS	12
-/* Too few to throw slots away.  They begin again, and a pool uses its free slots
- * in turn: a handle comes again after a million tasks at the soonest. */
+/* Too few to throw slots away.  They begin again, and a pool uses its free
+ * slots in turn: a handle comes again after a million tasks at the soonest. */
 #define GENERATION_WRAPS true
 #endif
 
@@ -86,7 +86,8 @@ __slot_new(struct lwstp_slots *slots)
 	if (c >= LWSTP_CHUNKS)
 		return NULL;
 	if (!offset && !atomic_load(&slots->chunk[c])) {
-		chunk = calloc((size_t)1 << slots->first_bits << c, slots->size);
+		chunk = calloc((size_t)1 << slots->first_bits << c,
+			       slots->size);
 		if (!chunk)
 			return NULL;
 		atomic_store_explicit(&slots->chunk[c], chunk,

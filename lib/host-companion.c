@@ -74,7 +74,7 @@ callback_bell(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 	(void)len;
 
 	switch (reason) {
-	case LWS_CALLBACK_WSI_CREATE:	/* of a watch too: we are protocols[0] */
+	case LWS_CALLBACK_WSI_CREATE:	/* a watch too: this is protocols[0] */
 		newest = wsi;
 		return 0;
 
@@ -136,7 +136,7 @@ vhost_gone(struct lws_vhost *vhost, void *arg)
 
 	(void)vhost;
 	if (host->opening)
-		return;		/* it was not made: lws_create_vhost() says so */
+		return;	/* it was not made: lws_create_vhost() says so */
 	host->vhost = NULL;
 	lwstp_host_gone(host);
 #if defined(LWS_WITH_SYS_STATE)
@@ -150,8 +150,8 @@ vhost_gone(struct lws_vhost *vhost, void *arg)
  */
 
 /* Gives lws a duplicate of fd as a raw file: NULL if that was not possible, and
- * then the duplicate is closed.  An adoption that fails late leaves a wsi behind
- * that owns the fd, and as a watch it works all the same. */
+ * then the duplicate is closed.  An adoption that fails late leaves a wsi
+ * behind that owns the fd, and as a watch it works all the same. */
 static struct lws *
 adopt(struct lwstp_host *host, int fd, const char *protocol,
       struct lws *parent, void *opaque, bool *whole)
@@ -175,9 +175,11 @@ adopt(struct lwstp_host *host, int fd, const char *protocol,
 		info.opaque = opaque;
 		*whole = lws_adopt_descriptor_vhost_via_info(&info);
 	}
-	if (parent)
-		newest = lws_get_child(parent) == before ? NULL :
-							   lws_get_child(parent);
+	if (parent) {
+		newest = lws_get_child(parent);
+		if (newest == before)
+			newest = NULL;
+	}
 	if (!newest)
 		close(info.fd.filefd);
 

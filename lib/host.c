@@ -102,9 +102,10 @@ lwstp_host_gone(struct lwstp_host *host)
  */
 
 #if defined(LWS_WITH_SYS_STATE)
-/* The context begins to be destroyed.  Without the hidden vhost, if it was never
- * serviced for instance, nothing else will tell us.  Then the host is forgotten,
- * and its memory is kept, since lws still has our notifier on its list. */
+/* The context begins to be destroyed.  Without the hidden vhost, if it was
+ * never serviced for instance, nothing else will tell us.  Then the host is
+ * forgotten, and its memory is kept, since lws still has our notifier on its
+ * list. */
 static int
 state_changed(struct lws_state_manager *mgr, struct lws_state_notify_link *link,
 	      int current, int target)

@@ -7,15 +7,15 @@
  *
  *   pool->lock		one a pool: its lists, its workers, and the status of
  *			its tasks
- *   lwstp_bindings_lock	one a process: which tasks hang on which wsi, and the
- *			wsi that wait for their service thread
+ *   lwstp_bindings_lock	one a process: which tasks hang on which wsi,
+ *			and the wsi that wait for their service thread
  *   slots->lock	one a table of slots: which slots are free
  *
  * What is done under them is O(1), but for a dump's copy of what it tells, and
  * none of them is held while anything of the user's runs: task functions,
- * cleanups, foreach callbacks, or the log.  So what a locked function wants done
- * afterwards it writes into a struct lwstp_after.  Functions that begin with __ are called with the lock held
- * that their comment names.
+ * cleanups, foreach callbacks, or the log.  So what a locked function wants
+ * done afterwards it writes into a struct lwstp_after.  Functions that begin
+ * with __ are called with the lock held that their comment names.
  *
  * Tasks, workers and pools live in slots, whose memory is never given back:
  * their locks and conditions may be touched at any time, however stale the
@@ -161,12 +161,12 @@ lwstp_handle_slot(struct lwstp_slots *slots, const void *handle,
 
 struct lwstp_task {
 	struct lwstp_slot	slot;		/* must be first */
-	_Atomic(struct lwstp_pool *) pool;	/* whose slot it is, NULL: none's;
+	_Atomic(struct lwstp_pool *) pool;	/* whose slot it is, or NULL;
 						 * set under that pool's lock */
 	struct lwstp_task	*prev, *next;	/* pool->lock: the list that
 						 * `status` and `stage` tell */
-	struct lwstp_worker	*worker;	/* pool->lock: runs it, or ran it
-						 * last, or NULL */
+	struct lwstp_worker	*worker;	/* pool->lock: runs or ran it,
+						 * or NULL */
 	struct lwstp_binding	*binding;	/* pool->lock: NULL: detached */
 	struct lwstp_task	*att_prev, *att_next; /* bindings: attached */
 	struct lwstp_task	*want_prev, *want_next; /* bindings: wanting */
@@ -177,7 +177,7 @@ struct lwstp_task {
 	void			*user;		/* these three: constant while
 						 * the task lives */
 	lws_usec_t		since;		/* pool->lock: in this state */
-	uint32_t		att_seq;	/* bindings: order of attaching */
+	uint32_t		att_seq;	/* bindings: attached in order */
 	atomic_bool		stop;		/* set under pool->lock, read by
 						 * its worker without */
 	uint8_t			status;		/* pool->lock: QUEUED, RUNNING,
@@ -185,8 +185,8 @@ struct lwstp_task {
 	uint8_t			live;		/* pool->lock: a task, not a
 						 * free slot */
 	uint8_t			outlive;	/* pool->lock: T5 */
-	uint8_t			resumed;	/* pool->lock: RUNNING, but waits
-						 * for a thread */
+	uint8_t			resumed;	/* pool->lock: RUNNING, waits for
+						 * a thread */
 	uint8_t			wanting;	/* bindings: SYNCING or done */
 	uint8_t			seen;		/* bindings: looked at since.
 						 * Changed under both locks: may
@@ -196,7 +196,7 @@ struct lwstp_task {
 
 /* what to do when the locks are released; zeroed by the caller */
 struct lwstp_after {
-	struct lwstp_bell	*ring;		/* with a reference to its host */
+	struct lwstp_bell	*ring;		/* its host is referenced */
 	struct lwstp_worker	*wake;
 	void			(*cleanup)(struct lws *wsi, void *user);
 	struct lws		*wsi;
@@ -240,7 +240,7 @@ struct lwstp_pool {
 	struct lwstp_task	*done;		/* FIFO: wait to be reaped */
 	struct lwstp_slot	*stock, *stock_tail; /* free slots of ours */
 	struct lwstp_worker	*idle;		/* LIFO; the keeper last */
-	struct lwstp_worker	*keeper;	/* idle, times the syncing list */
+	struct lwstp_worker	*keeper;	/* idle, times syncing tasks */
 	struct lwstp_worker	*spinner;	/* looks at `added`, unlocked */
 	lws_usec_t		spin_end;	/* when the spinner gives up */
 	lws_usec_t		no_spin_until;
@@ -249,7 +249,7 @@ struct lwstp_pool {
 
 	unsigned int		n_queued, n_resumed, n_syncing, n_done,
 				n_running;
-	int			threads;	/* constant: that were started */
+	int			threads;	/* constant: as many started */
 	int			alive;
 	int			max_queue_depth; /* constant */
 	lws_usec_t		sync_timeout;	/* constant, us; 0: never */
@@ -320,7 +320,7 @@ lwstp_task_detach(struct lws_threadpool_task *handle);
  * binding.c: which tasks hang on which wsi
  */
 
-struct lwstp_cursor {				/* a foreach that is under way */
+struct lwstp_cursor {				/* a foreach under way */
 	struct lwstp_cursor	*outer;		/* bindings */
 	struct lwstp_binding	*binding;	/* bindings: NULL: it is gone */
 	struct lwstp_task	*next;		/* bindings */
@@ -337,15 +337,15 @@ struct lwstp_binding {
 	struct lwstp_cursor	*cursors;	/* bindings: innermost first */
 	struct lwstp_binding	*prev, *next;	/* bindings: bell->rung, or
 						 * bell->closed once closing */
-	struct lwstp_binding	*ask_prev, *ask_next; /* bindings: bell->asked */
+	struct lwstp_binding	*ask_prev, *ask_next; /* bindings: ...asked */
 	lws_usec_t		asked_at;	/* bindings: or closed at */
-	unsigned int		unseen;		/* bindings: wanting, not seen */
+	unsigned int		unseen;		/* bindings: wanting, unseen */
 	uint32_t		seq;		/* bindings: next att_seq */
 	bool			rung;		/* bindings: on bell->rung */
 	bool			asked;		/* bindings: on bell->asked */
 	bool			closing;	/* bindings: W4 */
 	bool			detaching;	/* bindings: cleanups may run */
-	bool			socket;		/* the closing one has its own: */
+	bool			socket;		/* the closing wsi has one: */
 	dev_t			dev;		/* ...its identity, with ino */
 	ino_t			ino;
 	UT_hash_handle		hh;		/* bindings */
@@ -431,7 +431,7 @@ struct lwstp_host {				/* one a context */
 	unsigned int		refs;		/* bindings: pools + context */
 	bool			dying;		/* bindings: no more ringing */
 	bool			opening;	/* service thread */
-	bool			forgotten;	/* bindings: never to be freed */
+	bool			forgotten;	/* bindings: never freed */
 	int			idle_fd;	/* constant: never readable */
 	int			max_fd;		/* constant: limit when made */
 	int			bells;		/* constant: service threads */

@@ -562,8 +562,8 @@ lws_threadpool_task_sync(struct lws_threadpool_task *handle, int stop)
 }
 
 /* Takes a task off its wsi, and ends it where it may be ended: 1 if it was only
- * asked to (Q4).  `closing`: lws began to close the wsi, so cleanup is not given
- * it any more, and a queued task that outlives it is left alone (W1, T5).
+ * asked to (Q4).  `closing`: lws began to close the wsi, so cleanup is not
+ * given it any more, and a queued task that outlives it is left alone (W1, T5).
  * pool->lock held. */
 static int
 __detach(struct lwstp_pool *pool, struct lwstp_task *task, bool closing,

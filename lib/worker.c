@@ -219,7 +219,8 @@ relax(void)
 }
 
 /* True if it is worth looking for work again.  While there is a spinner, and
- * its time is not over, nobody is woken for work that it will find.  pool->lock held, released meanwhile. */
+ * its time is not over, nobody is woken for work that it will find.
+ * pool->lock held, released meanwhile. */
 static bool
 __spin(struct lwstp_pool *pool, struct lwstp_worker *w)
 {
@@ -350,7 +351,7 @@ lwstp_worker_thread(void *arg)
 		expired = __timed_out(pool);
 		if (expired)
 			__stop_timed_out(pool, expired);
-		/* a cleanup may take long: let others have the work meanwhile */
+		/* a cleanup may take long: the work is for others meanwhile */
 		if (!task && !after.spent)
 			task = __take(pool, w, &after);
 

@@ -55,8 +55,9 @@ log_emit(int level, const char *line)
 {
 	struct log_line *l;
 
-	/* a trace of each event that lws 4.1.6 has left in its libev code */
-	if (strstr(line, "elops_io_ev: wsi "))
+	/* lws's own: 4.3 tells of each wsi that comes and goes, and 4.1.6 of each
+	 * event of libev */
+	if (level == LLL_NOTICE && !strstr(line, "lws_threadpool"))
 		return;
 
 	pthread_mutex_lock(&lg.lock);

@@ -26,9 +26,9 @@
 
 pthread_mutex_t lwstp_bindings_lock = PTHREAD_MUTEX_INITIALIZER;
 
-static struct lwstp_binding *table;		/* lwstp_bindings_lock */
+LWSTP_BY_BINDINGS static struct lwstp_binding *table;
 
-struct lwstp_binding *
+LWSTP_BINDINGS_HELD struct lwstp_binding *
 __lwstp_binding_find(const struct lws *wsi)
 {
 	struct lwstp_binding *b;
@@ -42,7 +42,7 @@ __lwstp_binding_find(const struct lws *wsi)
  * Tasks come and go.  pool->lock held; all but attach take ours.
  */
 
-void
+LWSTP_POOL_HELD LWSTP_BINDINGS_HELD void
 __lwstp_binding_attach(struct lwstp_binding *b, struct lwstp_task *task)
 {
 	task->binding = b;
@@ -52,14 +52,14 @@ __lwstp_binding_attach(struct lwstp_binding *b, struct lwstp_task *task)
 }
 
 /* S6: others may have had their WRITEABLE used up by this one's */
-static void
+static LWSTP_BINDINGS_HELD void
 __ring_for_others(struct lwstp_binding *b, struct lwstp_after *after)
 {
 	if (b->unseen)
 		__lwstp_bell_ring(b, after);
 }
 
-static void
+static LWSTP_POOL_HELD LWSTP_BINDINGS_HELD void
 __look(struct lwstp_task *task)
 {
 	if (task->wanting && !task->seen) {
@@ -68,7 +68,7 @@ __look(struct lwstp_task *task)
 	}
 }
 
-static void
+static LWSTP_POOL_HELD LWSTP_BINDINGS_HELD void
 __unwant(struct lwstp_task *task)
 {
 	struct lwstp_binding *b = task->binding;
@@ -81,61 +81,61 @@ __unwant(struct lwstp_task *task)
 }
 
 /* S3: the task is SYNCING or done, and its service thread is to know */
-void
+LWSTP_POOL_HELD void
 lwstp_binding_want(struct lwstp_task *task, struct lwstp_after *after)
 {
 	struct lwstp_binding *b = task->binding;
 
-	pthread_mutex_lock(&lwstp_bindings_lock);
+	lwstp_lock_bindings();
 	task->wanting = 1;
 	task->seen = 0;
 	b->unseen++;
 	DL_APPEND2(b->wanting, task, want_prev, want_next);
 	__lwstp_bell_ring(b, after);
-	pthread_mutex_unlock(&lwstp_bindings_lock);
+	lwstp_unlock_bindings();
 }
 
 /* S5: the application was told its state */
-void
+LWSTP_POOL_HELD void
 lwstp_binding_look(struct lwstp_task *task)
 {
 	if (!task->binding || !task->wanting || task->seen)
 		return;
-	pthread_mutex_lock(&lwstp_bindings_lock);
+	lwstp_lock_bindings();
 	__look(task);
-	pthread_mutex_unlock(&lwstp_bindings_lock);
+	lwstp_unlock_bindings();
 }
 
-void
+LWSTP_POOL_HELD void
 lwstp_binding_unwant(struct lwstp_task *task, struct lwstp_after *after)
 {
-	pthread_mutex_lock(&lwstp_bindings_lock);
+	lwstp_lock_bindings();
 	__unwant(task);
 	__ring_for_others(task->binding, after);
-	pthread_mutex_unlock(&lwstp_bindings_lock);
+	lwstp_unlock_bindings();
 }
 
-bool
+LWSTP_POOL_HELD bool
 lwstp_binding_closing(const struct lwstp_task *task)
 {
 	bool closing;
 
-	pthread_mutex_lock(&lwstp_bindings_lock);
+	lwstp_lock_bindings();
 	closing = task->binding->closing;
-	pthread_mutex_unlock(&lwstp_bindings_lock);
+	lwstp_unlock_bindings();
 
 	return closing;
 }
 
 /* returns the wsi that it was attached to, NULL if that is closing (T7) */
-struct lws *
+LWSTP_POOL_HELD struct lws *
 lwstp_binding_detach(struct lwstp_task *task, struct lwstp_after *after)
 {
 	struct lwstp_binding *b = task->binding;
 	struct lws *wsi = NULL;
 	struct lwstp_cursor *c;
 
-	pthread_mutex_lock(&lwstp_bindings_lock);
+	lwstp_lock_bindings();
 	__unwant(task);
 	for (c = b->cursors; c; c = c->outer)
 		if (c->next == task)
@@ -145,7 +145,7 @@ lwstp_binding_detach(struct lwstp_task *task, struct lwstp_after *after)
 		wsi = b->wsi;
 		__ring_for_others(b, after);
 	}
-	pthread_mutex_unlock(&lwstp_bindings_lock);
+	lwstp_unlock_bindings();
 	task->binding = NULL;
 
 	return wsi;
@@ -168,11 +168,11 @@ lws_threadpool_get_task_wsi(struct lws *wsi)
 	struct lws_threadpool_task *handle = NULL;
 	struct lwstp_binding *b;
 
-	pthread_mutex_lock(&lwstp_bindings_lock);
+	lwstp_lock_bindings();
 	b = __lwstp_binding_find(wsi);
 	if (b)
 		handle = __handle(b->wanting ? b->wanting : b->attached);
-	pthread_mutex_unlock(&lwstp_bindings_lock);
+	lwstp_unlock_bindings();
 
 	return handle;
 }
@@ -194,7 +194,7 @@ lws_threadpool_task_status_wsi(struct lws *wsi,
 }
 
 /* the task to visit next, and the cursor on the one after it */
-static struct lws_threadpool_task *
+static LWSTP_BINDINGS_HELD struct lws_threadpool_task *
 __cursor_next(struct lwstp_cursor *c, uint32_t end)
 {
 	struct lwstp_task *task = c->next;
@@ -222,7 +222,7 @@ lws_threadpool_foreach_task_wsi(struct lws *wsi, void *user,
 		lwsl_err("%s: cb is NULL\n", __func__);
 		return 0;
 	}
-	pthread_mutex_lock(&lwstp_bindings_lock);
+	lwstp_lock_bindings();
 	cursor.binding = __lwstp_binding_find(wsi);
 	if (cursor.binding) {
 		cursor.next = cursor.binding->attached;
@@ -231,9 +231,9 @@ lws_threadpool_foreach_task_wsi(struct lws *wsi, void *user,
 		cursor.binding->cursors = &cursor;
 
 		while (!stop && (handle = __cursor_next(&cursor, end))) {
-			pthread_mutex_unlock(&lwstp_bindings_lock);
+			lwstp_unlock_bindings();
 			stop = !!cb(handle, user);
-			pthread_mutex_lock(&lwstp_bindings_lock);
+			lwstp_lock_bindings();
 		}
 		if (cursor.binding) {
 			pc = &cursor.binding->cursors;
@@ -242,7 +242,7 @@ lws_threadpool_foreach_task_wsi(struct lws *wsi, void *user,
 			*pc = cursor.outer;
 		}
 	}
-	pthread_mutex_unlock(&lwstp_bindings_lock);
+	lwstp_unlock_bindings();
 
 	return stop;
 }
@@ -292,7 +292,7 @@ note_socket(struct lwstp_binding *b)
 	}
 }
 
-void
+LWSTP_BINDINGS_HELD void
 __lwstp_binding_free(struct lwstp_binding *b)
 {
 	struct lwstp_cursor *c;
@@ -313,7 +313,7 @@ __lwstp_binding_free(struct lwstp_binding *b)
 
 /* W4: a mark on this address that is about this very wsi refuses it, one about
  * its predecessor goes.  lwstp_bindings_lock held. */
-static bool
+static LWSTP_BINDINGS_HELD bool
 __known_closing(struct lws *wsi)
 {
 	struct lwstp_binding *b = __lwstp_binding_find(wsi);
@@ -335,7 +335,7 @@ __known_closing(struct lws *wsi)
 	return false;
 }
 
-static bool
+static LWSTP_BINDINGS_HELD bool
 __insert(struct lwstp_binding *b)
 {
 	bool out_of_memory = false;
@@ -354,9 +354,9 @@ wsi_refusal(struct lws *wsi)
 {
 	bool closing;
 
-	pthread_mutex_lock(&lwstp_bindings_lock);
+	lwstp_lock_bindings();
 	closing = __known_closing(wsi);
-	pthread_mutex_unlock(&lwstp_bindings_lock);
+	lwstp_unlock_bindings();
 	if (closing)
 		return LWSTP_WSI_CLOSING;
 	if (lws_callback_on_writable(wsi) <= 0)
@@ -386,9 +386,9 @@ lwstp_binding_make(struct lwstp_host *host, struct lws *wsi)
 	b->wsi = wsi;
 	b->bell = &host->bell[lws_get_tsi(wsi)];
 
-	pthread_mutex_lock(&lwstp_bindings_lock);
+	lwstp_lock_bindings();
 	ok = __insert(b);
-	pthread_mutex_unlock(&lwstp_bindings_lock);
+	lwstp_unlock_bindings();
 	if (!ok) {
 		free(b);
 		return LWSTP_OUT_OF_MEMORY;
@@ -396,9 +396,9 @@ lwstp_binding_make(struct lwstp_host *host, struct lws *wsi)
 	if (lwstp_host_told(host, wsi) || lwstp_host_watch(host, b))
 		return LWSTP_ACCEPTED;
 
-	pthread_mutex_lock(&lwstp_bindings_lock);
+	lwstp_lock_bindings();
 	__lwstp_binding_free(b);
-	pthread_mutex_unlock(&lwstp_bindings_lock);
+	lwstp_unlock_bindings();
 
 	return LWSTP_NO_WATCH;
 }
@@ -409,19 +409,19 @@ detach_all(struct lwstp_binding *b)
 {
 	struct lws_threadpool_task *handle;
 
-	pthread_mutex_lock(&lwstp_bindings_lock);
+	lwstp_lock_bindings();
 	b->detaching = true;
 	while ((handle = __handle(b->attached))) {
-		pthread_mutex_unlock(&lwstp_bindings_lock);
+		lwstp_unlock_bindings();
 		lwstp_task_detach(handle);
-		pthread_mutex_lock(&lwstp_bindings_lock);
+		lwstp_lock_bindings();
 	}
 	b->detaching = false;
-	pthread_mutex_unlock(&lwstp_bindings_lock);
+	lwstp_unlock_bindings();
 }
 
 /* lwstp_bindings_lock held: nothing is asked of lws for it any more */
-static void
+static LWSTP_BINDINGS_HELD void
 __mark_closing(struct lwstp_binding *b)
 {
 	b->closing = true;
@@ -443,14 +443,14 @@ lwstp_binding_close(struct lws *wsi, struct lws *watch, enum lwstp_close how)
 	struct lwstp_binding *b;
 	bool first;
 
-	pthread_mutex_lock(&lwstp_bindings_lock);
+	lwstp_lock_bindings();
 	b = __lwstp_binding_find(wsi);
 	if (b && watch && b->watch != watch)
 		b = NULL;
 	first = b && !b->closing;
 	if (first)
 		__mark_closing(b);
-	pthread_mutex_unlock(&lwstp_bindings_lock);
+	lwstp_unlock_bindings();
 	if (!b)
 		return;
 
@@ -459,9 +459,9 @@ lwstp_binding_close(struct lws *wsi, struct lws *watch, enum lwstp_close how)
 		detach_all(b);
 	}
 	if (how == LWSTP_CLOSE_GONE) {
-		pthread_mutex_lock(&lwstp_bindings_lock);
+		lwstp_lock_bindings();
 		__lwstp_binding_free(b);
-		pthread_mutex_unlock(&lwstp_bindings_lock);
+		lwstp_unlock_bindings();
 	} else if (how == LWSTP_CLOSE_SEEN)
 		lwstp_bell_sweep_later(b->bell);
 }
@@ -474,7 +474,7 @@ lwstp_binding_close_all(struct lwstp_host *host)
 
 	do {
 		mine = NULL;
-		pthread_mutex_lock(&lwstp_bindings_lock);
+		lwstp_lock_bindings();
 		HASH_ITER(hh, table, b, tmp)
 			if (b->bell->host == host) {
 				mine = b;
@@ -482,12 +482,12 @@ lwstp_binding_close_all(struct lwstp_host *host)
 			}
 		if (mine && !mine->closing)
 			__mark_closing(mine);
-		pthread_mutex_unlock(&lwstp_bindings_lock);
+		lwstp_unlock_bindings();
 		if (mine) {
 			detach_all(mine);
-			pthread_mutex_lock(&lwstp_bindings_lock);
+			lwstp_lock_bindings();
 			__lwstp_binding_free(mine);
-			pthread_mutex_unlock(&lwstp_bindings_lock);
+			lwstp_unlock_bindings();
 		}
 	} while (mine);
 }

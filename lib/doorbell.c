@@ -22,7 +22,7 @@
 
 #include "private.h"
 
-void
+LWSTP_BINDINGS_HELD void
 __lwstp_bell_ring(struct lwstp_binding *b, struct lwstp_after *after)
 {
 	struct lwstp_bell *bell = b->bell;
@@ -52,14 +52,14 @@ lwstp_bell_signal(struct lwstp_bell *bell)
 #endif
 	/* The lock keeps the context alive meanwhile.  (A debug build of lws
 	 * logs here, at LLL_DEBUG.) */
-	pthread_mutex_lock(&lwstp_bindings_lock);
+	lwstp_lock_bindings();
 	if (host->context && !host->dying)
 		lws_cancel_service(host->context);
-	pthread_mutex_unlock(&lwstp_bindings_lock);
+	lwstp_unlock_bindings();
 }
 
 /* asks lws, and remembers when; lwstp_bindings_lock held, released meanwhile */
-static void
+static LWSTP_BINDINGS_HELD void
 __ask(struct lwstp_bell *bell, struct lwstp_binding *b, lws_usec_t now,
       bool again)
 {
@@ -71,12 +71,12 @@ __ask(struct lwstp_bell *bell, struct lwstp_binding *b, lws_usec_t now,
 	b->asked_at = now;
 	DL_APPEND2(bell->asked, b, ask_prev, ask_next);
 
-	pthread_mutex_unlock(&lwstp_bindings_lock);
+	lwstp_unlock_bindings();
 	if (again)
 		lwstp_info("lws_threadpool: asking for WRITEABLE again for wsi "
 			   "%p\n", (void *)wsi);
 	lws_callback_on_writable(wsi);
-	pthread_mutex_lock(&lwstp_bindings_lock);
+	lwstp_lock_bindings();
 }
 
 static void
@@ -101,7 +101,7 @@ lwstp_bell_answer(struct lwstp_bell *bell)
 	if (atomic_load(&bell->adopted))
 		(void)eventfd_read(bell->fd, &value);
 #endif
-	pthread_mutex_lock(&lwstp_bindings_lock);
+	lwstp_lock_bindings();
 	last = bell->rung ? bell->rung->prev : NULL;
 	while ((b = bell->rung) && last) {
 		DL_DELETE(bell->rung, b);
@@ -115,7 +115,7 @@ lwstp_bell_answer(struct lwstp_bell *bell)
 	}
 	/* what was rung meanwhile found the list not empty, perhaps */
 	last = bell->rung;
-	pthread_mutex_unlock(&lwstp_bindings_lock);
+	lwstp_unlock_bindings();
 
 	if (last)
 		lwstp_bell_signal(bell);
@@ -132,7 +132,7 @@ lwstp_bell_rering(lws_sorted_usec_list_t *sul)
 	struct lwstp_binding *b;
 
 	bell->rering_armed = false;
-	pthread_mutex_lock(&lwstp_bindings_lock);
+	lwstp_lock_bindings();
 	while ((b = bell->asked)) {
 		due = b->asked_at + LWSTP_RERING_US;
 		if (due > now)
@@ -144,7 +144,7 @@ lwstp_bell_rering(lws_sorted_usec_list_t *sul)
 			b->asked = false;
 		}
 	}
-	pthread_mutex_unlock(&lwstp_bindings_lock);
+	lwstp_unlock_bindings();
 
 	if (b)
 		arm_rering(bell, due - now);
@@ -160,11 +160,11 @@ sweep(lws_sorted_usec_list_t *sul)
 	struct lwstp_binding *b;
 
 	bell->sweep_armed = false;
-	pthread_mutex_lock(&lwstp_bindings_lock);
+	lwstp_lock_bindings();
 	while ((b = bell->closed) && !b->detaching &&
 	       now - b->asked_at >= LWSTP_MARK_US)
 		__lwstp_binding_free(b);
-	pthread_mutex_unlock(&lwstp_bindings_lock);
+	lwstp_unlock_bindings();
 
 	if (b)
 		lwstp_bell_sweep_later(bell);

@@ -263,9 +263,9 @@ lwstp_host_watch(struct lwstp_host *host, struct lwstp_binding *b)
 	child = adopt(host, host->idle_fd, watch_name, b->wsi, b->wsi, &whole);
 	if (!child)
 		return false;
-	pthread_mutex_lock(&lwstp_bindings_lock);
+	lwstp_lock_bindings();
 	b->watch = child;
-	pthread_mutex_unlock(&lwstp_bindings_lock);
+	lwstp_unlock_bindings();
 
 	return true;
 }

@@ -33,10 +33,10 @@
 /* fds that the process's table has room for from the start: 8 bytes each */
 #define LWSTP_FD_TABLE 65535
 
-static struct lwstp_host *hosts, *forgotten;	/* lwstp_bindings_lock */
+LWSTP_BY_BINDINGS static struct lwstp_host *hosts, *forgotten;
 
 /* lwstp_bindings_lock held */
-static struct lwstp_host *
+static LWSTP_BINDINGS_HELD struct lwstp_host *
 __host_find(const struct lws_context *context)
 {
 	struct lwstp_host *host = hosts;
@@ -52,9 +52,9 @@ lwstp_host_find(const struct lws_context *context)
 {
 	struct lwstp_host *host;
 
-	pthread_mutex_lock(&lwstp_bindings_lock);
+	lwstp_lock_bindings();
 	host = __host_find(context);
-	pthread_mutex_unlock(&lwstp_bindings_lock);
+	lwstp_unlock_bindings();
 
 	return host;
 }
@@ -72,9 +72,9 @@ lwstp_host_gone(struct lwstp_host *host)
 	struct lwstp_host **ph;
 	int n;
 
-	pthread_mutex_lock(&lwstp_bindings_lock);
+	lwstp_lock_bindings();
 	host->dying = true;
-	pthread_mutex_unlock(&lwstp_bindings_lock);
+	lwstp_unlock_bindings();
 	lwstp_binding_close_all(host);
 
 	for (n = 0; n < host->bells; n++) {
@@ -83,7 +83,7 @@ lwstp_host_gone(struct lwstp_host *host)
 	}
 	lws_sul_cancel(&host->open);
 
-	pthread_mutex_lock(&lwstp_bindings_lock);
+	lwstp_lock_bindings();
 	for (ph = &hosts; *ph; ph = &(*ph)->next)
 		if (*ph == host) {
 			*ph = host->next;
@@ -94,7 +94,7 @@ lwstp_host_gone(struct lwstp_host *host)
 		free(passing);
 	}
 	host->context = NULL;
-	pthread_mutex_unlock(&lwstp_bindings_lock);
+	lwstp_unlock_bindings();
 }
 
 /*
@@ -120,17 +120,17 @@ state_changed(struct lws_state_manager *mgr, struct lws_state_notify_link *link,
 		return 0;
 
 	if (host->vhost) {
-		pthread_mutex_lock(&lwstp_bindings_lock);
+		lwstp_lock_bindings();
 		host->dying = true;
-		pthread_mutex_unlock(&lwstp_bindings_lock);
+		lwstp_unlock_bindings();
 		return 0;
 	}
 	lwstp_host_gone(host);
-	pthread_mutex_lock(&lwstp_bindings_lock);
+	lwstp_lock_bindings();
 	host->forgotten = true;
 	host->next = forgotten;
 	forgotten = host;
-	pthread_mutex_unlock(&lwstp_bindings_lock);
+	lwstp_unlock_bindings();
 	lwstp_host_put(host);
 
 	return 0;
@@ -164,7 +164,7 @@ grow_fd_table(const struct lwstp_host *host)
 		close(fd);
 }
 
-static void
+static LWSTP_UNCHECKED void
 host_free(struct lwstp_host *host)
 {
 	int n;
@@ -178,7 +178,7 @@ host_free(struct lwstp_host *host)
 		free(host);
 }
 
-static struct lwstp_host *
+static LWSTP_UNCHECKED struct lwstp_host *
 host_alloc(struct lws_context *context)
 {
 	int n, bells = lws_get_count_threads(context);
@@ -229,12 +229,12 @@ lwstp_host_get(struct lws_context *context)
 	struct lwstp_host *host;
 	bool dying;
 
-	pthread_mutex_lock(&lwstp_bindings_lock);
+	lwstp_lock_bindings();
 	host = __host_find(context);
 	dying = host && host->dying;
 	if (host && !dying)
 		host->refs++;
-	pthread_mutex_unlock(&lwstp_bindings_lock);
+	lwstp_unlock_bindings();
 	if (host)
 		return dying ? NULL : host;
 
@@ -249,11 +249,11 @@ lwstp_host_get(struct lws_context *context)
 #endif
 	lws_sul_schedule(context, 0, &host->open, open_timer, 1);
 
-	pthread_mutex_lock(&lwstp_bindings_lock);
+	lwstp_lock_bindings();
 	host->refs++;
 	host->next = hosts;
 	hosts = host;
-	pthread_mutex_unlock(&lwstp_bindings_lock);
+	lwstp_unlock_bindings();
 
 	return host;
 }
@@ -263,9 +263,9 @@ lwstp_host_put(struct lwstp_host *host)
 {
 	bool last;
 
-	pthread_mutex_lock(&lwstp_bindings_lock);
+	lwstp_lock_bindings();
 	last = !--host->refs;
-	pthread_mutex_unlock(&lwstp_bindings_lock);
+	lwstp_unlock_bindings();
 	if (last)
 		host_free(host);
 }
@@ -275,7 +275,7 @@ lwstp_host_put(struct lwstp_host *host)
  */
 
 /* the application passes the events of this vhost; lwstp_bindings_lock held */
-static struct lwstp_vhost **
+static LWSTP_BINDINGS_HELD struct lwstp_vhost **
 __passing(struct lwstp_host *host, const struct lws_vhost *vhost)
 {
 	struct lwstp_vhost **p = &host->passing;
@@ -287,7 +287,7 @@ __passing(struct lwstp_host *host, const struct lws_vhost *vhost)
 }
 
 /* lwstp_bindings_lock held */
-static void
+static LWSTP_BINDINGS_HELD void
 __learn(struct lwstp_host *host, struct lws_vhost *vhost, bool passes)
 {
 	struct lwstp_vhost **p = __passing(host, vhost), *v = *p;
@@ -310,9 +310,9 @@ lwstp_host_told(struct lwstp_host *host, struct lws *wsi)
 {
 	bool told;
 
-	pthread_mutex_lock(&lwstp_bindings_lock);
+	lwstp_lock_bindings();
 	told = *__passing(host, lws_get_vhost(wsi));
-	pthread_mutex_unlock(&lwstp_bindings_lock);
+	lwstp_unlock_bindings();
 
 	return told;
 }
@@ -331,11 +331,11 @@ lws_threadpool_wsi_event(struct lws *wsi, enum lws_callback_reasons reason)
 	if (!vhost || !context)
 		return 0;
 
-	pthread_mutex_lock(&lwstp_bindings_lock);
+	lwstp_lock_bindings();
 	host = __host_find(context);
 	if (host)
 		__learn(host, vhost, reason != LWS_CALLBACK_PROTOCOL_DESTROY);
-	pthread_mutex_unlock(&lwstp_bindings_lock);
+	lwstp_unlock_bindings();
 	if (!host)
 		return 0;
 

@@ -49,7 +49,7 @@ lwstp_deadline(struct timespec *ts, lws_usec_t us_from_now)
 }
 
 /* what the locked part left to do */
-void
+LWSTP_NONE_HELD void
 lwstp_after_do(struct lwstp_after *after)
 {
 	if (after->ring) {
@@ -63,7 +63,7 @@ lwstp_after_do(struct lwstp_after *after)
 }
 
 /* the pool, locked, or NULL if the handle is stale */
-static struct lwstp_pool *
+static LWSTP_TRIES_POOL struct lwstp_pool *
 pool_lock(struct lws_threadpool *tp)
 {
 	struct lwstp_pool *pool;
@@ -72,16 +72,16 @@ pool_lock(struct lws_threadpool *tp)
 	pool = (struct lwstp_pool *)lwstp_handle_slot(&lwstp_pool_slots, tp,
 					LWSTP_HANDLE_POOL, &generation);
 	if (pool && atomic_load_explicit(&pool->ready, memory_order_acquire)) {
-		pthread_mutex_lock(&pool->lock);
+		lwstp_lock_pool(pool);
 		if (pool->live && pool->slot.generation == generation)
 			return pool;
-		pthread_mutex_unlock(&pool->lock);
+		lwstp_unlock_pool(pool);
 	}
 
 	return NULL;
 }
 
-struct lwstp_pool *
+LWSTP_TRIES_POOL struct lwstp_pool *
 lwstp_pool_lock(struct lws_threadpool *tp, const char *caller)
 {
 	struct lwstp_pool *pool = pool_lock(tp);
@@ -171,7 +171,7 @@ pool_free(struct lwstp_pool *pool)
 	int n, threads;
 	bool again;
 
-	pthread_mutex_lock(&pool->lock);
+	lwstp_lock_pool(pool);
 	pool->live = false;
 	again = lwstp_slot_renew(&pool->slot);
 	stock = pool->stock;
@@ -183,7 +183,7 @@ pool_free(struct lwstp_pool *pool)
 	threads = pool->threads;
 	pool->workers = NULL;
 	pool->threads = 0;
-	pthread_mutex_unlock(&pool->lock);
+	lwstp_unlock_pool(pool);
 
 	for (n = 0; n < threads; n++) {
 		workers[n]->slot.next_free = NULL;
@@ -197,7 +197,7 @@ pool_free(struct lwstp_pool *pool)
 	}
 }
 
-static int
+static LWSTP_POOL_HELD int
 worker_start(struct lwstp_pool *pool, int index)
 {
 	struct lwstp_worker *w = (struct lwstp_worker *)
@@ -238,7 +238,7 @@ workers_start(struct lwstp_pool *pool, int threads)
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	pthread_mutex_lock(&pool->lock);
+	lwstp_lock_pool(pool);
 	while (pool->threads < threads) {
 		r = worker_start(pool, pool->threads);
 		if (r)
@@ -246,7 +246,7 @@ workers_start(struct lwstp_pool *pool, int threads)
 		pool->threads++;
 		pool->alive++;
 	}
-	pthread_mutex_unlock(&pool->lock);
+	lwstp_unlock_pool(pool);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 
 	if (r)
@@ -267,7 +267,7 @@ pool_init(struct lwstp_pool *pool, struct lws_context *context,
 	  const struct lws_threadpool_create_args *args,
 	  const struct lws_threadpool_options *o, const char *name)
 {
-	pthread_mutex_lock(&pool->lock);
+	lwstp_lock_pool(pool);
 	pool->queued = pool->resumed = pool->syncing = pool->done = NULL;
 	pool->n_queued = pool->n_resumed = pool->n_syncing = pool->n_done =
 			 pool->n_running = 0;
@@ -290,7 +290,7 @@ pool_init(struct lwstp_pool *pool, struct lws_context *context,
 	pool->context = context;
 	memcpy(pool->name, name, sizeof(pool->name));
 	pool->live = true;
-	pthread_mutex_unlock(&pool->lock);
+	lwstp_unlock_pool(pool);
 }
 
 /* P1; and NULL or a copy of the options, of whatever version they are */
@@ -441,7 +441,7 @@ stop_one(struct lws_threadpool *tp)
 		__lwstp_task_stop(pool, task, &after);
 	else
 		__lwstp_wake_all(pool);		/* they may leave */
-	pthread_mutex_unlock(&pool->lock);
+	lwstp_unlock_pool(pool);
 	lwstp_after_do(&after);
 
 	return task;
@@ -455,7 +455,7 @@ lws_threadpool_finish(struct lws_threadpool *tp)
 	if (!pool)
 		return;
 	atomic_store_explicit(&pool->finishing, true, memory_order_relaxed);
-	pthread_mutex_unlock(&pool->lock);
+	lwstp_unlock_pool(pool);
 
 	while (stop_one(tp))
 		;
@@ -466,7 +466,7 @@ lws_threadpool_finish(struct lws_threadpool *tp)
  */
 
 /* the names of what still runs, for a warning; pool->lock held */
-static void
+static LWSTP_POOL_HELD void
 __running_names(const struct lwstp_pool *pool, char *buf, size_t len)
 {
 	size_t used = 0;
@@ -488,7 +488,7 @@ wait_for_threads(struct lwstp_pool *pool)
 	struct timespec ts;
 	int waited = 0, n;
 
-	pthread_mutex_lock(&pool->lock);
+	lwstp_lock_pool(pool);
 	while (pool->alive) {
 		lwstp_deadline(&ts, LWSTP_DESTROY_WARN_SECS * LWS_US_PER_SEC);
 		while (pool->alive && !pthread_cond_timedwait(&pool->ended,
@@ -498,12 +498,12 @@ wait_for_threads(struct lwstp_pool *pool)
 			break;
 		waited += LWSTP_DESTROY_WARN_SECS;
 		__running_names(pool, names, sizeof(names));
-		pthread_mutex_unlock(&pool->lock);
+		lwstp_unlock_pool(pool);
 		lwsl_warn("lws_threadpool_destroy: pool %s: waiting for %d s "
 			  "for: %s\n", pool->name, waited, names);
-		pthread_mutex_lock(&pool->lock);
+		lwstp_lock_pool(pool);
 	}
-	pthread_mutex_unlock(&pool->lock);
+	lwstp_unlock_pool(pool);
 
 	for (n = 0; n < pool->threads; n++)
 		pthread_join(pool->workers[n]->thread, NULL);
@@ -515,11 +515,11 @@ reap_one(struct lwstp_pool *pool)
 	struct lwstp_after after = { .ring = NULL };
 	struct lwstp_task *task;
 
-	pthread_mutex_lock(&pool->lock);
+	lwstp_lock_pool(pool);
 	task = pool->done;
 	if (task)
 		__lwstp_task_reap(pool, task, &after);
-	pthread_mutex_unlock(&pool->lock);
+	lwstp_unlock_pool(pool);
 	lwstp_after_do(&after);
 
 	return task;
@@ -540,13 +540,13 @@ lws_threadpool_destroy(struct lws_threadpool *tp)
 	if (!pool)
 		return;
 	if (pool->destroying) {
-		pthread_mutex_unlock(&pool->lock);
+		lwstp_unlock_pool(pool);
 		lwsl_err("%s: refused: pool %p is being destroyed already\n",
 			 __func__, (void *)tp);
 		return;
 	}
 	pool->destroying = true;
-	pthread_mutex_unlock(&pool->lock);
+	lwstp_unlock_pool(pool);
 
 	lws_threadpool_finish(tp);
 	wait_for_threads(pool);

@@ -62,6 +62,8 @@ lwstp_hash(const void *key)
 	return (unsigned int)((bits >> 4) * 2654435769u >> 7);
 }
 
+#include "locks.h"
+
 #define LWSTP_MAX_THREADS	1024
 #define LWSTP_POOL_NAME		32	/* bytes, the NUL included */
 #define LWSTP_TASK_NAME		48
@@ -163,30 +165,28 @@ struct lwstp_task {
 	struct lwstp_slot	slot;		/* must be first */
 	_Atomic(struct lwstp_pool *) pool;	/* whose slot it is, or NULL;
 						 * set under that pool's lock */
-	struct lwstp_task	*prev, *next;	/* pool->lock: the list that
-						 * `status` and `stage` tell */
-	struct lwstp_worker	*worker;	/* pool->lock: runs or ran it,
-						 * or NULL */
-	struct lwstp_binding	*binding;	/* pool->lock: NULL: detached */
-	struct lwstp_task	*att_prev, *att_next; /* bindings: attached */
-	struct lwstp_task	*want_prev, *want_next; /* bindings: wanting */
+	/* the list that `status` and `stage` tell */
+	LWSTP_BY_POOL struct lwstp_task *prev, *next;
+	LWSTP_BY_POOL struct lwstp_worker *worker; /* runs or ran it, or NULL */
+	LWSTP_BY_POOL struct lwstp_binding *binding; /* NULL: detached */
+	LWSTP_BY_BINDINGS struct lwstp_task *att_prev, *att_next; /* attached */
+	/* wanting */
+	LWSTP_BY_BINDINGS struct lwstp_task *want_prev, *want_next;
 
 	enum lws_threadpool_task_return (*task)(void *user,
 					enum lws_threadpool_task_status s);
 	void			(*cleanup)(struct lws *wsi, void *user);
 	void			*user;		/* these three: constant while
 						 * the task lives */
-	lws_usec_t		since;		/* pool->lock: in this state */
-	uint32_t		att_seq;	/* bindings: attached in order */
+	LWSTP_BY_POOL lws_usec_t since; /* in this state */
+	LWSTP_BY_BINDINGS uint32_t att_seq; /* attached in order */
 	atomic_bool		stop;		/* set under pool->lock, read by
 						 * its worker without */
-	uint8_t			status;		/* pool->lock: QUEUED, RUNNING,
-						 * SYNCING, FINISHED, STOPPED */
-	uint8_t			live;		/* pool->lock: a task, not a
-						 * free slot */
-	uint8_t			outlive;	/* pool->lock: T5 */
-	uint8_t			resumed;	/* pool->lock: RUNNING, waits for
-						 * a thread */
+	/* QUEUED, RUNNING, SYNCING, FINISHED, STOPPED */
+	LWSTP_BY_POOL uint8_t status;
+	LWSTP_BY_POOL uint8_t live; /* a task, not a free slot */
+	LWSTP_BY_POOL uint8_t outlive; /* T5 */
+	LWSTP_BY_POOL uint8_t resumed; /* RUNNING, waits for a thread */
 	uint8_t			wanting;	/* bindings: SYNCING or done */
 	uint8_t			seen;		/* bindings: looked at since.
 						 * Changed under both locks: may
@@ -216,14 +216,12 @@ struct lwstp_worker {
 	bool			cond_ready;	/* once, when first made */
 	pthread_t		thread;		/* create and destroy only */
 	struct lwstp_pool	*pool;		/* constant while it runs */
-	struct lwstp_worker	*prev, *next;	/* pool->lock: pool->idle */
-	struct lwstp_task	*task;		/* pool->lock: runs now */
-	struct lwstp_task	*resumed;	/* pool->lock: pinned here */
-	bool			idle;		/* pool->lock: on pool->idle */
-	bool			chain;		/* pool->lock: woken for shared
-						 * work, see pool->waking */
-	bool			turn;		/* pool->lock: S2: a resumed
-						 * one's turn */
+	LWSTP_BY_POOL struct lwstp_worker *prev, *next; /* pool->idle */
+	LWSTP_BY_POOL struct lwstp_task *task; /* runs now */
+	LWSTP_BY_POOL struct lwstp_task *resumed; /* pinned here */
+	LWSTP_BY_POOL bool idle; /* on pool->idle */
+	LWSTP_BY_POOL bool chain; /* woken for shared work, see pool->waking */
+	LWSTP_BY_POOL bool turn; /* S2: a resumed one's turn */
 	int			index;		/* constant */
 };
 
@@ -234,32 +232,37 @@ struct lwstp_pool {
 	atomic_bool		ready;		/* once: lock, ended are made */
 
 	/* all below: lock, but for what is constant while the pool lives */
-	struct lwstp_task	*queued;	/* FIFO: not started yet */
-	struct lwstp_task	*resumed;	/* FIFO: wait to go on */
-	struct lwstp_task	*syncing;	/* FIFO: parked, oldest first */
-	struct lwstp_task	*done;		/* FIFO: wait to be reaped */
-	struct lwstp_slot	*stock, *stock_tail; /* free slots of ours */
-	struct lwstp_worker	*idle;		/* LIFO; the keeper last */
-	struct lwstp_worker	*keeper;	/* idle, times syncing tasks */
-	struct lwstp_worker	*spinner;	/* looks at `added`, unlocked */
-	lws_usec_t		spin_end;	/* when the spinner gives up */
-	lws_usec_t		no_spin_until;
+	LWSTP_BY_POOL struct lwstp_task *queued; /* FIFO: not started yet */
+	LWSTP_BY_POOL struct lwstp_task *resumed; /* FIFO: wait to go on */
+	/* FIFO: parked, oldest first */
+	LWSTP_BY_POOL struct lwstp_task *syncing;
+	LWSTP_BY_POOL struct lwstp_task *done; /* FIFO: wait to be reaped */
+	/* free slots of ours */
+	LWSTP_BY_POOL struct lwstp_slot *stock, *stock_tail;
+	LWSTP_BY_POOL struct lwstp_worker *idle; /* LIFO; the keeper last */
+	/* idle, times syncing tasks */
+	LWSTP_BY_POOL struct lwstp_worker *keeper;
+	/* looks at `added`, unlocked */
+	LWSTP_BY_POOL struct lwstp_worker *spinner;
+	LWSTP_BY_POOL lws_usec_t spin_end; /* when the spinner gives up */
+	LWSTP_BY_POOL lws_usec_t no_spin_until;
 	atomic_uint		added;		/* work, ever; set under lock */
 	struct lwstp_worker	**workers;	/* constant: threads of them */
 
-	unsigned int		n_queued, n_resumed, n_syncing, n_done,
-				n_running;
+	LWSTP_BY_POOL unsigned int n_queued, n_resumed, n_syncing, n_done,
+		n_running;
 	int			threads;	/* constant: as many started */
-	int			alive;
+	LWSTP_BY_POOL int alive;
 	int			max_queue_depth; /* constant */
 	lws_usec_t		sync_timeout;	/* constant, us; 0: never */
 	int			spin_us;	/* constant; 0: never */
-	lws_usec_t		refusal_logged[LWSTP_REFUSALS];
-	unsigned int		refusals[LWSTP_REFUSALS]; /* unlogged since */
+	LWSTP_BY_POOL lws_usec_t refusal_logged[LWSTP_REFUSALS];
+	/* unlogged since */
+	LWSTP_BY_POOL unsigned int refusals[LWSTP_REFUSALS];
 	bool			pin_tasks;	/* constant */
-	bool			live;		/* a pool, not a free slot */
-	bool			destroying;
-	bool			waking;		/* a worker is on its way */
+	LWSTP_BY_POOL bool live; /* a pool, not a free slot */
+	LWSTP_BY_POOL bool destroying;
+	LWSTP_BY_POOL bool waking; /* a worker is on its way */
 	atomic_bool		finishing;	/* read by workers without */
 
 	struct lwstp_host	*host;		/* constant: a reference */
@@ -267,14 +270,48 @@ struct lwstp_pool {
 	char			name[LWSTP_POOL_NAME]; /* constant */
 };
 
+/* the two locks, for all to take and release them by */
+
+static inline LWSTP_LOCKS(lwstp_role_pool) LWSTP_UNCHECKED void
+lwstp_lock_pool(struct lwstp_pool *pool)
+{
+	pthread_mutex_lock(&pool->lock);
+}
+
+static inline LWSTP_UNLOCKS(lwstp_role_pool) LWSTP_UNCHECKED void
+lwstp_unlock_pool(struct lwstp_pool *pool)
+{
+	pthread_mutex_unlock(&pool->lock);
+}
+
+extern pthread_mutex_t lwstp_bindings_lock;
+
+static inline LWSTP_LOCKS(lwstp_role_bindings) LWSTP_UNCHECKED void
+lwstp_lock_bindings(void)
+{
+	pthread_mutex_lock(&lwstp_bindings_lock);
+}
+
+static inline LWSTP_UNLOCKS(lwstp_role_bindings) LWSTP_UNCHECKED void
+lwstp_unlock_bindings(void)
+{
+	pthread_mutex_unlock(&lwstp_bindings_lock);
+}
+
+#if defined(__clang__)
+/* lws's, declared again to say that nobody writes to the log under a lock */
+LWS_VISIBLE LWS_EXTERN LWSTP_NONE_HELD void
+_lws_log(int filter, const char *format, ...) LWS_FORMAT(2);
+#endif
+
 /* the worker whose thread this is, NULL on any other thread */
 extern _Thread_local struct lwstp_worker *lwstp_this_worker
 			__attribute__((tls_model("initial-exec")));
 
 /* the pool, locked, or NULL if the handle is stale: then it has been logged */
-struct lwstp_pool *
+LWSTP_TRIES_POOL struct lwstp_pool *
 lwstp_pool_lock(struct lws_threadpool *tp, const char *caller);
-void
+LWSTP_NONE_HELD void
 lwstp_after_do(struct lwstp_after *after);
 lws_usec_t
 lwstp_now(void);
@@ -284,10 +321,10 @@ lwstp_deadline(struct timespec *ts, lws_usec_t us_from_now);
 /* worker.c.  pool->lock held in the __ ones. */
 void *
 lwstp_worker_thread(void *arg);
-void
+LWSTP_POOL_HELD void
 __lwstp_wake_for(struct lwstp_pool *pool, struct lwstp_worker *pinned,
 		 struct lwstp_after *after);
-void
+LWSTP_POOL_HELD void
 __lwstp_wake_all(struct lwstp_pool *pool);
 
 /* format.c */
@@ -295,22 +332,22 @@ size_t
 lwstp_format(char *buf, size_t size, const char *format, va_list ap);
 
 /* task.c.  pool->lock held in the __ ones. */
-struct lwstp_task *
+LWSTP_TRIES_POOL struct lwstp_task *
 lwstp_task_lock(struct lws_threadpool_task *handle, struct lwstp_pool **pool,
 		const char *caller);
-bool
+LWSTP_POOL_HELD bool
 __lwstp_task_stopping(const struct lwstp_pool *pool,
 		      const struct lwstp_task *task);
-bool
+LWSTP_POOL_HELD bool
 __lwstp_task_returned(struct lwstp_pool *pool, struct lwstp_task *task,
 		      enum lws_threadpool_task_return ret, bool told,
 		      struct lwstp_after *after);
-void
+LWSTP_POOL_HELD void
 __lwstp_task_stop(struct lwstp_pool *pool, struct lwstp_task *task,
 		  struct lwstp_after *after);
-void
+LWSTP_POOL_HELD void
 __lwstp_task_put(struct lwstp_pool *pool, struct lwstp_task *task);
-void
+LWSTP_POOL_HELD void
 __lwstp_task_reap(struct lwstp_pool *pool, struct lwstp_task *task,
 		  struct lwstp_after *after);
 void
@@ -321,52 +358,50 @@ lwstp_task_detach(struct lws_threadpool_task *handle);
  */
 
 struct lwstp_cursor {				/* a foreach under way */
-	struct lwstp_cursor	*outer;		/* bindings */
-	struct lwstp_binding	*binding;	/* bindings: NULL: it is gone */
-	struct lwstp_task	*next;		/* bindings */
+	LWSTP_BY_BINDINGS struct lwstp_cursor *outer;
+	LWSTP_BY_BINDINGS struct lwstp_binding *binding; /* NULL: it is gone */
+	LWSTP_BY_BINDINGS struct lwstp_task *next;
 };
 
 struct lwstp_binding {
 	struct lws		*wsi;		/* the key */
 	struct lwstp_bell	*bell;		/* constant: of its service
 						 * thread */
-	struct lws		*watch;		/* bindings: our child of it, or
-						 * NULL */
-	struct lwstp_task	*attached;	/* bindings: oldest first */
-	struct lwstp_task	*wanting;	/* bindings: longest first */
-	struct lwstp_cursor	*cursors;	/* bindings: innermost first */
-	struct lwstp_binding	*prev, *next;	/* bindings: bell->rung, or
-						 * bell->closed once closing */
-	struct lwstp_binding	*ask_prev, *ask_next; /* bindings: ...asked */
-	lws_usec_t		asked_at;	/* bindings: or closed at */
-	unsigned int		unseen;		/* bindings: wanting, unseen */
-	uint32_t		seq;		/* bindings: next att_seq */
-	bool			rung;		/* bindings: on bell->rung */
-	bool			asked;		/* bindings: on bell->asked */
-	bool			closing;	/* bindings: W4 */
-	bool			detaching;	/* bindings: cleanups may run */
+	LWSTP_BY_BINDINGS struct lws *watch; /* our child of it, or NULL */
+	LWSTP_BY_BINDINGS struct lwstp_task *attached; /* oldest first */
+	LWSTP_BY_BINDINGS struct lwstp_task *wanting; /* longest first */
+	LWSTP_BY_BINDINGS struct lwstp_cursor *cursors; /* innermost first */
+	/* bell->rung, or bell->closed once closing */
+	LWSTP_BY_BINDINGS struct lwstp_binding *prev, *next;
+	/* ...asked */
+	LWSTP_BY_BINDINGS struct lwstp_binding *ask_prev, *ask_next;
+	LWSTP_BY_BINDINGS lws_usec_t asked_at; /* or closed at */
+	LWSTP_BY_BINDINGS unsigned int unseen; /* wanting, unseen */
+	LWSTP_BY_BINDINGS uint32_t seq; /* next att_seq */
+	LWSTP_BY_BINDINGS bool rung; /* on bell->rung */
+	LWSTP_BY_BINDINGS bool asked; /* on bell->asked */
+	LWSTP_BY_BINDINGS bool closing; /* W4 */
+	LWSTP_BY_BINDINGS bool detaching; /* cleanups may run */
 	bool			socket;		/* the closing wsi has one: */
 	dev_t			dev;		/* ...its identity, with ino */
 	ino_t			ino;
 	UT_hash_handle		hh;		/* bindings */
 };
 
-extern pthread_mutex_t lwstp_bindings_lock;
-
 /* lwstp_bindings_lock held in the __ ones */
-struct lwstp_binding *
+LWSTP_BINDINGS_HELD struct lwstp_binding *
 __lwstp_binding_find(const struct lws *wsi);
-void
+LWSTP_POOL_HELD LWSTP_BINDINGS_HELD void
 __lwstp_binding_attach(struct lwstp_binding *b, struct lwstp_task *task);
-void
+LWSTP_POOL_HELD void
 lwstp_binding_want(struct lwstp_task *task, struct lwstp_after *after);
-void
+LWSTP_POOL_HELD void
 lwstp_binding_look(struct lwstp_task *task);
-void
+LWSTP_POOL_HELD void
 lwstp_binding_unwant(struct lwstp_task *task, struct lwstp_after *after);
-struct lws *
+LWSTP_POOL_HELD struct lws *
 lwstp_binding_detach(struct lwstp_task *task, struct lwstp_after *after);
-bool
+LWSTP_POOL_HELD bool
 lwstp_binding_closing(const struct lwstp_task *task);
 enum lwstp_refusal
 lwstp_binding_make(struct lwstp_host *host, struct lws *wsi);
@@ -380,7 +415,7 @@ void
 lwstp_binding_close(struct lws *wsi, struct lws *watch, enum lwstp_close how);
 void
 lwstp_binding_close_all(struct lwstp_host *host);
-void
+LWSTP_BINDINGS_HELD void
 __lwstp_binding_free(struct lwstp_binding *b);
 
 /*
@@ -389,9 +424,9 @@ __lwstp_binding_free(struct lwstp_binding *b);
 
 struct lwstp_bell {				/* one a service thread */
 	struct lwstp_host	*host;		/* constant */
-	struct lwstp_binding	*rung;		/* bindings */
-	struct lwstp_binding	*asked;		/* bindings: oldest first */
-	struct lwstp_binding	*closed;	/* bindings: W4's marks */
+	LWSTP_BY_BINDINGS struct lwstp_binding *rung;
+	LWSTP_BY_BINDINGS struct lwstp_binding *asked; /* oldest first */
+	LWSTP_BY_BINDINGS struct lwstp_binding *closed; /* W4's marks */
 	lws_sorted_usec_list_t	rering;		/* service thread */
 	lws_sorted_usec_list_t	sweep;		/* service thread */
 	bool			rering_armed;	/* service thread */
@@ -401,7 +436,7 @@ struct lwstp_bell {				/* one a service thread */
 	int			tsi;		/* constant */
 };
 
-void
+LWSTP_BINDINGS_HELD void
 __lwstp_bell_ring(struct lwstp_binding *b, struct lwstp_after *after);
 void
 lwstp_bell_signal(struct lwstp_bell *bell);
@@ -422,13 +457,13 @@ struct lwstp_vhost {				/* passes its events to us */
 };
 
 struct lwstp_host {				/* one a context */
-	struct lwstp_host	*next;		/* bindings: all of them */
+	LWSTP_BY_BINDINGS struct lwstp_host *next; /* all of them */
 	struct lws_context	*context;	/* bindings: NULL: destroyed */
 	struct lws_vhost	*vhost;		/* service thread: hidden one */
-	struct lwstp_vhost	*passing;	/* bindings */
+	LWSTP_BY_BINDINGS struct lwstp_vhost *passing;
 	lws_sorted_usec_list_t	open;		/* service thread */
 	lws_state_notify_link_t	notify;		/* lws, while it lives */
-	unsigned int		refs;		/* bindings: pools + context */
+	LWSTP_BY_BINDINGS unsigned int refs; /* pools + context */
 	bool			dying;		/* bindings: no more ringing */
 	bool			opening;	/* service thread */
 	bool			forgotten;	/* bindings: never freed */

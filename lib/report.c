@@ -33,7 +33,7 @@ static const char * const states[] = {
 
 /* all below with pool->lock held */
 
-static void
+static LWSTP_POOL_HELD void
 __draw(struct picture *p, const struct lwstp_pool *pool,
        const struct lwstp_task *task, const char *list)
 {
@@ -51,7 +51,7 @@ __draw(struct picture *p, const struct lwstp_pool *pool,
 				LWS_TP_STATUS_STOPPING : task->status];
 }
 
-static void
+static LWSTP_POOL_HELD void
 __draw_list(struct picture *p, const struct lwstp_pool *pool,
 	    const struct lwstp_task *head, const char *list)
 {
@@ -61,7 +61,7 @@ __draw_list(struct picture *p, const struct lwstp_pool *pool,
 		__draw(p, pool, task, list);
 }
 
-static void
+static LWSTP_POOL_HELD void
 __draw_pool(struct picture *p, const struct lwstp_pool *pool)
 {
 	int n;
@@ -78,7 +78,7 @@ __draw_pool(struct picture *p, const struct lwstp_pool *pool)
 	__draw_list(p, pool, pool->done, "done");
 }
 
-static unsigned int
+static LWSTP_POOL_HELD unsigned int
 __count(const struct lwstp_pool *pool)
 {
 	return pool->n_queued + pool->n_running + pool->n_resumed +
@@ -97,7 +97,7 @@ lws_threadpool_dump(struct lws_threadpool *tp)
 	if (!pool)
 		return;
 	p.room = __count(pool) + 16;
-	pthread_mutex_unlock(&pool->lock);
+	lwstp_unlock_pool(pool);
 
 	p.line = malloc(p.room * sizeof(*p.line));
 	if (!p.line) {
@@ -110,7 +110,7 @@ lws_threadpool_dump(struct lws_threadpool *tp)
 		total = __count(pool);
 		threads = pool->threads;
 		memcpy(name, pool->name, sizeof(name));
-		pthread_mutex_unlock(&pool->lock);
+		lwstp_unlock_pool(pool);
 
 		_lws_log(LLL_THREAD, "%s: pool %s: %d threads, %u tasks\n",
 			 __func__, name, threads, total);
@@ -135,7 +135,7 @@ lws_threadpool_diagnose(struct lws_threadpool *tp, int *ongoing, int *possible,
 		o = (int)pool->n_running;
 		p = pool->threads;
 		q = (int)pool->n_queued;
-		pthread_mutex_unlock(&pool->lock);
+		lwstp_unlock_pool(pool);
 	}
 	if (ongoing)
 		*ongoing = o;

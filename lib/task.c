@@ -17,7 +17,7 @@
 
 /* Lists of the pool.  pool->lock held in all of these. */
 
-static void
+static LWSTP_POOL_HELD void
 __to_queued(struct lwstp_pool *pool, struct lwstp_task *task)
 {
 	task->status = LWS_TP_STATUS_QUEUED;
@@ -25,7 +25,7 @@ __to_queued(struct lwstp_pool *pool, struct lwstp_task *task)
 	pool->n_queued++;
 }
 
-static void
+static LWSTP_POOL_HELD void
 __to_resumed(struct lwstp_pool *pool, struct lwstp_task *task,
 	     struct lwstp_after *after)
 {
@@ -42,7 +42,7 @@ __to_resumed(struct lwstp_pool *pool, struct lwstp_task *task,
 	}
 }
 
-static void
+static LWSTP_POOL_HELD void
 __to_syncing(struct lwstp_pool *pool, struct lwstp_task *task)
 {
 	task->status = LWS_TP_STATUS_SYNCING;
@@ -51,21 +51,21 @@ __to_syncing(struct lwstp_pool *pool, struct lwstp_task *task)
 	pool->n_syncing++;
 }
 
-static void
+static LWSTP_POOL_HELD void
 __from_syncing(struct lwstp_pool *pool, struct lwstp_task *task)
 {
 	DL_DELETE(pool->syncing, task);
 	pool->n_syncing--;
 }
 
-static void
+static LWSTP_POOL_HELD void
 __from_queued(struct lwstp_pool *pool, struct lwstp_task *task)
 {
 	DL_DELETE(pool->queued, task);
 	pool->n_queued--;
 }
 
-static bool
+static LWSTP_POOL_HELD bool
 __is_done(const struct lwstp_task *task)
 {
 	return task->status == LWS_TP_STATUS_FINISHED ||
@@ -74,7 +74,7 @@ __is_done(const struct lwstp_task *task)
 
 /* Slots.  pool->lock held. */
 
-static struct lwstp_task *
+static LWSTP_POOL_HELD struct lwstp_task *
 __slot_get(struct lwstp_pool *pool)
 {
 	struct lwstp_slot *slot;
@@ -100,7 +100,7 @@ __slot_get(struct lwstp_pool *pool)
 }
 
 /* of a task that has been released: see __release() */
-void
+LWSTP_POOL_HELD void
 __lwstp_task_put(struct lwstp_pool *pool, struct lwstp_task *task)
 {
 	if (lwstp_slot_renew(&task->slot))
@@ -111,7 +111,7 @@ __lwstp_task_put(struct lwstp_pool *pool, struct lwstp_task *task)
  * Handles
  */
 
-struct lwstp_task *
+LWSTP_TRIES_POOL struct lwstp_task *
 lwstp_task_lock(struct lws_threadpool_task *handle, struct lwstp_pool **pool,
 		const char *caller)
 {
@@ -126,14 +126,14 @@ lwstp_task_lock(struct lws_threadpool_task *handle, struct lwstp_pool **pool,
 	p = !task ? NULL : atomic_load_explicit(&task->pool,
 						memory_order_acquire);
 	if (p) {
-		pthread_mutex_lock(&p->lock);
+		lwstp_lock_pool(p);
 		if (atomic_load_explicit(&task->pool,
 					 memory_order_relaxed) == p &&
 		    task->live && task->slot.generation == generation) {
 			*pool = p;
 			return task;
 		}
-		pthread_mutex_unlock(&p->lock);
+		lwstp_unlock_pool(p);
 	}
 	lwstp_info("%s: there is no task %p (any more)\n", caller,
 		   (void *)handle);
@@ -147,7 +147,7 @@ handle_of(const struct lwstp_task *task)
 	return lwstp_handle(&task->slot, LWSTP_HANDLE_TASK);
 }
 
-bool
+LWSTP_POOL_HELD bool
 __lwstp_task_stopping(const struct lwstp_pool *pool,
 		      const struct lwstp_task *task)
 {
@@ -156,7 +156,7 @@ __lwstp_task_stopping(const struct lwstp_pool *pool,
 		atomic_load_explicit(&pool->finishing, memory_order_relaxed));
 }
 
-static enum lws_threadpool_task_status
+static LWSTP_POOL_HELD enum lws_threadpool_task_status
 __status(const struct lwstp_pool *pool, const struct lwstp_task *task)
 {
 	return __lwstp_task_stopping(pool, task) ? LWS_TP_STATUS_STOPPING :
@@ -211,7 +211,7 @@ args_refusal(const struct lws_threadpool_task_args *args)
 }
 
 /* A task that a free thread is about to take does not count as waiting. */
-static enum lwstp_refusal
+static LWSTP_POOL_HELD enum lwstp_refusal
 __pool_refusal(const struct lwstp_pool *pool)
 {
 	int unclaimed = pool->alive - (int)pool->n_running -
@@ -230,7 +230,7 @@ __pool_refusal(const struct lwstp_pool *pool)
 
 /* P2: at most one line a second, for each reason and pool.  pool->lock held,
  * and released. */
-static void
+static LWSTP_UNLOCKS(lwstp_role_pool) void
 refused_unlock(struct lwstp_pool *pool, enum lwstp_refusal why,
 	       const struct lws_threadpool_task_args *args)
 {
@@ -246,7 +246,7 @@ refused_unlock(struct lwstp_pool *pool, enum lwstp_refusal why,
 		memcpy(name, pool->name, sizeof(name));
 	} else
 		pool->refusals[why]++;
-	pthread_mutex_unlock(&pool->lock);
+	lwstp_unlock_pool(pool);
 
 	if (log)
 		_lws_log(refusals[why].level, "lws_threadpool_enqueue: pool %s "
@@ -257,7 +257,7 @@ refused_unlock(struct lwstp_pool *pool, enum lwstp_refusal why,
 }
 
 /* pool->lock held: the binding to hang it on is there, NULL for none */
-static struct lwstp_task *
+static LWSTP_POOL_HELD LWSTP_UNCHECKED struct lwstp_task *
 __enqueue(struct lwstp_pool *pool, const struct lws_threadpool_task_args *args,
 	  const char *name, struct lwstp_binding *b, struct lwstp_after *after)
 {
@@ -286,7 +286,7 @@ __enqueue(struct lwstp_pool *pool, const struct lws_threadpool_task_args *args,
 
 /* Locks the pool, and where there is a wsi lwstp_bindings_lock too with its
  * binding found or made.  false: refused, logged, and nothing is locked. */
-static bool
+static LWSTP_UNCHECKED bool
 enqueue_lock(struct lws_threadpool *tp,
 	     const struct lws_threadpool_task_args *args,
 	     struct lwstp_pool **pool, struct lwstp_binding **b)
@@ -310,13 +310,13 @@ enqueue_lock(struct lws_threadpool *tp,
 			return true;
 
 		host = (*pool)->host;
-		pthread_mutex_lock(&lwstp_bindings_lock);
+		lwstp_lock_bindings();
 		*b = __lwstp_binding_find(args->wsi);
 		if (*b && !(*b)->closing && (*b)->bell->host == host)
 			return true;
 		host->refs++;
-		pthread_mutex_unlock(&lwstp_bindings_lock);
-		pthread_mutex_unlock(&(*pool)->lock);
+		lwstp_unlock_bindings();
+		lwstp_unlock_pool(*pool);
 
 		/* again from the start, to go on with it or to say why not */
 		why = made ? LWSTP_WRONG_THREAD :
@@ -344,7 +344,7 @@ format_name(char *name, const char *format, va_list ap, const char *other)
 			   "to %s\n", (unsigned long)n, name);
 }
 
-struct lws_threadpool_task *
+LWSTP_UNCHECKED struct lws_threadpool_task *
 lws_threadpool_enqueue(struct lws_threadpool *tp,
 		       const struct lws_threadpool_task_args *args,
 		       const char *format, ...)
@@ -367,12 +367,12 @@ lws_threadpool_enqueue(struct lws_threadpool *tp,
 	if (task)
 		handle = handle_of(task);
 	if (b)
-		pthread_mutex_unlock(&lwstp_bindings_lock);
+		lwstp_unlock_bindings();
 	if (!task) {
 		refused_unlock(pool, LWSTP_OUT_OF_MEMORY, args);
 		return NULL;
 	}
-	pthread_mutex_unlock(&pool->lock);
+	lwstp_unlock_pool(pool);
 	lwstp_after_do(&after);
 
 	return handle;
@@ -385,7 +385,7 @@ lws_threadpool_enqueue(struct lws_threadpool *tp,
 /* Takes an ended task, or one that never started and is on no list, out of
  * everything: the handle is stale from now on, and only its cleanup is still to
  * be called (T7).  pool->lock held. */
-static void
+static LWSTP_POOL_HELD void
 __release(struct lwstp_pool *pool, struct lwstp_task *task,
 	  struct lwstp_after *after)
 {
@@ -402,7 +402,7 @@ __release(struct lwstp_pool *pool, struct lwstp_task *task,
 
 /* FINISHED is never said before the task is on the done list (Q1): both happen
  * under pool->lock, held. */
-static void
+static LWSTP_POOL_HELD void
 __end(struct lwstp_pool *pool, struct lwstp_task *task,
       enum lws_threadpool_task_status status, struct lwstp_after *after)
 {
@@ -418,7 +418,7 @@ __end(struct lwstp_pool *pool, struct lwstp_task *task,
 }
 
 /* a queued or done task: nothing runs it, and nothing will */
-void
+LWSTP_POOL_HELD void
 __lwstp_task_reap(struct lwstp_pool *pool, struct lwstp_task *task,
 		  struct lwstp_after *after)
 {
@@ -432,7 +432,7 @@ __lwstp_task_reap(struct lwstp_pool *pool, struct lwstp_task *task,
 }
 
 /* T4.  On a task that was asked already, or has ended, it does nothing. */
-void
+LWSTP_POOL_HELD void
 __lwstp_task_stop(struct lwstp_pool *pool, struct lwstp_task *task,
 		  struct lwstp_after *after)
 {
@@ -458,7 +458,7 @@ __lwstp_task_stop(struct lwstp_pool *pool, struct lwstp_task *task,
 
 /* What a task function returned, on its worker; `told` if it was called with
  * STOPPING.  True if it is to be called again at once.  pool->lock held. */
-bool
+LWSTP_POOL_HELD bool
 __lwstp_task_returned(struct lwstp_pool *pool, struct lwstp_task *task,
 		      enum lws_threadpool_task_return ret, bool told,
 		      struct lwstp_after *after)
@@ -481,7 +481,7 @@ __lwstp_task_returned(struct lwstp_pool *pool, struct lwstp_task *task,
  */
 
 /* a call that could run cleanup, of a task that is its service thread's */
-static bool
+static LWSTP_POOL_HELD bool
 __wrong_thread(const struct lwstp_task *task)
 {
 	return lwstp_this_worker && task->binding;
@@ -513,7 +513,7 @@ lws_threadpool_task_status(struct lws_threadpool_task *handle, void **user)
 			__lwstp_task_reap(pool, task, &after);
 	} else if (!lwstp_this_worker)
 		lwstp_binding_look(task);
-	pthread_mutex_unlock(&pool->lock);
+	lwstp_unlock_pool(pool);
 
 	if (wrong)
 		lwsl_err("%s: task %p has ended, but only its service thread "
@@ -536,7 +536,7 @@ lws_threadpool_task_status_noreap(struct lws_threadpool_task *handle)
 	status = __status(pool, task);
 	if (!lwstp_this_worker)
 		lwstp_binding_look(task);
-	pthread_mutex_unlock(&pool->lock);
+	lwstp_unlock_pool(pool);
 
 	return status;
 }
@@ -557,7 +557,7 @@ lws_threadpool_task_sync(struct lws_threadpool_task *handle, int stop)
 		lwstp_binding_unwant(task, &after);
 		__to_resumed(pool, task, &after);
 	}
-	pthread_mutex_unlock(&pool->lock);
+	lwstp_unlock_pool(pool);
 	lwstp_after_do(&after);
 }
 
@@ -565,7 +565,7 @@ lws_threadpool_task_sync(struct lws_threadpool_task *handle, int stop)
  * asked to (Q4).  `closing`: lws began to close the wsi, so cleanup is not
  * given it any more, and a queued task that outlives it is left alone (W1, T5).
  * pool->lock held. */
-static int
+static LWSTP_POOL_HELD int
 __detach(struct lwstp_pool *pool, struct lwstp_task *task, bool closing,
 	 struct lwstp_after *after)
 {
@@ -610,7 +610,7 @@ lws_threadpool_dequeue_task(struct lws_threadpool_task *handle)
 	wrong = __wrong_thread(task);
 	if (!wrong)
 		asked = __detach(pool, task, false, &after);
-	pthread_mutex_unlock(&pool->lock);
+	lwstp_unlock_pool(pool);
 
 	if (wrong)
 		lwsl_err("%s: task %p is for its service thread to dequeue, "
@@ -630,6 +630,6 @@ lwstp_task_detach(struct lws_threadpool_task *handle)
 	if (!task)
 		return;
 	__detach(pool, task, true, &after);
-	pthread_mutex_unlock(&pool->lock);
+	lwstp_unlock_pool(pool);
 	lwstp_after_do(&after);
 }

@@ -41,7 +41,7 @@ precise_now(void)
  * Idle workers.  pool->lock held.
  */
 
-static void
+static LWSTP_POOL_HELD void
 __not_idle(struct lwstp_pool *pool, struct lwstp_worker *w)
 {
 	DL_DELETE(pool->idle, w);
@@ -52,7 +52,7 @@ __not_idle(struct lwstp_pool *pool, struct lwstp_worker *w)
 
 /* Wakes an idle worker for what was added: `pinned` itself, or where that is
  * NULL any.  At most once for an `after`. */
-void
+LWSTP_POOL_HELD void
 __lwstp_wake_for(struct lwstp_pool *pool, struct lwstp_worker *pinned,
 		 struct lwstp_after *after)
 {
@@ -72,7 +72,7 @@ __lwstp_wake_for(struct lwstp_pool *pool, struct lwstp_worker *pinned,
 	after->wake = w;
 }
 
-void
+LWSTP_POOL_HELD void
 __lwstp_wake_all(struct lwstp_pool *pool)
 {
 	struct lwstp_worker *w;
@@ -89,21 +89,21 @@ __lwstp_wake_all(struct lwstp_pool *pool)
 
 /* Somebody has to time the syncing list: all that are idle went to sleep when
  * it was empty, or the keeper was woken for a task that is pinned to it. */
-static bool
+static LWSTP_POOL_HELD bool
 __keeper_missing(const struct lwstp_pool *pool)
 {
 	return pool->syncing && pool->sync_timeout && !pool->keeper;
 }
 
 /* P3: what is queued in a finishing pool is stopped, and not called. */
-static struct lwstp_task *
+static LWSTP_POOL_HELD struct lwstp_task *
 __queued(const struct lwstp_pool *pool)
 {
 	return atomic_load_explicit(&pool->finishing, memory_order_relaxed) ?
 							NULL : pool->queued;
 }
 
-static struct lwstp_task *
+static LWSTP_POOL_HELD struct lwstp_task *
 __take(struct lwstp_pool *pool, struct lwstp_worker *w,
        struct lwstp_after *after)
 {
@@ -137,7 +137,7 @@ __take(struct lwstp_pool *pool, struct lwstp_worker *w,
 }
 
 /* Until here the worker counts as busy, with the task's cleanup perhaps. */
-static void
+static LWSTP_POOL_HELD void
 __put_down(struct lwstp_pool *pool, struct lwstp_worker *w,
 	   struct lwstp_task *spent)
 {
@@ -148,7 +148,7 @@ __put_down(struct lwstp_pool *pool, struct lwstp_worker *w,
 }
 
 /* S5: the oldest SYNCING task, if its time is up.  pool->lock held. */
-static struct lwstp_task *
+static LWSTP_POOL_HELD struct lwstp_task *
 __timed_out(const struct lwstp_pool *pool)
 {
 	struct lwstp_task *task = pool->syncing;
@@ -161,7 +161,7 @@ __timed_out(const struct lwstp_pool *pool)
 }
 
 /* pool->lock held, released while the warning is written */
-static void
+static LWSTP_POOL_HELD void
 __stop_timed_out(struct lwstp_pool *pool, struct lwstp_task *task)
 {
 	struct lwstp_after after = { .ring = NULL };
@@ -170,16 +170,16 @@ __stop_timed_out(struct lwstp_pool *pool, struct lwstp_task *task)
 	memcpy(name, task->name, sizeof(name));
 	memcpy(pname, pool->name, sizeof(pname));
 	__lwstp_task_stop(pool, task, &after);
-	pthread_mutex_unlock(&pool->lock);
+	lwstp_unlock_pool(pool);
 	lwsl_warn("lws_threadpool: pool %s: task %s is stopped: nobody "
 		  "answered its SYNC for %lld s\n", pname, name,
 		  (long long)(pool->sync_timeout / LWS_US_PER_SEC));
 	lwstp_after_do(&after);
-	pthread_mutex_lock(&pool->lock);
+	lwstp_lock_pool(pool);
 }
 
 /* pool->lock held, released while it sleeps */
-static void
+static LWSTP_POOL_HELD void
 __sleep(struct lwstp_pool *pool, struct lwstp_worker *w)
 {
 	struct timespec ts;
@@ -221,7 +221,7 @@ relax(void)
 /* True if it is worth looking for work again.  While there is a spinner, and
  * its time is not over, nobody is woken for work that it will find.
  * pool->lock held, released meanwhile. */
-static bool
+static LWSTP_POOL_HELD bool
 __spin(struct lwstp_pool *pool, struct lwstp_worker *w)
 {
 	unsigned int n, seen = atomic_load_explicit(&pool->added,
@@ -236,7 +236,7 @@ __spin(struct lwstp_pool *pool, struct lwstp_worker *w)
 		return false;
 	pool->spinner = w;
 	pool->spin_end = end = now + pool->spin_us;
-	pthread_mutex_unlock(&pool->lock);
+	lwstp_unlock_pool(pool);
 
 	do
 		for (n = 0; !found && n < 32; n++) {
@@ -246,7 +246,7 @@ __spin(struct lwstp_pool *pool, struct lwstp_worker *w)
 		}
 	while (!found && (now = precise_now()) < end);
 
-	pthread_mutex_lock(&pool->lock);
+	lwstp_lock_pool(pool);
 	pool->spinner = NULL;
 	/* somebody else has the processor: leave it to him for a while */
 	if (!found && now > end + pool->spin_us)
@@ -258,7 +258,7 @@ __spin(struct lwstp_pool *pool, struct lwstp_worker *w)
 
 /* Nothing is left that this worker could ever have to do: a SYNCING task is
  * still to be told STOPPING, perhaps by this one.  pool->lock held. */
-static bool
+static LWSTP_POOL_HELD bool
 __may_leave(const struct lwstp_pool *pool, const struct lwstp_worker *w)
 {
 	return atomic_load_explicit(&pool->finishing, memory_order_relaxed) &&
@@ -285,9 +285,9 @@ plain_return(struct lwstp_pool *pool, struct lwstp_task *task,
 		return LWS_TP_RETURN_STOPPED;
 	}
 	if (r != plain && plain <= LWS_TP_RETURN_SYNC) {
-		pthread_mutex_lock(&pool->lock);
+		lwstp_lock_pool(pool);
 		task->outlive = 1;				/* T5 */
-		pthread_mutex_unlock(&pool->lock);
+		lwstp_unlock_pool(pool);
 	}
 
 	return (enum lws_threadpool_task_return)plain;
@@ -338,7 +338,7 @@ lwstp_worker_thread(void *arg)
 	lwstp_this_worker = w;
 	name_thread(pool, w);
 
-	pthread_mutex_lock(&pool->lock);
+	lwstp_lock_pool(pool);
 	while (1) {
 		memset(&after, 0, sizeof(after));
 		after.on_worker = true;
@@ -362,17 +362,17 @@ lwstp_worker_thread(void *arg)
 				__sleep(pool, w);
 			continue;
 		}
-		pthread_mutex_unlock(&pool->lock);
+		lwstp_unlock_pool(pool);
 		lwstp_after_do(&after);
 		if (task)
 			ret = run(pool, task, &told);
-		pthread_mutex_lock(&pool->lock);
+		lwstp_lock_pool(pool);
 		if (after.spent)
 			__put_down(pool, w, after.spent);
 	}
 	pool->alive--;
 	pthread_cond_broadcast(&pool->ended);
-	pthread_mutex_unlock(&pool->lock);
+	lwstp_unlock_pool(pool);
 
 	return NULL;
 }

@@ -1,0 +1,398 @@
+/*
+ * lws-threadpool fuzz - any sequence of API calls, decoded from bytes
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * Two bytes are a call: what, and on what.  There are a few connections, pools
+ * and task handles, live and stale, and handles that never were any.  The calls
+ * come from the service thread, also from inside foreach callbacks and
+ * cleanups.  What must hold is the ledger's, and at the end of each input every
+ * task must have been cleaned up.
+ */
+
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "rig.h"
+
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+
+#define POOLS	3
+#define HANDLES	16
+#define MAX_OPS	160
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int
+LLVMFuzzerInitialize(int *argc, char ***argv);
+
+struct handle {
+	struct lws_threadpool_task	*task;
+	void				*user;
+};
+
+static struct lws_threadpool *pools[POOLS];
+static struct handle handles[HANDLES];
+static struct lws *old_wsi;
+static unsigned int next_handle, depth, inputs, enqueuing;
+static const uint8_t *at, *end;
+
+static bool
+op(void);
+
+static uint8_t
+byte(void)
+{
+	return at < end ? *at++ : 0;
+}
+
+static void
+enqueue(unsigned int pool, enum job_kind kind, unsigned int steps,
+	struct conn *c)
+{
+	struct handle *h = &handles[next_handle++ % HANDLES];
+	struct lws_threadpool_task_args args;
+	struct job *job;
+
+	if (c && !c->wsi)
+		return;
+	job = job_new(kind, (int)steps, c ? c->wsi : NULL, steps);
+	if (!job)
+		return;
+	job_args(job, &args);
+	h->user = args.user;
+	enqueuing++;
+	h->task = lws_threadpool_enqueue(pools[pool], &args, "f%u", steps);
+	enqueuing--;
+	job_settle(args.user, h->task);
+}
+
+/* a cleanup does something, too */
+static void
+cleaned(struct job *job, struct lws *wsi)
+{
+	(void)job;
+
+	if (wsi && depth < 4)
+		op();
+}
+
+static void
+spawn(struct job *from)
+{
+	struct job *job = job_new(JOB_NOOP, 0, NULL, 1);
+
+	(void)from;
+	if (job)
+		job_enqueue(pools[0], job);
+}
+
+static void
+pool_new(unsigned int n, uint8_t how)
+{
+	struct lws_threadpool_create_args args = {
+		.threads = (how & 3) + (how != 0xff), .max_queue_depth = how >> 2
+	};
+	struct {			/* of a later version, perhaps */
+		struct lws_threadpool_options	o;
+		uint8_t				more[256];
+	} later = {
+		.o = {
+			.size = how >= 0xc0 ? how : sizeof(later.o),
+			.pin_tasks = how & 1,
+			.sync_timeout_secs = -1,
+		},
+		.more = { [5] = how == 0xf3 },
+	};
+
+	struct lws_threadpool *old = pools[n];
+
+	pools[n] = NULL;
+	lws_threadpool_destroy(old);
+	if (pools[n])			/* a cleanup made another one */
+		return;
+	pools[n] = lws_threadpool_create_ext(rig_context, &args,
+					     (how & 2) ? &later.o : NULL, "f");
+}
+
+static void
+task_sync(struct handle *h, int stop)
+{
+	struct job *job;
+
+	/* what the application does before it answers */
+	if (lws_threadpool_task_status_noreap(h->task) ==
+						LWS_TP_STATUS_SYNCING) {
+		job = job_of(h->user);
+		if (job && !stop)
+			job_answered(job);
+	} else if (!stop && depth)
+		return;
+	else if (!stop) {
+		/* it might begin to wait just now: that is another race */
+		job = job_of(h->user);
+		if (job && job->kind != JOB_LOOSE && job->wsi)
+			return;
+	}
+	lws_threadpool_task_sync(h->task, stop);
+}
+
+static void
+task_status(struct handle *h)
+{
+	enum lws_threadpool_task_status s;
+	void *user = &user;
+
+	s = lws_threadpool_task_status(h->task, &user);
+	if (user && user != h->user)
+		ledger_fail("a handle reached another task (Q6)");
+	if (s < LWS_TP_STATUS_FINISHED && !user)
+		ledger_fail("a live task without its user pointer (Q1)");
+	if (s >= LWS_TP_STATUS_FINISHED) {
+		user = &user;
+		if (lws_threadpool_task_status(h->task, &user) !=
+					LWS_TP_STATUS_FINISHED || user)
+			ledger_fail("reaped, and still there (Q1)");
+	}
+}
+
+/* Q3: only tasks that are there still, and of this wsi */
+static int
+each(struct lws_threadpool_task *task, void *user)
+{
+	bool known = next_handle > HANDLES;	/* or overwritten */
+	struct job *job;
+	unsigned int n;
+
+	for (n = 0; n < HANDLES; n++) {
+		if (handles[n].task != task)
+			continue;
+		known = true;
+		job = job_of(handles[n].user);
+		if (!job || job->wsi != user || atomic_load(&job->cleanups))
+			ledger_fail("foreach visits a task that is gone (Q3)");
+	}
+	if (!known && !enqueuing)
+		ledger_fail("foreach visits a task that never was (Q3)");
+
+	return depth < 4 ? op() : 0;
+}
+
+static void
+turns(unsigned int n)
+{
+	while (n--)
+		rig_turn();
+}
+
+static void
+nonsense(uint8_t what)
+{
+	uintptr_t bits = (uintptr_t)what * UINT64_C(0x0101010101010101);
+	void *p = (void *)(bits >> (what & 31)), *user = &user;
+	struct lws_threadpool_task *task = p;
+
+	switch (what % 5) {
+	case 0:
+		p = &handles;
+		break;
+	case 1:
+		p = pools[what % POOLS];
+		break;
+	case 2:
+		p = NULL;
+		break;
+	default:
+		break;
+	}
+	/* one in a million could be a handle that is alive */
+	for (unsigned int n = 0; n < HANDLES; n++)
+		if (handles[n].task == p)
+			return;
+	task = p;
+	if (lws_threadpool_task_status(task, &user) !=
+					LWS_TP_STATUS_FINISHED || user)
+		ledger_fail("nonsense reached a task (Q6)");
+	lws_threadpool_task_sync(task, what & 1);
+	lws_threadpool_dequeue_task(task);
+	if (what % 5 != 1)
+		lws_threadpool_finish(p);
+	lws_threadpool_dump((struct lws_threadpool *)handles[0].task);
+	lws_threadpool_finish((struct lws_threadpool *)handles[1].task);
+	lws_threadpool_destroy((struct lws_threadpool *)handles[2].task);
+}
+
+/* One call.  Its bool is what a foreach callback returns. */
+static bool
+op(void)
+{
+	uint8_t what = byte(), on = byte();
+	struct conn *c = &rig_conns[on % RIG_CONNS];
+	struct handle *h = &handles[on % HANDLES];
+	struct lws_threadpool_task *task;
+	void *user;
+	int a, b, d;
+
+	depth++;
+	switch (what % 24) {
+	case 0:
+		if (!c->wsi && depth == 1) {
+			if (c->peer >= 0)
+				close(c->peer);
+			if (!rig_open(c))
+				ledger_fail("lws does not adopt");
+			old_wsi = c->wsi;
+		}
+		break;
+	case 1:
+		rig_close(c, on >> 4);
+		break;
+	case 2:
+		pool_new(on % POOLS, byte());
+		break;
+	case 3:
+		lws_threadpool_finish(pools[on % POOLS]);
+		break;
+	case 4:
+		lws_threadpool_destroy(pools[on % POOLS]);
+		break;
+	case 5:
+	case 6:
+	case 7:
+	case 8:
+		enqueue(on % POOLS, (enum job_kind)((on >> 2) % JOB_KINDS),
+			on >> 6, &rig_conns[what / 24 % RIG_CONNS]);
+		break;
+	case 9:
+		enqueue(on % POOLS, (enum job_kind)((on >> 2) % JOB_KINDS),
+			on >> 6, NULL);
+		break;
+	case 10:
+	case 11:
+		task_status(h);
+		break;
+	case 12:
+		lws_threadpool_task_status_noreap(h->task);
+		break;
+	case 13:
+	case 14:
+		task_sync(h, on & 0x80);
+		break;
+	case 15:
+		lws_threadpool_dequeue_task(h->task);
+		break;
+	case 16:
+		lws_threadpool_dequeue((on & 0x80) ? old_wsi : c->wsi);
+		break;
+	case 17:
+		lws_threadpool_foreach_task_wsi(c->wsi, c->wsi, each);
+		break;
+	case 18:
+		task = lws_threadpool_get_task_wsi(c->wsi);
+		if (task && (on & 0x80))
+			lws_threadpool_task_status_wsi(c->wsi, &task, &user);
+		break;
+	case 19:
+		c->deaf = !c->deaf;
+		break;
+	case 20:
+		lws_threadpool_diagnose(pools[on % POOLS], &a, &b, &d);
+		lws_threadpool_dump(pools[on % POOLS]);
+		break;
+	case 21:
+		nonsense(on);
+		break;
+	case 22:
+		usleep(on);
+		break;
+	default:
+		if (depth == 1)
+			turns(1 + (on & 3));
+		break;
+	}
+	depth--;
+
+	return !(on & 0x70);
+}
+
+static void
+quiet(int level, const char *line)
+{
+	(void)level;
+	(void)line;
+}
+
+int
+LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	static const struct ledger_hooks hooks = {
+		.alive = rig_alive,
+		.cleaned = cleaned,
+		.spawn = spawn,
+		.repeat = "the input that libFuzzer writes",
+	};
+
+	(void)argc;
+	(void)argv;
+	signal(SIGPIPE, SIG_IGN);
+	lws_set_log_level(LLL_ERR | LLL_WARN | LLL_THREAD, quiet);
+	ledger_begin(&hooks, pthread_self());
+
+	return 0;
+}
+
+static void
+all_end(void)
+{
+	static const uint8_t nothing[1];
+	int64_t deadline = ledger_now() + 30 * 1000000;
+	int n, context_first = inputs & 1;
+
+	/* cleanups find no more to do, and nothing is left unanswered */
+	at = end = nothing;
+	depth = 9;
+	if (!(++inputs % 16)) {
+		if (context_first)
+			rig_end();
+		for (n = 0; n < POOLS; n++)
+			lws_threadpool_destroy(pools[n]);
+		rig_end();
+	} else {
+		for (n = 0; n < RIG_CONNS; n++) {
+			rig_conns[n].deaf = false;
+			rig_close(&rig_conns[n], (unsigned int)n);
+			while (rig_conns[n].wsi) {
+				rig_turn();
+				if (ledger_now() > deadline)
+					ledger_fail("a wsi does not close");
+			}
+		}
+		for (n = 0; n < POOLS; n++)
+			lws_threadpool_destroy(pools[n]);
+	}
+	rig_peers_end();
+	ledger_check_balance();
+	depth = 0;
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	int ops = MAX_OPS;
+
+	if (!size)
+		return 0;
+	if (!rig_context && !rig_begin(0, inputs / 16 & 1))
+		ledger_fail("no context");
+	memset(handles, 0, sizeof(handles));
+	next_handle = 0;
+	at = data;
+	end = data + size;
+	pool_new(0, (byte() & 0x3f) | 0x2e);
+	while (at < end && ops--)
+		op();
+	all_end();
+
+	return 0;
+}

@@ -1,0 +1,717 @@
+/*
+ * lws-threadpool schedules - small races, each tried with many schedules
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * usage: lwstp-races [--seeds N] [--first S] [--race NAME] [--minutes M]
+ *
+ * Each race has two to four threads do their operations at the same time on a
+ * few tasks and connections; the shim makes the schedule a function of the seed,
+ * as far as a program can.  What must hold afterwards is the ledger's: every
+ * task ended and was cleaned up once, where and when it may be.  No WRITEABLE
+ * may be lost: a ring that the library has to repeat fails the race.
+ */
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "ledger.h"
+#include "shim.h"
+
+#define CONNS		2
+#define TASKS		8
+#define TURN_US		1000
+#define DEADLINE_US	(60 * 1000000)
+
+struct conn {
+	struct lws	*wsi;		/* NULL: closed */
+	int		peer;
+	bool		die;		/* its next WRITEABLE returns -1 */
+	bool		deaf;		/* does not serve in WRITEABLE */
+	bool		closing;
+};
+
+static struct lws_context *context;
+static struct conn conns[CONNS];
+static _Atomic(struct lws_threadpool *) pools[2];
+static _Atomic(struct lws_threadpool_task *) tasks[TASKS];
+static lws_sorted_usec_list_t ticker;
+static uint64_t rng;
+static int64_t last_turn, late_at;
+static char repeat[256];
+static const char *race_name;
+static uint64_t race_seed;
+static const char *program;
+
+/*
+ * The lws side
+ */
+
+static struct conn *
+conn_of(struct lws *wsi)
+{
+	int n;
+
+	for (n = 0; n < CONNS; n++)
+		if (conns[n].wsi == wsi)
+			return &conns[n];
+
+	return NULL;
+}
+
+static bool
+alive(struct lws *wsi)
+{
+	return conn_of(wsi);
+}
+
+static void
+serve(struct lws_threadpool_task *task)
+{
+	enum lws_threadpool_task_status s;
+	void *user = NULL;
+	struct job *job;
+
+	s = lws_threadpool_task_status(task, &user);
+	job = job_of(user);
+	if (s == LWS_TP_STATUS_SYNCING) {
+		if (job)
+			job_answered(job);
+		lws_threadpool_task_sync(task, 0);
+	} else if (s >= LWS_TP_STATUS_FINISHED && job &&
+		   !atomic_load(&job->cleanups))
+		ledger_fail("reaped, but not cleaned up (Q1, T7)");
+}
+
+static int
+callback(struct lws *wsi, enum lws_callback_reasons reason, void *pss, void *in,
+	 size_t len)
+{
+	struct lws_threadpool_task *task;
+	struct conn *c;
+
+	(void)pss;
+	(void)in;
+	(void)len;
+
+	switch (reason) {
+	case LWS_CALLBACK_RAW_ADOPT:
+		((struct conn *)lws_get_opaque_user_data(wsi))->wsi = wsi;
+		return 0;
+	case LWS_CALLBACK_RAW_WRITEABLE:
+		c = conn_of(wsi);
+		if (!c)
+			ledger_fail("WRITEABLE on a wsi that was closed");
+		if (c->die)
+			return -1;
+		task = lws_threadpool_get_task_wsi(wsi);
+		if (task && !c->deaf)
+			serve(task);
+		return 0;
+	case LWS_CALLBACK_RAW_CLOSE:
+		c = conn_of(wsi);
+		if (lws_threadpool_get_task_wsi(wsi))
+			ledger_fail("a wsi that is closed has a task (W1)");
+		if (c)
+			c->wsi = NULL;
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+static const struct lws_protocols protocols[] = {
+	{ .name = "races", .callback = callback },
+	{ .name = NULL },
+};
+
+static void
+tick(lws_sorted_usec_list_t *sul)
+{
+	int64_t now = ledger_now();
+
+	if (last_turn && now - last_turn > 200000)
+		late_at = now;
+	last_turn = now;
+	lws_sul_schedule(context, 0, sul, tick, TURN_US);
+}
+
+static void
+context_new(void)
+{
+	struct lws_context_creation_info info;
+
+	memset(&info, 0, sizeof(info));
+	info.port = CONTEXT_PORT_NO_LISTEN_SERVER;
+	info.protocols = protocols;
+	context = lws_create_context(&info);
+	if (!context)
+		ledger_fail("no context");
+	memset(&ticker, 0, sizeof(ticker));
+	last_turn = 0;
+	lws_sul_schedule(context, 0, &ticker, tick, 1);
+}
+
+static void
+context_end(void)
+{
+	lws_sul_cancel(&ticker);
+	lws_context_destroy(context);
+	context = NULL;
+}
+
+static void
+turn(void)
+{
+	if (lws_service(context, 0) < 0)
+		ledger_fail("lws_service failed");
+}
+
+static struct lws *only;
+
+static bool
+is_other(struct lws *wsi)
+{
+	return wsi != only;
+}
+
+/* Lines of several threads may be mixed: no more is read from them than this,
+ * and only the service thread writes it. */
+static void
+emit(int level, const char *line)
+{
+	static const char again[] = "asking for WRITEABLE again for wsi ";
+	const char *p = strstr(line, again);
+	struct job *job = NULL;
+	void *wsi;
+
+	(void)level;
+
+	if (!p || sscanf(p + sizeof(again) - 1, "%p", &wsi) != 1)
+		return;
+	only = wsi;
+	if (conn_of(wsi) && !conn_of(wsi)->closing && !conn_of(wsi)->deaf &&
+	    ledger_now() - late_at > 3000000 &&
+	    ledger_now() - last_turn < 200000 &&
+	    ledger_longest_wait(is_other, &job) > 900000)
+		ledger_fail("a WRITEABLE was lost (S3): %s", line);
+}
+
+static void
+conn_open(struct conn *c)
+{
+	lws_adopt_desc_t info;
+	int fds[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds))
+		ledger_fail("no sockets");
+	memset(c, 0, sizeof(*c));
+	c->peer = fds[1];
+	memset(&info, 0, sizeof(info));
+	info.fd.sockfd = fds[0];
+	info.vh = lws_get_vhost_by_name(context, "default");
+	info.type = LWS_ADOPT_SOCKET;
+	info.vh_prot_name = "races";
+	info.opaque = c;
+	if (!lws_adopt_descriptor_vhost_via_info(&info) || !c->wsi)
+		ledger_fail("lws does not adopt");
+}
+
+/* one of the ways */
+static void
+conn_close(struct conn *c)
+{
+	c->closing = true;
+	if (!c->wsi)
+		return;
+	switch (rng_below(&rng, 3)) {
+	case 0:
+		shutdown(c->peer, SHUT_RDWR);
+		break;
+	case 1:
+		c->die = true;
+		lws_callback_on_writable(c->wsi);
+		break;
+	default:
+		lws_set_timeout(c->wsi, PENDING_TIMEOUT_USER_OK,
+				LWS_TO_KILL_ASYNC);
+		break;
+	}
+}
+
+/*
+ * A race
+ */
+
+static void
+pool_open(int n)
+{
+	struct lws_threadpool_create_args args = {
+		.threads = 1 + (int)rng_below(&rng, 3),
+		.max_queue_depth = 100,
+	};
+	struct lws_threadpool_options o = {
+		.size = sizeof(o), .pin_tasks = !rng_below(&rng, 3),
+	};
+	struct lws_threadpool *tp;
+
+	tp = lws_threadpool_create_ext(context, &args, &o, "race");
+	if (!tp)
+		ledger_fail("no pool");
+	atomic_store(&pools[n], tp);
+}
+
+static void
+put(int n, int pool, enum job_kind kind, int steps, struct conn *c)
+{
+	struct job *job;
+
+	if (c && !c->wsi)
+		return;
+	job = job_new(kind, steps, c ? c->wsi : NULL, race_seed + (uint64_t)n);
+	if (job)
+		atomic_store(&tasks[n], job_enqueue(atomic_load(&pools[pool]),
+						    job));
+}
+
+static bool
+all_cleaned(void)
+{
+	return atomic_load(&ledger.accepted) == atomic_load(&ledger.cleaned);
+}
+
+static void
+settle(void)
+{
+	int64_t deadline = ledger_now() + DEADLINE_US;
+
+	while (!all_cleaned()) {
+		turn();
+		if (ledger_now() > deadline)
+			ledger_fail("a task is lost: %lu accepted, %lu cleaned "
+				    "up", atomic_load(&ledger.accepted),
+				    atomic_load(&ledger.cleaned));
+	}
+}
+
+/* a few turns, no more than need be for something to have begun */
+static void
+some_turns(uint32_t most)
+{
+	uint32_t n = rng_below(&rng, most);
+
+	while (n--)
+		turn();
+}
+
+static void
+start(pthread_t *t, void *(*fn)(void *))
+{
+	if (pthread_create(t, NULL, fn, NULL))
+		ledger_fail("no thread");
+}
+
+/* what other threads do */
+
+static void *
+sync_all(void *arg)
+{
+	uint64_t r = race_seed ^ 1;
+	int n;
+
+	(void)arg;
+	for (n = 0; n < 4 * TASKS; n++) {
+		shim_point();
+		lws_threadpool_task_sync(atomic_load(&tasks[n % TASKS]),
+					 !rng_below(&r, 6));
+	}
+
+	return NULL;
+}
+
+static void *
+resume_all(void *arg)
+{
+	int n;
+
+	(void)arg;
+	for (n = 0; n < 4 * TASKS; n++) {
+		shim_point();
+		lws_threadpool_task_sync(atomic_load(&tasks[n % TASKS]), 0);
+	}
+
+	return NULL;
+}
+
+static void *
+look_all(void *arg)
+{
+	int n;
+
+	(void)arg;
+	for (n = 0; n < 2 * TASKS; n++) {
+		shim_point();
+		lws_threadpool_task_status_noreap(
+					atomic_load(&tasks[n % TASKS]));
+	}
+
+	return NULL;
+}
+
+static void *
+enqueue_some(void *arg)
+{
+	int n;
+
+	(void)arg;
+	for (n = 0; n < 6; n++) {
+		shim_point();
+		put(n % 3 + 4, 0, (n & 1) ? JOB_SLOW : JOB_LOOSE, n & 1, NULL);
+	}
+
+	return NULL;
+}
+
+static void *
+finish_it(void *arg)
+{
+	(void)arg;
+	shim_point();
+	lws_threadpool_finish(atomic_load(&pools[0]));
+
+	return NULL;
+}
+
+/* the races.  Those that leave a pool have it destroyed afterwards. */
+
+static void
+sync_close(void)
+{
+	pthread_t t;
+	int n;
+
+	for (n = 0; n < 4; n++)
+		put(n, 0, JOB_LOOSE, 3, &conns[n & 1]);
+	start(&t, sync_all);
+	some_turns(8);
+	conn_close(&conns[0]);
+	some_turns(8);
+	conn_close(&conns[1]);
+	settle();
+	pthread_join(t, NULL);
+}
+
+static void
+sync_dequeue(void)
+{
+	pthread_t t;
+	int n;
+
+	for (n = 0; n < 4; n++)
+		put(n, 0, n == 3 ? JOB_OUTLIVE : JOB_LOOSE, 3, &conns[0]);
+	start(&t, sync_all);
+	some_turns(6);
+	for (n = 0; n < 4; n++) {
+		shim_point();
+		lws_threadpool_dequeue_task(atomic_load(&tasks[n]));
+	}
+	settle();
+	pthread_join(t, NULL);
+}
+
+static void
+finish_enqueue(void)
+{
+	pthread_t a, b;
+	struct job *job;
+	int n;
+
+	start(&a, enqueue_some);
+	start(&b, finish_it);
+	for (n = 0; n < 3; n++) {
+		put(n, 0, JOB_SYNC, 1, &conns[n & 1]);
+		some_turns(3);
+	}
+	pthread_join(a, NULL);
+	pthread_join(b, NULL);
+	job = job_new(JOB_NOOP, 0, NULL, 0);
+	if (job && job_enqueue(atomic_load(&pools[0]), job))
+		ledger_fail("a finished pool took a task (P3)");
+	settle();
+}
+
+static void
+end_status(void)
+{
+	struct lws_threadpool_task *task;
+	enum lws_threadpool_task_status s;
+	struct job *job;
+	pthread_t a, b;
+	void *user;
+	int n;
+
+	conns[0].deaf = true;
+	for (n = 0; n < 4; n++)
+		put(n, 0, n & 1 ? JOB_NOOP : JOB_LOOSE, 1, &conns[0]);
+	start(&a, look_all);
+	start(&b, resume_all);
+	for (n = 0; n < 4; n++) {
+		task = atomic_load(&tasks[n]);
+		do {
+			shim_point();
+			s = lws_threadpool_task_status(task, &user);
+			if (s == LWS_TP_STATUS_SYNCING)
+				lws_threadpool_task_sync(task, 0);
+		} while (s < LWS_TP_STATUS_FINISHED);
+		job = job_of(user);
+		if (!user || (job && !atomic_load(&job->cleanups)))
+			ledger_fail("FINISHED, but it was not reaped (Q1)");
+		if (lws_threadpool_task_status(task, &user) !=
+					LWS_TP_STATUS_FINISHED || user)
+			ledger_fail("reaped twice (Q6)");
+	}
+	conns[0].deaf = false;
+	settle();
+	pthread_join(a, NULL);
+	pthread_join(b, NULL);
+}
+
+static void
+resume_finish(void)
+{
+	pthread_t a, b;
+	int n;
+
+	conns[0].deaf = conns[1].deaf = true;
+	for (n = 0; n < 5; n++)
+		put(n, 0, JOB_LOOSE, 4, &conns[n & 1]);
+	some_turns(6);
+	start(&a, resume_all);
+	start(&b, finish_it);
+	some_turns(6);
+	pthread_join(a, NULL);
+	pthread_join(b, NULL);
+	conns[0].deaf = conns[1].deaf = false;
+	for (n = 0; n < CONNS; n++)
+		lws_callback_on_writable(conns[n].wsi);
+	settle();
+}
+
+static void
+outlive_close(void)
+{
+	pthread_t t;
+	int n;
+
+	for (n = 0; n < 6; n++)
+		put(n, 0, n % 3 == 0 ? JOB_OUTLIVE : n % 3 == 1 ? JOB_ASYNC :
+			  JOB_DEAF, 3, &conns[n & 1]);
+	start(&t, look_all);
+	some_turns(6);
+	for (n = 0; n < CONNS; n++)
+		conn_close(&conns[n]);
+	settle();
+	pthread_join(t, NULL);
+}
+
+static void
+destroy_doorbell(void)
+{
+	int n;
+
+	pool_open(1);
+	for (n = 0; n < 6; n++)
+		put(n, n & 1, n < 4 ? JOB_SYNC : JOB_NOOP, 2, &conns[n & 1]);
+	some_turns(4);
+	lws_threadpool_destroy(atomic_load(&pools[0]));
+	put(6, 1, JOB_SYNC, 2, &conns[0]);
+	put(7, 1, JOB_SYNC, 2, &conns[1]);
+	settle();			/* nobody's ring was lost by that */
+	lws_threadpool_destroy(atomic_load(&pools[1]));
+}
+
+static void
+ring_answer(void)
+{
+	int n;
+
+	pool_open(1);
+	for (n = 0; n < TASKS; n++)
+		put(n, n & 1, JOB_SYNC, 4, &conns[(n >> 1) & 1]);
+	settle();
+	lws_threadpool_destroy(atomic_load(&pools[1]));
+}
+
+static void
+context_destroy(void)
+{
+	static void *(* const others[])(void *) = {
+		sync_all, resume_all, look_all, enqueue_some, finish_it
+	};
+	pthread_t a, b;
+	int n;
+
+	pool_open(1);
+	for (n = 0; n < 6; n++)
+		put(n, n & 1, (enum job_kind)rng_below(&rng, JOB_BAD), 3,
+		    &conns[n & 1]);
+	for (n = 0; n < 6; n++)		/* no other thread syncs these */
+		if (rng_below(&rng, 2))
+			atomic_store(&tasks[n], NULL);
+	for (n = 0; n < 3; n++)
+		put(n, n & 1, JOB_LOOSE, 3, &conns[n & 1]);
+	for (n = 3; n < 6; n++)
+		atomic_store(&tasks[n], NULL);
+	start(&a, others[rng_below(&rng, 5)]);
+	start(&b, others[rng_below(&rng, 5)]);
+	some_turns(6);
+	if (rng_below(&rng, 2))
+		conn_close(&conns[0]);
+	if (!rng_below(&rng, 3))
+		lws_threadpool_destroy(atomic_load(&pools[1]));
+	context_end();
+	if (conns[0].wsi || conns[1].wsi)
+		ledger_fail("a wsi survived its context");
+	lws_threadpool_destroy(atomic_load(&pools[0]));
+	lws_threadpool_destroy(atomic_load(&pools[1]));
+	pthread_join(a, NULL);
+	pthread_join(b, NULL);
+	context_new();
+}
+
+static const struct race {
+	const char	*name;
+	void		(*fn)(void);
+} races[] = {
+	{ "sync-close", sync_close },
+	{ "sync-dequeue", sync_dequeue },
+	{ "finish-enqueue", finish_enqueue },
+	{ "end-status", end_status },
+	{ "resume-finish", resume_finish },
+	{ "outlive-close", outlive_close },
+	{ "destroy-doorbell", destroy_doorbell },
+	{ "ring-answer", ring_answer },
+	{ "context-destroy", context_destroy },
+};
+
+static void
+race_run(const struct race *race, uint64_t seed)
+{
+	int64_t deadline;
+	int n;
+
+	race_name = race->name;
+	race_seed = seed;
+	rng = seed * 7919 + 1;
+	snprintf(repeat, sizeof(repeat), "%s --race %s --first %" PRIu64
+		 " --seeds 1 (or more of them: threads have a will of their "
+		 "own)", program, race_name, seed);
+	for (n = 0; n < TASKS; n++)
+		atomic_store(&tasks[n], NULL);
+	for (n = 0; n < CONNS; n++)
+		conn_open(&conns[n]);
+	pool_open(0);
+
+	shim_seed(seed + 1);
+	race->fn();
+	lws_threadpool_destroy(atomic_load(&pools[0]));
+	shim_seed(0);
+	ledger_check_balance();
+
+	deadline = ledger_now() + DEADLINE_US;
+	for (n = 0; n < CONNS; n++) {
+		close(conns[n].peer);
+		while (conns[n].wsi) {
+			turn();
+			if (ledger_now() > deadline)
+				ledger_fail("a connection does not close");
+		}
+	}
+}
+
+static int
+options(int argc, char **argv, uint64_t *seeds, uint64_t *first,
+	const char **name, int *minutes)
+{
+	static const struct option all[] = {
+		{ "seeds", required_argument, NULL, 'n' },
+		{ "first", required_argument, NULL, 'f' },
+		{ "race", required_argument, NULL, 'r' },
+		{ "minutes", required_argument, NULL, 'm' },
+		{ NULL, 0, NULL, 0 }
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", all, NULL)) >= 0)
+		switch (c) {
+		case 'n':
+			*seeds = strtoull(optarg, NULL, 0);
+			break;
+		case 'f':
+			*first = strtoull(optarg, NULL, 0);
+			break;
+		case 'r':
+			*name = optarg;
+			break;
+		case 'm':
+			*minutes = atoi(optarg);
+			break;
+		default:
+			return 1;
+		}
+
+	return optind != argc;
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct ledger_hooks hooks = {
+		.alive = alive,
+		.repeat = repeat,
+	};
+	uint64_t seeds = 200, first = 1, n;
+	const char *name = NULL;
+	int minutes = 0;
+	int64_t begun, end;
+	size_t r, ran = 0;
+
+	program = argv[0];
+	if (options(argc, argv, &seeds, &first, &name, &minutes)) {
+		fprintf(stderr, "usage: %s [--seeds N] [--first S] "
+				"[--race NAME] [--minutes M]\n", argv[0]);
+		return 1;
+	}
+	signal(SIGPIPE, SIG_IGN);
+	lws_set_log_level(LLL_ERR | LLL_INFO, emit);
+	ledger_begin(&hooks, pthread_self());
+	context_new();
+	for (r = 0; r < LWS_ARRAY_SIZE(races); r++) {
+		if (name && strcmp(name, races[r].name))
+			continue;
+		ran++;
+		begun = ledger_now();
+		end = begun + (int64_t)minutes * 60000000;
+		for (n = 0; n < seeds && (!minutes || ledger_now() < end); n++)
+			race_run(&races[r], first + n);
+		printf("%-16s %" PRIu64 " seeds from %" PRIu64 ", %lu tasks so "
+		       "far, %lu points, %" PRId64 " ms\n", races[r].name, n,
+		       first, atomic_load(&ledger.cleaned), shim_points(),
+		       (ledger_now() - begun) / 1000);
+		fflush(stdout);
+	}
+	context_end();
+	if (!ran) {
+		fprintf(stderr, "there is no race %s\n", name);
+		return 1;
+	}
+	printf("races passed\n");
+
+	return 0;
+}

@@ -5,9 +5,9 @@
  *
  * lws calls two functions of a threadpool that it was built with: one on a
  * service thread that lws_cancel_service() woke, which serves as the bell, and
- * from 4.3.5 on one when a wsi closes (LWSTP_LWS_CLOSE_HOOK), in place of the
+ * from 4.3.3 on one when a wsi closes (LWSTP_LWS_CLOSE_HOOK), in place of the
  * watch.  It does not call the latter for a raw file wsi: those are watched as
- * in the companion, and before 4.3.5 all are.
+ * in the companion, and before 4.3.3 all are.
  */
 
 #include "private.h"

@@ -55,9 +55,13 @@ log_emit(int level, const char *line)
 {
 	struct log_line *l;
 
-	/* lws's own: 4.3 tells of each wsi that comes and goes, and 4.1.6 of each
-	 * event of libev */
-	if (level == LLL_NOTICE && !strstr(line, "lws_threadpool"))
+	/* lws's own: 4.1.6 tells of each event of libev, 4.3 of each wsi that
+	 * comes and goes, and that a second context has no netlink socket */
+	if (strstr(line, "elops_io_ev: wsi "))
+		return;
+	if (LWS_LIBRARY_VERSION_NUMBER >= 4003000 &&
+	    ((level == LLL_NOTICE && !strstr(line, "lws_threadpool")) ||
+	     strstr(line, "netlink bind failed")))
 		return;
 
 	pthread_mutex_lock(&lg.lock);

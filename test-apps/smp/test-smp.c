@@ -1,0 +1,439 @@
+/*
+ * lws-threadpool - a storm on several service threads (W3)
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * Four threads serve one context, and two more connect to it, talk and hang up
+ * in the middle.  Each connection has some tasks that stream.  Every WRITEABLE,
+ * and every cleanup that has a wsi, must come on the service thread of that
+ * wsi, by thread id; every task must be cleaned up exactly once.
+ *
+ * It goes in rounds, in which all connect first and hang up later: libwebsockets
+ * itself can deadlock where one service thread accepts while another closes.
+ * The first takes its lock of the context and then that of the other's thread,
+ * the second the other way round (seen with 4.1.6).
+ */
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <cmocka.h>
+
+#include <libwebsockets.h>
+#include <lws-threadpool.h>
+
+#define SERVICE_THREADS	4
+#define CLIENT_THREADS	2
+#define ROUNDS		12
+#define AT_ONCE		20	/* connections a client thread */
+#define TASKS		3	/* a connection */
+#define SYNCS		8	/* a task */
+#define DEADLINE_SECS	200
+
+struct task {
+	int		tsi;
+	int		syncs;
+	atomic_int	cleanups;
+	struct task	*next;
+};
+
+static struct lws_context *context;
+static struct lws_threadpool *tp;
+static int port;
+static bool opt_in;
+
+static pthread_t service[SERVICE_THREADS];
+static atomic_bool known[SERVICE_THREADS];	/* service[n] is set */
+static atomic_bool stop;
+static pthread_barrier_t all_clients;
+static atomic_int adopted, closed;
+static atomic_int accepted, refused, cleaned, with_wsi, writeables;
+static atomic_int wrong_thread, cleaned_twice;
+static atomic_int served[SERVICE_THREADS];
+
+static _Atomic(struct task *) tasks;
+
+static bool
+on_its_thread(int tsi)
+{
+	return atomic_load(&known[tsi]) &&
+	       pthread_equal(service[tsi], pthread_self());
+}
+
+static bool
+on_any_service_thread(void)
+{
+	for (int n = 0; n < SERVICE_THREADS; n++)
+		if (on_its_thread(n))
+			return true;
+
+	return false;
+}
+
+/* -------- the tasks -------- */
+
+static enum lws_threadpool_task_return
+task_function(void *user, enum lws_threadpool_task_status s)
+{
+	struct task *t = user;
+
+	if (s == LWS_TP_STATUS_STOPPING)
+		return LWS_TP_RETURN_STOPPED;
+
+	return t->syncs++ < SYNCS ? LWS_TP_RETURN_SYNC :
+				    LWS_TP_RETURN_FINISHED;
+}
+
+/* One without a wsi ended on a worker, or with its wsi: then on that one's
+ * service thread, and on no other's. */
+static void
+task_cleanup(struct lws *wsi, void *user)
+{
+	struct task *t = user;
+
+	if (wsi) {
+		atomic_fetch_add(&with_wsi, 1);
+		if (!on_its_thread(t->tsi) || lws_get_tsi(wsi) != t->tsi)
+			atomic_fetch_add(&wrong_thread, 1);
+	} else if (on_any_service_thread() && !on_its_thread(t->tsi) &&
+		   !atomic_load(&stop))
+		atomic_fetch_add(&wrong_thread, 1);
+	if (atomic_fetch_add(&t->cleanups, 1))
+		atomic_fetch_add(&cleaned_twice, 1);
+	atomic_fetch_add(&cleaned, 1);
+}
+
+static void
+start_tasks(struct lws *wsi)
+{
+	struct lws_threadpool_task_args args;
+	struct task *t;
+
+	for (int n = 0; n < TASKS; n++) {
+		t = calloc(1, sizeof(*t));
+		if (!t)
+			abort();
+		t->tsi = lws_get_tsi(wsi);
+		t->next = atomic_load(&tasks);
+		while (!atomic_compare_exchange_weak(&tasks, &t->next, t))
+			;
+		memset(&args, 0, sizeof(args));
+		args.wsi = wsi;
+		args.user = t;
+		args.task = task_function;
+		args.cleanup = task_cleanup;
+		if (lws_threadpool_enqueue(tp, &args, "storm"))
+			atomic_fetch_add(&accepted, 1);
+		else
+			atomic_fetch_add(&refused, 1);
+	}
+}
+
+/* -------- the server -------- */
+
+static int
+serve(struct lws *wsi)
+{
+	struct lws_threadpool_task *task;
+	unsigned char buf[LWS_PRE + 1];
+	void *user;
+
+	atomic_fetch_add(&writeables, 1);
+	if (!on_its_thread(lws_get_tsi(wsi)))
+		atomic_fetch_add(&wrong_thread, 1);
+	else
+		atomic_fetch_add(&served[lws_get_tsi(wsi)], 1);
+
+	task = lws_threadpool_get_task_wsi(wsi);
+	if (!task)
+		return 0;
+	switch (lws_threadpool_task_status(task, &user)) {
+	case LWS_TP_STATUS_SYNCING:
+		buf[LWS_PRE] = '.';
+		if (lws_write(wsi, buf + LWS_PRE, 1, LWS_WRITE_RAW) < 0)
+			return -1;
+		lws_threadpool_task_sync(task, 0);
+		break;
+	default:
+		break;
+	}
+
+	return 0;
+}
+
+static int
+callback(struct lws *wsi, enum lws_callback_reasons reason, void *user,
+	 void *in, size_t len)
+{
+	(void)user;
+	(void)in;
+	(void)len;
+
+	if (opt_in)
+		lws_threadpool_wsi_event(wsi, reason);
+	switch (reason) {
+	case LWS_CALLBACK_RAW_ADOPT:
+		atomic_fetch_add(&adopted, 1);
+		break;
+	case LWS_CALLBACK_RAW_CLOSE:
+		atomic_fetch_add(&closed, 1);
+		break;
+	case LWS_CALLBACK_RAW_RX:
+		if (!on_its_thread(lws_get_tsi(wsi)))
+			atomic_fetch_add(&wrong_thread, 1);
+		start_tasks(wsi);
+		break;
+	case LWS_CALLBACK_RAW_WRITEABLE:
+		return serve(wsi);
+	default:
+		break;
+	}
+
+	return 0;
+}
+
+static const struct lws_protocols protocols[] = {
+	{ .name = "storm", .callback = callback },
+	{ .name = NULL }
+};
+
+static void *
+service_thread(void *arg)
+{
+	int tsi = (int)(intptr_t)arg;
+
+	service[tsi] = pthread_self();
+	atomic_store(&known[tsi], true);
+	while (!atomic_load(&stop) && lws_service_tsi(context, 0, tsi) >= 0)
+		;
+
+	return NULL;
+}
+
+/* -------- the clients -------- */
+
+static int
+connect_one(void)
+{
+	struct timeval patience = { .tv_sec = 60 };
+	struct sockaddr_in sin;
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	memset(&sin, 0, sizeof(sin));
+	sin.sin_family = AF_INET;
+	sin.sin_port = htons((uint16_t)port);
+	sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&sin, sizeof(sin)) ||
+	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience,
+		       sizeof(patience)))
+		abort();
+
+	return fd;
+}
+
+/* Every third one is read to its end, others hang up in the middle, by FIN or
+ * reset, after nothing or some bytes.  Returns if all came that was to come. */
+static bool
+read_one(int fd, int n)
+{
+	struct linger reset = { .l_onoff = 1 };
+	int want = n % 3 ? n % (TASKS * SYNCS) : TASKS * SYNCS, got = 0;
+	char buf[8];
+	ssize_t r = 1;
+
+	while (got < want && (r = read(fd, buf, 1)) > 0)
+		got += (int)r;
+	if (n % 3 == 1)
+		setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	close(fd);
+
+	return got == want;
+}
+
+/* until the server has counted all connections of this round and those before,
+ * and the other clients know */
+static void
+server_until(atomic_int *count, int round)
+{
+	time_t end = time(NULL) + DEADLINE_SECS;
+
+	while (atomic_load(count) < (round + 1) * CLIENT_THREADS * AT_ONCE) {
+		if (time(NULL) > end) {
+			fprintf(stderr, "the server does not come on\n");
+			abort();
+		}
+		poll(NULL, 0, 1);
+	}
+	pthread_barrier_wait(&all_clients);
+}
+
+static void *
+client_thread(void *arg)
+{
+	atomic_int *short_ones = arg;
+	int fd[AT_ONCE];
+
+	for (int round = 0; round < ROUNDS; round++) {
+		for (int n = 0; n < AT_ONCE; n++)
+			fd[n] = connect_one();
+		server_until(&adopted, round);
+		for (int n = 0; n < AT_ONCE; n++)
+			if (send(fd[n], "x", 1, MSG_NOSIGNAL) != 1)
+				abort();
+		for (int n = 0; n < AT_ONCE; n++)
+			if (!read_one(fd[n], n + round))
+				atomic_fetch_add(short_ones, 1);
+		server_until(&closed, round);
+	}
+
+	return NULL;
+}
+
+/* -------- the test -------- */
+
+static bool
+open_context(void)
+{
+	struct lws_context_creation_info info;
+
+	memset(&info, 0, sizeof(info));
+	lws_set_log_level(LLL_ERR, NULL);
+	info.protocols = protocols;
+	info.iface = "lo";
+	info.port = 0;
+	info.count_threads = SERVICE_THREADS;
+	info.options = LWS_SERVER_OPTION_ADOPT_APPLY_LISTEN_ACCEPT_CONFIG;
+	info.listen_accept_role = "raw-skt";
+	info.listen_accept_protocol = "storm";
+	context = lws_create_context(&info);
+	assert_non_null(context);
+	port = lws_get_vhost_listen_port(lws_get_vhost_by_name(context,
+							       "default"));
+
+	return lws_get_count_threads(context) == SERVICE_THREADS;
+}
+
+static void
+reset_counts(void)
+{
+	atomic_store(&adopted, 0);
+	atomic_store(&closed, 0);
+	atomic_store(&stop, false);
+	atomic_store(&accepted, 0);
+	atomic_store(&refused, 0);
+	atomic_store(&cleaned, 0);
+	atomic_store(&with_wsi, 0);
+	atomic_store(&writeables, 0);
+	atomic_store(&wrong_thread, 0);
+	atomic_store(&cleaned_twice, 0);
+	for (int n = 0; n < SERVICE_THREADS; n++) {
+		atomic_store(&known[n], false);
+		atomic_store(&served[n], 0);
+	}
+}
+
+static void
+storm(void)
+{
+	struct lws_threadpool_create_args args = {
+		.threads = 3, .max_queue_depth = 100000
+	};
+	atomic_int short_ones = 0;
+	pthread_t clients[CLIENT_THREADS];
+	struct task *t;
+	time_t end;
+	int n;
+
+	reset_counts();
+	if (!open_context()) {
+		lws_context_destroy(context);
+		print_message("this libwebsockets has one service thread "
+			      "(LWS_MAX_SMP is 1)\n");
+		skip();
+	}
+	pthread_barrier_init(&all_clients, NULL, CLIENT_THREADS);
+	tp = lws_threadpool_create(context, &args, "storm");
+	assert_non_null(tp);
+	for (n = 0; n < SERVICE_THREADS; n++)
+		assert_int_equal(pthread_create(&service[n], NULL,
+						service_thread,
+						(void *)(intptr_t)n), 0);
+	for (n = 0; n < CLIENT_THREADS; n++)
+		assert_int_equal(pthread_create(&clients[n], NULL,
+						client_thread, &short_ones), 0);
+	for (n = 0; n < CLIENT_THREADS; n++)
+		pthread_join(clients[n], NULL);
+
+	/* all clients are gone: every task must go, too */
+	end = time(NULL) + DEADLINE_SECS;
+	while (atomic_load(&cleaned) < atomic_load(&accepted) &&
+	       time(NULL) < end)
+		poll(NULL, 0, 10);
+	n = atomic_load(&cleaned);
+	atomic_store(&stop, true);
+	lws_cancel_service(context);
+	for (int s = 0; s < SERVICE_THREADS; s++)
+		pthread_join(service[s], NULL);
+	lws_context_destroy(context);
+	lws_threadpool_destroy(tp);
+	pthread_barrier_destroy(&all_clients);
+
+	print_message("%d tasks accepted, %d refused, %d cleaned up before the "
+		      "end, %d with a wsi, %d WRITEABLEs\n",
+		      atomic_load(&accepted), atomic_load(&refused), n,
+		      atomic_load(&with_wsi), atomic_load(&writeables));
+	while ((t = atomic_load(&tasks))) {
+		atomic_store(&tasks, t->next);
+		free(t);
+	}
+	assert_int_equal(n, atomic_load(&accepted));
+	assert_int_equal(atomic_load(&cleaned), atomic_load(&accepted));
+	assert_int_equal(atomic_load(&cleaned_twice), 0);
+	assert_int_equal(atomic_load(&wrong_thread), 0);
+	assert_int_equal(atomic_load(&short_ones), 0);
+	assert_true(atomic_load(&with_wsi) > 0);
+	for (int s = 0; s < SERVICE_THREADS; s++)
+		assert_true(atomic_load(&served[s]) > 0);
+}
+
+static void
+W3_each_wsi_on_its_own_thread(void **state)
+{
+	(void)state;
+	opt_in = false;
+	storm();
+}
+
+static void
+W3_each_wsi_on_its_own_thread_opt_in(void **state)
+{
+	(void)state;
+	opt_in = true;
+	storm();
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(W3_each_wsi_on_its_own_thread),
+		cmocka_unit_test(W3_each_wsi_on_its_own_thread_opt_in),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

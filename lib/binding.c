@@ -403,7 +403,9 @@ lwstp_binding_make(struct lwstp_host *host, struct lws *wsi)
 	return LWSTP_NO_WATCH;
 }
 
-/* W1: no call, callback or thread uses the wsi after this */
+/* W1: no call, callback or thread uses the wsi after this.  The newest first:
+ * so a task that is queued is gone before an older one, as it stops, makes room
+ * for it to start. */
 static void
 detach_all(struct lwstp_binding *b)
 {
@@ -411,7 +413,8 @@ detach_all(struct lwstp_binding *b)
 
 	lwstp_lock_bindings();
 	b->detaching = true;
-	while ((handle = __handle(b->attached))) {
+	while (b->attached) {
+		handle = __handle(b->attached->att_prev);	/* the last */
 		lwstp_unlock_bindings();
 		lwstp_task_detach(handle);
 		lwstp_lock_bindings();

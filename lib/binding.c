@@ -155,13 +155,6 @@ lwstp_binding_detach(struct lwstp_task *task, struct lwstp_after *after)
  * What the application asks of a wsi
  */
 
-/* An attached task's slot cannot change its generation: see __release() */
-static struct lws_threadpool_task *
-__handle(const struct lwstp_task *task)
-{
-	return task ? lwstp_handle(&task->slot, LWSTP_HANDLE_TASK) : NULL;
-}
-
 struct lws_threadpool_task *
 lws_threadpool_get_task_wsi(struct lws *wsi)
 {
@@ -171,7 +164,8 @@ lws_threadpool_get_task_wsi(struct lws *wsi)
 	lwstp_lock_bindings();
 	b = __lwstp_binding_find(wsi);
 	if (b)
-		handle = __handle(b->wanting ? b->wanting : b->attached);
+		handle = lwstp_task_handle(b->wanting ? b->wanting :
+							b->attached);
 	lwstp_unlock_bindings();
 
 	return handle;
@@ -203,7 +197,7 @@ __cursor_next(struct lwstp_cursor *c, uint32_t end)
 		return NULL;
 	c->next = task->att_next;
 
-	return __handle(task);
+	return lwstp_task_handle(task);
 }
 
 /* Q3: a cursor moves on by itself when the task under it is detached, and
@@ -414,7 +408,8 @@ detach_all(struct lwstp_binding *b)
 	lwstp_lock_bindings();
 	b->detaching = true;
 	while (b->attached) {
-		handle = __handle(b->attached->att_prev);	/* the last */
+		/* the last */
+		handle = lwstp_task_handle(b->attached->att_prev);
 		lwstp_unlock_bindings();
 		lwstp_task_detach(handle);
 		lwstp_lock_bindings();

@@ -262,8 +262,7 @@ processors(void)
 }
 
 static void
-pool_init(struct lwstp_pool *pool, struct lws_context *context,
-	  struct lwstp_host *host,
+pool_init(struct lwstp_pool *pool, struct lwstp_host *host,
 	  const struct lws_threadpool_create_args *args,
 	  const struct lws_threadpool_options *o, const char *name)
 {
@@ -287,7 +286,6 @@ pool_init(struct lwstp_pool *pool, struct lws_context *context,
 	pool->destroying = pool->waking = false;
 	atomic_store(&pool->finishing, false);
 	pool->host = host;
-	pool->context = context;
 	memcpy(pool->name, name, sizeof(pool->name));
 	pool->live = true;
 	lwstp_unlock_pool(pool);
@@ -376,7 +374,7 @@ create(struct lws_context *context,
 		return NULL;
 	}
 
-	pool_init(pool, context, host, args, &o, name);
+	pool_init(pool, host, args, &o, name);
 	tp = lwstp_handle(&pool->slot, LWSTP_HANDLE_POOL);
 	workers_start(pool, args->threads);
 	if (pool->threads)

@@ -266,7 +266,6 @@ struct lwstp_pool {
 	atomic_bool		finishing;	/* read by workers without */
 
 	struct lwstp_host	*host;		/* constant: a reference */
-	struct lws_context	*context;	/* constant: to compare only */
 	char			name[LWSTP_POOL_NAME]; /* constant */
 };
 
@@ -332,6 +331,11 @@ size_t
 lwstp_format(char *buf, size_t size, const char *format, va_list ap);
 
 /* task.c.  pool->lock held in the __ ones. */
+
+/* NULL for NULL.  Under its pool's lock, or while it is attached under the
+ * bindings': its slot does not change its generation then, see __release(). */
+struct lws_threadpool_task *
+lwstp_task_handle(const struct lwstp_task *task);
 LWSTP_TRIES_POOL struct lwstp_task *
 lwstp_task_lock(struct lws_threadpool_task *handle, struct lwstp_pool **pool,
 		const char *caller);

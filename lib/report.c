@@ -44,7 +44,7 @@ __draw(struct picture *p, const struct lwstp_pool *pool,
 	l = &p->line[p->lines++];
 	l->list = list;
 	memcpy(l->name, task->name, sizeof(l->name));
-	l->handle = lwstp_handle(&task->slot, LWSTP_HANDLE_TASK);
+	l->handle = lwstp_task_handle(task);
 	l->wsi = task->binding ? task->binding->wsi : NULL;
 	l->us = p->now - task->since;
 	l->state = states[__lwstp_task_stopping(pool, task) ?

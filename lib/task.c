@@ -141,10 +141,10 @@ lwstp_task_lock(struct lws_threadpool_task *handle, struct lwstp_pool **pool,
 	return NULL;
 }
 
-static struct lws_threadpool_task *
-handle_of(const struct lwstp_task *task)
+struct lws_threadpool_task *
+lwstp_task_handle(const struct lwstp_task *task)
 {
-	return lwstp_handle(&task->slot, LWSTP_HANDLE_TASK);
+	return task ? lwstp_handle(&task->slot, LWSTP_HANDLE_TASK) : NULL;
 }
 
 LWSTP_POOL_HELD bool
@@ -365,7 +365,7 @@ lws_threadpool_enqueue(struct lws_threadpool *tp,
 		return NULL;
 	task = __enqueue(pool, args, name, b, &after);
 	if (task)
-		handle = handle_of(task);
+		handle = lwstp_task_handle(task);
 	if (b)
 		lwstp_unlock_bindings();
 	if (!task) {

@@ -351,7 +351,7 @@ wsi_refusal(struct lws *wsi)
 	lwstp_lock_bindings();
 	closing = __known_closing(wsi);
 	lwstp_unlock_bindings();
-	if (closing)
+	if (closing || lwstp_host_closing(wsi))
 		return LWSTP_WSI_CLOSING;
 	if (lws_callback_on_writable(wsi) <= 0)
 		return LWSTP_WSI_UNCONNECTED;

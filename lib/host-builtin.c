@@ -29,10 +29,24 @@ lws_threadpool_tsi_context(struct lws_context *context, int tsi)
 	return 0;
 }
 
-#if defined(LWSTP_LWS_CLOSE_HOOK)
-
-/* for wsi->role_ops: nothing public tells a raw file wsi from the others */
+/* Nothing public tells that lws has begun to close a wsi, nor a raw file wsi from
+ * the others: for wsi->wsistate_pre_close and wsi->role_ops */
 #include "private-lib-core.h"
+
+/* lws notes the state that a wsi was in when its close began.  Up to 4.3 the
+ * note stays behind in a client that goes on after a redirect. */
+bool
+lwstp_host_closing(struct lws *wsi)
+{
+#if defined(LWS_WITH_CLIENT)
+	if (wsi->redirects)
+		return lwsi_state(wsi) == LRS_DEAD_SOCKET;
+#endif
+
+	return wsi->wsistate_pre_close;
+}
+
+#if defined(LWSTP_LWS_CLOSE_HOOK)
 
 bool
 lwstp_host_hooked(struct lws *wsi)

@@ -495,6 +495,20 @@ lwstp_host_told(struct lwstp_host *host, struct lws *wsi);
 /* from the service thread: what a binding needs of lws is there */
 bool
 lwstp_host_open(struct lwstp_host *host);
+/* W4: lws has begun to close it, whoever was told of that: compiled in only.
+ * Service thread of the wsi. */
+#if defined(LWSTP_BUILTIN)
+bool
+lwstp_host_closing(struct lws *wsi);
+#else
+static inline bool
+lwstp_host_closing(struct lws *wsi)
+{
+	(void)wsi;
+
+	return false;
+}
+#endif
 #if defined(LWSTP_LWS_CLOSE_HOOK)
 /* lws calls lws_threadpool_wsi_closing() for it */
 bool

@@ -312,7 +312,8 @@ enqueue_lock(struct lws_threadpool *tp,
 		host = (*pool)->host;
 		lwstp_lock_bindings();
 		*b = __lwstp_binding_find(args->wsi);
-		if (*b && !(*b)->closing && (*b)->bell->host == host)
+		if (*b && !(*b)->closing && (*b)->bell->host == host &&
+		    !lwstp_host_closing(args->wsi))
 			return true;
 		host->refs++;
 		lwstp_unlock_bindings();

@@ -40,12 +40,13 @@ is_client_reason(enum lws_callback_reasons reason)
 	       reason == LWS_CALLBACK_WSI_DESTROY;
 }
 
-/* lws 4.1.6 gives no sign that it is closing a client wsi that has no watch
+/* lws gives no public sign that it is closing a client wsi that has no watch
  * (fact 2): the manual forbids a first task there */
 static bool
 is_known(const struct rig *rig, const struct clients *s)
 {
-	return rig->opt_in || s->had_task || s->context_dies;
+	return LWSTP_UNIT_IN_LWS || rig->opt_in || s->had_task ||
+	       s->context_dies;
 }
 
 static int

@@ -94,6 +94,48 @@ lws_threadpool_create_ext(struct lws_context *context,
 LWS_VISIBLE LWS_EXTERN int
 lws_threadpool_wsi_event(struct lws *wsi, enum lws_callback_reasons reason);
 
+#if defined(LWS_WITH_SECURE_STREAMS)
+/**
+ * lws_threadpool_ss_event() - tell us of a secure stream's states
+ *
+ * \param ss: the secure stream whose state callback is called
+ * \param state: the state that it was called with
+ *
+ * Needed for tasks with args.ss, unless we are compiled into lws: lws tells of
+ * the end of a stream by nothing public but its own state callback.  So call
+ * this first in the state callback of every streamtype that has tasks, whatever
+ * the state is:
+ *
+ *	static lws_ss_state_return_t
+ *	my_state(void *userobj, void *h_src, lws_ss_constate_t state,
+ *		 lws_ss_tx_ordinal_t ack)
+ *	{
+ *		struct my_stream *m = userobj;
+ *
+ *		lws_threadpool_ss_event(m->ss, state);
+ *		...
+ *
+ * On LWSSSCS_DESTROYING the stream's tasks are detached: queued and done ones
+ * are reaped, running and syncing ones asked to stop, or left alone if they
+ * outlive it [W1].  Their cleanups can run within the call; they must not
+ * destroy a stream, and an enqueue on this one is refused [W4, W5].  Nothing of
+ * ours uses the stream after that.  On LWSSSCS_CONNECTED the tx callback is
+ * asked for again if a task is waiting for it, since lws forgets what was asked
+ * for before.
+ *
+ * Until this has been called once in the process an enqueue with args.ss is
+ * refused: a task whose stream goes away in silence would make us use freed
+ * memory.  A single streamtype that is forgotten we cannot see.
+ *
+ * To be called on the service thread of \p ss.  We keep no reference on it.
+ * Without tasks, or on NULL, it does nothing.  It cannot fail, and returns 0.
+ * Compiled into lws it may be called or not: the end of a stream is seen
+ * anyway.
+ */
+LWS_VISIBLE LWS_EXTERN int
+lws_threadpool_ss_event(struct lws_ss_handle *ss, lws_ss_constate_t state);
+#endif
+
 #if LWS_LIBRARY_VERSION_NUMBER < 5000000
 /**
  * lws_threadpool_diagnose() - how busy a pool is

@@ -1,12 +1,13 @@
 /*
- * lws-threadpool - which tasks hang on which wsi
+ * lws-threadpool - which tasks hang on which wsi, or secure stream
  *
  * SPDX-License-Identifier: MIT
  *
  * A binding is made at the first task of a wsi, and lasts until the wsi begins
  * to close.  It holds the tasks that are attached, oldest first, and among them
  * those that want the application's attention, SYNCING or done, longest first.
- * All of it is under lwstp_bindings_lock.
+ * All of it is under lwstp_bindings_lock.  For what is different with a secure
+ * stream see secure-stream.c.
  *
  * A binding whose wsi is closing stays in the table for a while as a mark, so
  * that an enqueue from the wsi's own close callbacks is refused (W4).  The same
@@ -26,7 +27,7 @@
 
 pthread_mutex_t lwstp_bindings_lock = PTHREAD_MUTEX_INITIALIZER;
 
-LWSTP_BY_BINDINGS static struct lwstp_binding *table;
+LWSTP_BY_BINDINGS static struct lwstp_binding *table, *streams;
 
 LWSTP_BINDINGS_HELD struct lwstp_binding *
 __lwstp_binding_find(const struct lws *wsi)
@@ -34,6 +35,16 @@ __lwstp_binding_find(const struct lws *wsi)
 	struct lwstp_binding *b;
 
 	HASH_FIND_PTR(table, &wsi, b);
+
+	return b;
+}
+
+LWSTP_BINDINGS_HELD struct lwstp_binding *
+__lwstp_binding_find_ss(const struct lws_ss_handle *ss)
+{
+	struct lwstp_binding *b;
+
+	HASH_FIND_PTR(streams, &ss, b);
 
 	return b;
 }
@@ -127,7 +138,8 @@ lwstp_binding_closing(const struct lwstp_task *task)
 	return closing;
 }
 
-/* returns the wsi that it was attached to, NULL if that is closing (T7) */
+/* returns the wsi that it was attached to, NULL if that is closing (T7), or if
+ * it was attached to a secure stream */
 LWSTP_POOL_HELD struct lws *
 lwstp_binding_detach(struct lwstp_task *task, struct lwstp_after *after)
 {
@@ -155,17 +167,20 @@ lwstp_binding_detach(struct lwstp_task *task, struct lwstp_after *after)
  * What the application asks of a wsi
  */
 
+LWSTP_BINDINGS_HELD struct lws_threadpool_task *
+__lwstp_binding_next_task(const struct lwstp_binding *b)
+{
+	return b ? lwstp_task_handle(b->wanting ? b->wanting : b->attached) :
+		   NULL;
+}
+
 struct lws_threadpool_task *
 lws_threadpool_get_task_wsi(struct lws *wsi)
 {
-	struct lws_threadpool_task *handle = NULL;
-	struct lwstp_binding *b;
+	struct lws_threadpool_task *handle;
 
 	lwstp_lock_bindings();
-	b = __lwstp_binding_find(wsi);
-	if (b)
-		handle = lwstp_task_handle(b->wanting ? b->wanting :
-							b->attached);
+	handle = __lwstp_binding_next_task(__lwstp_binding_find(wsi));
 	lwstp_unlock_bindings();
 
 	return handle;
@@ -202,15 +217,45 @@ __cursor_next(struct lwstp_cursor *c, uint32_t end)
 
 /* Q3: a cursor moves on by itself when the task under it is detached, and
  * nothing is locked while cb runs. */
+LWSTP_BINDINGS_HELD int
+__lwstp_binding_foreach(struct lwstp_cursor *c, void *user,
+			int (*cb)(struct lws_threadpool_task *task,
+				  void *user))
+{
+	struct lws_threadpool_task *handle;
+	struct lwstp_cursor **pc;
+	uint32_t end;
+	int stop = 0;
+
+	if (!c->binding)
+		return 0;
+	c->next = c->binding->attached;
+	end = c->binding->seq;
+	c->outer = c->binding->cursors;
+	c->binding->cursors = c;
+
+	while (!stop && (handle = __cursor_next(c, end))) {
+		lwstp_unlock_bindings();
+		stop = !!cb(handle, user);
+		lwstp_lock_bindings();
+	}
+	if (c->binding) {
+		pc = &c->binding->cursors;
+		while (*pc != c)
+			pc = &(*pc)->outer;
+		*pc = c->outer;
+	}
+
+	return stop;
+}
+
 int
 lws_threadpool_foreach_task_wsi(struct lws *wsi, void *user,
 				int (*cb)(struct lws_threadpool_task *task,
 					  void *user))
 {
-	struct lwstp_cursor cursor, **pc;
-	struct lws_threadpool_task *handle;
-	uint32_t end;
-	int stop = 0;
+	struct lwstp_cursor cursor = { .outer = NULL };
+	int stop;
 
 	if (!cb) {
 		lwsl_err("%s: cb is NULL\n", __func__);
@@ -218,24 +263,7 @@ lws_threadpool_foreach_task_wsi(struct lws *wsi, void *user,
 	}
 	lwstp_lock_bindings();
 	cursor.binding = __lwstp_binding_find(wsi);
-	if (cursor.binding) {
-		cursor.next = cursor.binding->attached;
-		end = cursor.binding->seq;
-		cursor.outer = cursor.binding->cursors;
-		cursor.binding->cursors = &cursor;
-
-		while (!stop && (handle = __cursor_next(&cursor, end))) {
-			lwstp_unlock_bindings();
-			stop = !!cb(handle, user);
-			lwstp_lock_bindings();
-		}
-		if (cursor.binding) {
-			pc = &cursor.binding->cursors;
-			while (*pc != &cursor)
-				pc = &(*pc)->outer;
-			*pc = cursor.outer;
-		}
-	}
+	stop = __lwstp_binding_foreach(&cursor, user, cb);
 	lwstp_unlock_bindings();
 
 	return stop;
@@ -295,13 +323,13 @@ __lwstp_binding_free(struct lwstp_binding *b)
 		c->binding = NULL;
 		c->next = NULL;
 	}
-	if (b->rung)
-		DL_DELETE(b->bell->rung, b);
-	if (b->asked)
-		DL_DELETE2(b->bell->asked, b, ask_prev, ask_next);
+	__lwstp_bell_unring(b);
 	if (b->closing)
 		DL_DELETE(b->bell->closed, b);
-	HASH_DEL(table, b);
+	if (b->ss)
+		HASH_DEL(streams, b);
+	else
+		HASH_DEL(table, b);
 	free(b);
 }
 
@@ -329,14 +357,17 @@ __known_closing(struct lws *wsi)
 	return false;
 }
 
-static LWSTP_BINDINGS_HELD bool
-__insert(struct lwstp_binding *b)
+LWSTP_BINDINGS_HELD bool
+__lwstp_binding_insert(struct lwstp_binding *b)
 {
 	bool out_of_memory = false;
 
 #undef uthash_nonfatal_oom
 #define uthash_nonfatal_oom(e) do { out_of_memory = true; } while (0)
-	HASH_ADD_PTR(table, wsi, b);
+	if (b->ss)
+		HASH_ADD_PTR(streams, ss, b);
+	else
+		HASH_ADD_PTR(table, wsi, b);
 
 	return !out_of_memory;
 }
@@ -381,7 +412,7 @@ lwstp_binding_make(struct lwstp_host *host, struct lws *wsi)
 	b->bell = &host->bell[lws_get_tsi(wsi)];
 
 	lwstp_lock_bindings();
-	ok = __insert(b);
+	ok = __lwstp_binding_insert(b);
 	lwstp_unlock_bindings();
 	if (!ok) {
 		free(b);
@@ -400,8 +431,8 @@ lwstp_binding_make(struct lwstp_host *host, struct lws *wsi)
 /* W1: no call, callback or thread uses the wsi after this.  The newest first:
  * so a task that is queued is gone before an older one, as it stops, makes room
  * for it to start. */
-static void
-detach_all(struct lwstp_binding *b)
+void
+lwstp_binding_detach_all(struct lwstp_binding *b)
 {
 	struct lws_threadpool_task *handle;
 
@@ -419,17 +450,13 @@ detach_all(struct lwstp_binding *b)
 }
 
 /* lwstp_bindings_lock held: nothing is asked of lws for it any more */
-static LWSTP_BINDINGS_HELD void
-__mark_closing(struct lwstp_binding *b)
+LWSTP_BINDINGS_HELD void
+__lwstp_binding_mark_closing(struct lwstp_binding *b)
 {
 	b->closing = true;
 	b->asked_at = lwstp_now();
 	b->watch = NULL;
-	if (b->rung)
-		DL_DELETE(b->bell->rung, b);
-	if (b->asked)
-		DL_DELETE2(b->bell->asked, b, ask_prev, ask_next);
-	b->rung = b->asked = false;
+	__lwstp_bell_unring(b);
 	DL_APPEND(b->bell->closed, b);
 }
 
@@ -447,14 +474,14 @@ lwstp_binding_close(struct lws *wsi, struct lws *watch, enum lwstp_close how)
 		b = NULL;
 	first = b && !b->closing;
 	if (first)
-		__mark_closing(b);
+		__lwstp_binding_mark_closing(b);
 	lwstp_unlock_bindings();
 	if (!b)
 		return;
 
 	if (first) {
 		note_socket(b);
-		detach_all(b);
+		lwstp_binding_detach_all(b);
 	}
 	if (how == LWSTP_CLOSE_GONE) {
 		lwstp_lock_bindings();
@@ -464,25 +491,35 @@ lwstp_binding_close(struct lws *wsi, struct lws *watch, enum lwstp_close how)
 		lwstp_bell_sweep_later(b->bell);
 }
 
-/* the context is destroyed, and with it every wsi of it */
+static LWSTP_BINDINGS_HELD struct lwstp_binding *
+__one_of(const struct lwstp_host *host)
+{
+	struct lwstp_binding *b, *tmp;
+
+	HASH_ITER(hh, table, b, tmp)
+		if (b->bell->host == host)
+			return b;
+	HASH_ITER(hh, streams, b, tmp)
+		if (b->bell->host == host)
+			return b;
+
+	return NULL;
+}
+
+/* the context is destroyed, and with it every wsi and secure stream of it */
 void
 lwstp_binding_close_all(struct lwstp_host *host)
 {
-	struct lwstp_binding *b, *tmp, *mine;
+	struct lwstp_binding *mine;
 
 	do {
-		mine = NULL;
 		lwstp_lock_bindings();
-		HASH_ITER(hh, table, b, tmp)
-			if (b->bell->host == host) {
-				mine = b;
-				break;
-			}
+		mine = __one_of(host);
 		if (mine && !mine->closing)
-			__mark_closing(mine);
+			__lwstp_binding_mark_closing(mine);
 		lwstp_unlock_bindings();
 		if (mine) {
-			detach_all(mine);
+			lwstp_binding_detach_all(mine);
 			lwstp_lock_bindings();
 			__lwstp_binding_free(mine);
 			lwstp_unlock_bindings();

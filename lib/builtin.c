@@ -24,4 +24,5 @@
 #include "host.c"
 #include "host-companion.c"
 #include "host-builtin.c"
+#include "secure-stream.c"
 #include "report.c"

@@ -12,6 +12,9 @@
  * again after about a second, for as long as nobody has looked at what it
  * wants (S5).
  *
+ * A secure stream is asked to transmit from a timer, where no callback of any
+ * stream is on the stack: what lws then wants done can be its destruction.
+ *
  * The lists are under lwstp_bindings_lock, the timers are the service thread's.
  */
 
@@ -27,7 +30,7 @@ __lwstp_bell_ring(struct lwstp_binding *b, struct lwstp_after *after)
 {
 	struct lwstp_bell *bell = b->bell;
 
-	if (b->rung || b->closing)
+	if (b->rung || b->due || b->closing)
 		return;
 	if (!bell->rung) {
 		after->ring = bell;
@@ -35,6 +38,20 @@ __lwstp_bell_ring(struct lwstp_binding *b, struct lwstp_after *after)
 	}
 	b->rung = true;
 	DL_APPEND(bell->rung, b);
+}
+
+LWSTP_BINDINGS_HELD void
+__lwstp_bell_unring(struct lwstp_binding *b)
+{
+	struct lwstp_bell *bell = b->bell;
+
+	if (b->rung)
+		DL_DELETE(bell->rung, b);
+	if (b->due)
+		DL_DELETE(bell->streams, b);
+	if (b->asked)
+		DL_DELETE2(bell->asked, b, ask_prev, ask_next);
+	b->rung = b->due = b->asked = false;
 }
 
 /* from any thread, no lock held */
@@ -58,11 +75,13 @@ lwstp_bell_signal(struct lwstp_bell *bell)
 	lwstp_unlock_bindings();
 }
 
-/* asks lws, and remembers when; lwstp_bindings_lock held, released meanwhile */
+/* asks lws, and remembers when; lwstp_bindings_lock held, released meanwhile,
+ * and b may be gone afterwards */
 static LWSTP_BINDINGS_HELD void
 __ask(struct lwstp_bell *bell, struct lwstp_binding *b, lws_usec_t now,
       bool again)
 {
+	struct lws_ss_handle *ss = b->ss;
 	struct lws *wsi = b->wsi;
 
 	if (b->asked)
@@ -73,9 +92,13 @@ __ask(struct lwstp_bell *bell, struct lwstp_binding *b, lws_usec_t now,
 
 	lwstp_unlock_bindings();
 	if (again)
-		lwstp_info("lws_threadpool: asking for WRITEABLE again for wsi "
-			   "%p\n", (void *)wsi);
-	lws_callback_on_writable(wsi);
+		lwstp_info("lws_threadpool: asking for WRITEABLE again for %s "
+			   "%p\n", ss ? "ss" : "wsi",
+			   ss ? (void *)ss : (void *)wsi);
+	if (ss)
+		lwstp_ss_ask(ss);
+	else
+		lws_callback_on_writable(wsi);
 	lwstp_lock_bindings();
 }
 
@@ -87,13 +110,36 @@ arm_rering(struct lwstp_bell *bell, lws_usec_t us)
 			 lwstp_bell_rering, us > 1000 ? us : 1000);
 }
 
+static void
+ask_streams(lws_sorted_usec_list_t *sul)
+{
+	struct lwstp_bell *bell = lws_container_of(sul, struct lwstp_bell,
+						   ask_streams);
+	lws_usec_t now = lwstp_now();
+	struct lwstp_binding *b;
+	bool asked;
+
+	lwstp_lock_bindings();
+	while ((b = bell->streams)) {
+		DL_DELETE(bell->streams, b);
+		b->due = false;
+		if (b->wanting)
+			__ask(bell, b, now, false);
+	}
+	asked = bell->asked;
+	lwstp_unlock_bindings();
+
+	if (asked && !bell->rering_armed)
+		arm_rering(bell, LWSTP_RERING_US);
+}
+
 /* on the service thread: all that were rung so far */
 void
 lwstp_bell_answer(struct lwstp_bell *bell)
 {
 	lws_usec_t now = lwstp_now();
 	struct lwstp_binding *b, *last;
-	bool asked = false;
+	bool asked = false, streams;
 
 #if defined(LWSTP_HAVE_EVENTFD)
 	eventfd_t value;
@@ -108,17 +154,24 @@ lwstp_bell_answer(struct lwstp_bell *bell)
 		b->rung = false;
 		if (b == last)
 			last = NULL;
-		if (b->wanting) {
+		if (b->ss) {
+			b->due = true;
+			DL_APPEND(bell->streams, b);
+		} else if (b->wanting) {
 			asked = true;
 			__ask(bell, b, now, false);
 		}
 	}
 	/* what was rung meanwhile found the list not empty, perhaps */
 	last = bell->rung;
+	streams = bell->streams;
 	lwstp_unlock_bindings();
 
 	if (last)
 		lwstp_bell_signal(bell);
+	if (streams)
+		lws_sul_schedule(bell->host->context, bell->tsi,
+				 &bell->ask_streams, ask_streams, 1);
 	if (asked && !bell->rering_armed)
 		arm_rering(bell, LWSTP_RERING_US);
 }
@@ -137,7 +190,7 @@ lwstp_bell_rering(lws_sorted_usec_list_t *sul)
 		due = b->asked_at + LWSTP_RERING_US;
 		if (due > now)
 			break;
-		if (b->unseen && !b->rung)
+		if (b->unseen && !b->rung && !b->due)
 			__ask(bell, b, now, true);
 		else {
 			DL_DELETE2(bell->asked, b, ask_prev, ask_next);
@@ -178,4 +231,13 @@ lwstp_bell_sweep_later(struct lwstp_bell *bell)
 	bell->sweep_armed = true;
 	lws_sul_schedule(bell->host->context, bell->tsi, &bell->sweep, sweep,
 			 LWS_US_PER_SEC);
+}
+
+/* the context is ending: its timers go back to it */
+void
+lwstp_bell_hush(struct lwstp_bell *bell)
+{
+	lws_sul_cancel(&bell->rering);
+	lws_sul_cancel(&bell->ask_streams);
+	lws_sul_cancel(&bell->sweep);
 }

@@ -8,6 +8,9 @@
  * from 4.3.3 on one when a wsi closes (LWSTP_LWS_CLOSE_HOOK), in place of the
  * watch.  It does not call the latter for a raw file wsi: those are watched as
  * in the companion, and before 4.3.3 all are.
+ *
+ * A third call, when a secure stream is destroyed, is put into lws by
+ * scripts/build-into-lws (LWSTP_LWS_SS_HOOK): see secure-stream.c.
  */
 
 #include "private.h"
@@ -45,6 +48,28 @@ lwstp_host_closing(struct lws *wsi)
 
 	return wsi->wsistate_pre_close;
 }
+
+#if defined(LWSTP_LWS_SS_HOOK) && defined(LWS_WITH_SECURE_STREAMS)
+
+bool
+lwstp_host_ss_destroying(const struct lws_ss_handle *ss)
+{
+	return ss->destroying;
+}
+
+bool
+lwstp_host_ss_given_up(const struct lws_ss_handle *ss)
+{
+	return ss->prev_ss_state == LWSSSCS_ALL_RETRIES_FAILED;
+}
+
+int
+lwstp_host_ss_tsi(const struct lws_ss_handle *ss)
+{
+	return ss->tsi;
+}
+
+#endif
 
 #if defined(LWSTP_LWS_CLOSE_HOOK)
 

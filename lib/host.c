@@ -77,10 +77,8 @@ lwstp_host_gone(struct lwstp_host *host)
 	lwstp_unlock_bindings();
 	lwstp_binding_close_all(host);
 
-	for (n = 0; n < host->bells; n++) {
-		lws_sul_cancel(&host->bell[n].rering);
-		lws_sul_cancel(&host->bell[n].sweep);
-	}
+	for (n = 0; n < host->bells; n++)
+		lwstp_bell_hush(&host->bell[n]);
 	lws_sul_cancel(&host->open);
 
 	lwstp_lock_bindings();

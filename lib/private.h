@@ -83,7 +83,7 @@ enum lwstp_refusal {
 	LWSTP_ARGS_NULL,
 	LWSTP_TASK_NULL,
 	LWSTP_POOL_THREAD,
-	LWSTP_SECURE_STREAM,
+	LWSTP_WSI_AND_SS,
 	LWSTP_FINISHING,
 	LWSTP_DEPTH,
 	LWSTP_OUT_OF_MEMORY,
@@ -93,6 +93,9 @@ enum lwstp_refusal {
 	LWSTP_WSI_UNCONNECTED,
 	LWSTP_NO_WATCH,
 	LWSTP_WRONG_THREAD,
+	LWSTP_SS_DESTROYING,
+	LWSTP_SS_UNTOLD,
+	LWSTP_SS_THREADS,
 	LWSTP_REFUSALS
 };
 
@@ -358,7 +361,7 @@ void
 lwstp_task_detach(struct lws_threadpool_task *handle);
 
 /*
- * binding.c: which tasks hang on which wsi
+ * binding.c: which tasks hang on which wsi, or secure stream
  */
 
 struct lwstp_cursor {				/* a foreach under way */
@@ -368,14 +371,15 @@ struct lwstp_cursor {				/* a foreach under way */
 };
 
 struct lwstp_binding {
-	struct lws		*wsi;		/* the key */
+	struct lws		*wsi;		/* the key, or NULL and: */
+	struct lws_ss_handle	*ss;		/* the key */
 	struct lwstp_bell	*bell;		/* constant: of its service
 						 * thread */
 	LWSTP_BY_BINDINGS struct lws *watch; /* our child of it, or NULL */
 	LWSTP_BY_BINDINGS struct lwstp_task *attached; /* oldest first */
 	LWSTP_BY_BINDINGS struct lwstp_task *wanting; /* longest first */
 	LWSTP_BY_BINDINGS struct lwstp_cursor *cursors; /* innermost first */
-	/* bell->rung, or bell->closed once closing */
+	/* bell->rung, bell->streams, or bell->closed once closing */
 	LWSTP_BY_BINDINGS struct lwstp_binding *prev, *next;
 	/* ...asked */
 	LWSTP_BY_BINDINGS struct lwstp_binding *ask_prev, *ask_next;
@@ -383,6 +387,8 @@ struct lwstp_binding {
 	LWSTP_BY_BINDINGS unsigned int unseen; /* wanting, unseen */
 	LWSTP_BY_BINDINGS uint32_t seq; /* next att_seq */
 	LWSTP_BY_BINDINGS bool rung; /* on bell->rung */
+	LWSTP_BY_BINDINGS bool due; /* on bell->streams */
+	LWSTP_BY_BINDINGS bool given_up; /* the ss: all retries failed */
 	LWSTP_BY_BINDINGS bool asked; /* on bell->asked */
 	LWSTP_BY_BINDINGS bool closing; /* W4 */
 	LWSTP_BY_BINDINGS bool detaching; /* cleanups may run */
@@ -395,6 +401,18 @@ struct lwstp_binding {
 /* lwstp_bindings_lock held in the __ ones */
 LWSTP_BINDINGS_HELD struct lwstp_binding *
 __lwstp_binding_find(const struct lws *wsi);
+LWSTP_BINDINGS_HELD struct lwstp_binding *
+__lwstp_binding_find_ss(const struct lws_ss_handle *ss);
+LWSTP_BINDINGS_HELD bool
+__lwstp_binding_insert(struct lwstp_binding *b);
+/* Q2: the task that is next in line; NULL for no binding, or no task */
+LWSTP_BINDINGS_HELD struct lws_threadpool_task *
+__lwstp_binding_next_task(const struct lwstp_binding *b);
+/* Q3: c->binding is set, or NULL.  The lock is released while cb runs. */
+LWSTP_BINDINGS_HELD int
+__lwstp_binding_foreach(struct lwstp_cursor *c, void *user,
+			int (*cb)(struct lws_threadpool_task *task,
+				  void *user));
 LWSTP_POOL_HELD LWSTP_BINDINGS_HELD void
 __lwstp_binding_attach(struct lwstp_binding *b, struct lwstp_task *task);
 LWSTP_POOL_HELD void
@@ -417,6 +435,11 @@ enum lwstp_close {
 
 void
 lwstp_binding_close(struct lws *wsi, struct lws *watch, enum lwstp_close how);
+/* the parts of that: nothing is asked for it, and nothing hangs on it */
+LWSTP_BINDINGS_HELD void
+__lwstp_binding_mark_closing(struct lwstp_binding *b);
+void
+lwstp_binding_detach_all(struct lwstp_binding *b);
 void
 lwstp_binding_close_all(struct lwstp_host *host);
 LWSTP_BINDINGS_HELD void
@@ -429,9 +452,11 @@ __lwstp_binding_free(struct lwstp_binding *b);
 struct lwstp_bell {				/* one a service thread */
 	struct lwstp_host	*host;		/* constant */
 	LWSTP_BY_BINDINGS struct lwstp_binding *rung;
+	LWSTP_BY_BINDINGS struct lwstp_binding *streams; /* rung, of an ss */
 	LWSTP_BY_BINDINGS struct lwstp_binding *asked; /* oldest first */
 	LWSTP_BY_BINDINGS struct lwstp_binding *closed; /* W4's marks */
 	lws_sorted_usec_list_t	rering;		/* service thread */
+	lws_sorted_usec_list_t	ask_streams;	/* service thread */
 	lws_sorted_usec_list_t	sweep;		/* service thread */
 	bool			rering_armed;	/* service thread */
 	bool			sweep_armed;	/* service thread */
@@ -442,12 +467,17 @@ struct lwstp_bell {				/* one a service thread */
 
 LWSTP_BINDINGS_HELD void
 __lwstp_bell_ring(struct lwstp_binding *b, struct lwstp_after *after);
+/* off every list on which it waits for lws to be asked */
+LWSTP_BINDINGS_HELD void
+__lwstp_bell_unring(struct lwstp_binding *b);
 void
 lwstp_bell_signal(struct lwstp_bell *bell);
 void
 lwstp_bell_answer(struct lwstp_bell *bell);
 void
 lwstp_bell_rering(lws_sorted_usec_list_t *sul);
+void
+lwstp_bell_hush(struct lwstp_bell *bell);
 void
 lwstp_bell_sweep_later(struct lwstp_bell *bell);
 
@@ -517,5 +547,60 @@ lwstp_host_hooked(struct lws *wsi);
 /* W1: sees to it that the close of b->wsi reaches lwstp_binding_close() */
 bool
 lwstp_host_watch(struct lwstp_host *host, struct lwstp_binding *b);
+#if defined(LWSTP_LWS_SS_HOOK)
+/* what lws has noted of a secure stream */
+bool
+lwstp_host_ss_destroying(const struct lws_ss_handle *ss);
+bool
+lwstp_host_ss_given_up(const struct lws_ss_handle *ss);
+int
+lwstp_host_ss_tsi(const struct lws_ss_handle *ss);
+#endif
+
+/*
+ * secure-stream.c: tasks that hang on a secure stream.  In an lws without those
+ * nothing has an ss, and the other two are never called.
+ */
+
+#if defined(LWS_WITH_SECURE_STREAMS)
+
+static inline struct lws_ss_handle *
+lwstp_args_ss(const struct lws_threadpool_task_args *args)
+{
+	return args->ss;
+}
+
+enum lwstp_refusal
+lwstp_ss_make(struct lwstp_host *host, struct lws_ss_handle *ss);
+/* from a timer on its service thread: it may be gone when this returns */
+void
+lwstp_ss_ask(struct lws_ss_handle *ss);
+
+#else
+
+static inline struct lws_ss_handle *
+lwstp_args_ss(const struct lws_threadpool_task_args *args)
+{
+	(void)args;
+
+	return NULL;
+}
+
+static inline enum lwstp_refusal
+lwstp_ss_make(struct lwstp_host *host, struct lws_ss_handle *ss)
+{
+	(void)host;
+	(void)ss;
+
+	return LWSTP_SS_UNTOLD;
+}
+
+static inline void
+lwstp_ss_ask(struct lws_ss_handle *ss)
+{
+	(void)ss;
+}
+
+#endif
 
 #endif /* LWSTP_PRIVATE_H */

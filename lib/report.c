@@ -16,6 +16,7 @@ struct line {
 	const char	*list;
 	char		name[LWSTP_TASK_NAME];
 	const void	*handle;
+	const char	*on;		/* "wsi" or "ss": */
 	const void	*wsi;
 	lws_usec_t	us;
 	const char	*state;
@@ -45,7 +46,10 @@ __draw(struct picture *p, const struct lwstp_pool *pool,
 	l->list = list;
 	memcpy(l->name, task->name, sizeof(l->name));
 	l->handle = lwstp_task_handle(task);
-	l->wsi = task->binding ? task->binding->wsi : NULL;
+	l->on = task->binding && task->binding->ss ? "ss" : "wsi";
+	l->wsi = !task->binding ? NULL :
+		 task->binding->ss ? (const void *)task->binding->ss :
+				     (const void *)task->binding->wsi;
 	l->us = p->now - task->since;
 	l->state = states[__lwstp_task_stopping(pool, task) ?
 				LWS_TP_STATUS_STOPPING : task->status];
@@ -115,10 +119,10 @@ lws_threadpool_dump(struct lws_threadpool *tp)
 		_lws_log(LLL_THREAD, "%s: pool %s: %d threads, %u tasks\n",
 			 __func__, name, threads, total);
 		for (n = 0; n < p.lines; n++)
-			_lws_log(LLL_THREAD, "%s:  %s: %s (%p, wsi %p) %s for "
+			_lws_log(LLL_THREAD, "%s:  %s: %s (%p, %s %p) %s for "
 				 "%lld ms\n", __func__, p.line[n].list,
 				 p.line[n].name, p.line[n].handle,
-				 p.line[n].wsi, p.line[n].state,
+				 p.line[n].on, p.line[n].wsi, p.line[n].state,
 				 (long long)p.line[n].us / 1000);
 	}
 	free(p.line);

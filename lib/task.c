@@ -173,15 +173,15 @@ static const struct {
 } refusals[LWSTP_REFUSALS] = {
 	[LWSTP_ARGS_NULL] =	{ LLL_ERR, "args is NULL" },
 	[LWSTP_TASK_NULL] =	{ LLL_ERR, "args->task is NULL" },
-	[LWSTP_POOL_THREAD] =	{ LLL_ERR, "a task with a wsi is for the wsi's "
+	[LWSTP_POOL_THREAD] =	{ LLL_ERR, "a task with a wsi or ss is for its "
 				  "service thread to enqueue, not for a pool "
 				  "thread" },
-	[LWSTP_SECURE_STREAM] =	{ LLL_ERR, "args->ss is set: secure streams "
-				  "are not supported" },
+	[LWSTP_WSI_AND_SS] =	{ LLL_ERR, "args->wsi and args->ss are both "
+				  "set" },
 	[LWSTP_FINISHING] =	{ LLL_WARN, "the pool is finishing" },
 	[LWSTP_DEPTH] =		{ LLL_WARN, "max_queue_depth tasks wait" },
 	[LWSTP_OUT_OF_MEMORY] =	{ LLL_ERR, "out of memory" },
-	[LWSTP_FOREIGN_WSI] =	{ LLL_ERR, "the wsi is not of the pool's "
+	[LWSTP_FOREIGN_WSI] =	{ LLL_ERR, "the wsi or ss is not of the pool's "
 				  "context, or that is gone" },
 	[LWSTP_NO_HOST] =	{ LLL_ERR, "the context is being destroyed, or "
 				  "has no memory for a vhost" },
@@ -191,6 +191,13 @@ static const struct {
 	[LWSTP_NO_WATCH] =	{ LLL_ERR, "no fd, or no room in lws, to watch "
 				  "the wsi with" },
 	[LWSTP_WRONG_THREAD] =	{ LLL_ERR, "another thread uses the wsi" },
+	[LWSTP_SS_DESTROYING] =	{ LLL_ERR, "the secure stream is being "
+				  "destroyed" },
+	[LWSTP_SS_UNTOLD] =	{ LLL_ERR, "the application does not pass the "
+				  "states of its secure streams to "
+				  "lws_threadpool_ss_event()" },
+	[LWSTP_SS_THREADS] =	{ LLL_ERR, "with several service threads, "
+				  "that of a secure stream is not known" },
 };
 
 static enum lwstp_refusal
@@ -200,12 +207,10 @@ args_refusal(const struct lws_threadpool_task_args *args)
 		return LWSTP_ARGS_NULL;
 	if (!args->task)
 		return LWSTP_TASK_NULL;
-	if (args->wsi && lwstp_this_worker)
+	if (args->wsi && lwstp_args_ss(args))
+		return LWSTP_WSI_AND_SS;
+	if ((args->wsi || lwstp_args_ss(args)) && lwstp_this_worker)
 		return LWSTP_POOL_THREAD;
-#if defined(LWS_WITH_SECURE_STREAMS)
-	if (args->ss)
-		return LWSTP_SECURE_STREAM;
-#endif
 
 	return LWSTP_ACCEPTED;
 }
@@ -235,6 +240,7 @@ refused_unlock(struct lwstp_pool *pool, enum lwstp_refusal why,
 	       const struct lws_threadpool_task_args *args)
 {
 	lws_usec_t now = lwstp_now(), *logged = &pool->refusal_logged[why];
+	struct lws_ss_handle *ss = args ? lwstp_args_ss(args) : NULL;
 	unsigned int others = pool->refusals[why];
 	int depth = pool->max_queue_depth;
 	char name[LWSTP_POOL_NAME];
@@ -250,9 +256,10 @@ refused_unlock(struct lwstp_pool *pool, enum lwstp_refusal why,
 
 	if (log)
 		_lws_log(refusals[why].level, "lws_threadpool_enqueue: pool %s "
-			 "refuses a task: %s (wsi %p, max_queue_depth %d; %u "
+			 "refuses a task: %s (%s %p, max_queue_depth %d; %u "
 			 "more since the last such line)\n", name,
-			 refusals[why].text, args ? (void *)args->wsi : NULL,
+			 refusals[why].text, ss ? "ss" : "wsi",
+			 ss ? (void *)ss : args ? (void *)args->wsi : NULL,
 			 depth, others);
 }
 
@@ -284,6 +291,24 @@ __enqueue(struct lwstp_pool *pool, const struct lws_threadpool_task_args *args,
 	return task;
 }
 
+/* the binding of what the task is for, if it can be used as it is */
+static LWSTP_BINDINGS_HELD struct lwstp_binding *
+__usable_binding(const struct lws_threadpool_task_args *args,
+		 const struct lwstp_host *host)
+{
+	struct lwstp_binding *b;
+
+	if (args->wsi)
+		b = __lwstp_binding_find(args->wsi);
+	else
+		b = __lwstp_binding_find_ss(lwstp_args_ss(args));
+	if (!b || b->closing || b->bell->host != host ||
+	    (b->wsi && lwstp_host_closing(b->wsi)))
+		return NULL;
+
+	return b;
+}
+
 /* Locks the pool, and where there is a wsi lwstp_bindings_lock too with its
  * binding found or made.  false: refused, logged, and nothing is locked. */
 static LWSTP_UNCHECKED bool
@@ -306,22 +331,25 @@ enqueue_lock(struct lws_threadpool *tp,
 			refused_unlock(*pool, why, args);
 			return false;
 		}
-		if (!args->wsi)
+		if (!args->wsi && !lwstp_args_ss(args))
 			return true;
 
 		host = (*pool)->host;
 		lwstp_lock_bindings();
-		*b = __lwstp_binding_find(args->wsi);
-		if (*b && !(*b)->closing && (*b)->bell->host == host &&
-		    !lwstp_host_closing(args->wsi))
+		*b = __usable_binding(args, host);
+		if (*b)
 			return true;
 		host->refs++;
 		lwstp_unlock_bindings();
 		lwstp_unlock_pool(*pool);
 
 		/* again from the start, to go on with it or to say why not */
-		why = made ? LWSTP_WRONG_THREAD :
-			     lwstp_binding_make(host, args->wsi);
+		if (made)
+			why = LWSTP_WRONG_THREAD;
+		else if (args->wsi)
+			why = lwstp_binding_make(host, args->wsi);
+		else
+			why = lwstp_ss_make(host, lwstp_args_ss(args));
 		made = true;
 		lwstp_host_put(host);
 	}

@@ -452,8 +452,9 @@ rig_create(const struct rig_opts *opts)
 	info.iface = "lo";
 	info.protocols = rig->protocols;
 	info.user = rig;
-	info.gid = -1;
-	info.uid = -1;
+	/* int before 4.3 */
+	info.gid = (__typeof__(info.gid))-1;
+	info.uid = (__typeof__(info.uid))-1;
 	info.fd_limit_per_thread = 4096;
 	if (opts) {
 		rig->on_event = opts->on_event;
@@ -732,6 +733,17 @@ conn_kind_name(enum conn_kind kind)
 	};
 
 	return names[kind];
+}
+
+/* ours, for lws: it is there only where lws calls it */
+void
+lws_threadpool_wsi_closing(struct lws *wsi) __attribute__((weak));
+
+bool
+conn_kind_watched(enum conn_kind kind)
+{
+	return !lws_threadpool_wsi_closing || kind == CONN_FILE ||
+	       kind == CONN_PIPE;
 }
 
 static void

@@ -207,6 +207,12 @@ conn_open(struct rig *rig, enum conn_kind kind);
 const char *
 conn_kind_name(enum conn_kind kind);
 
+/* Whether a close of that kind is seen by a child of ours, without the opt-in:
+ * a libwebsockets that we are compiled into tells of closes itself, from 4.3.3
+ * on, but for those of raw files. */
+bool
+conn_kind_watched(enum conn_kind kind);
+
 /* The conn of a wsi, client or server side, NULL if none.  Not in callbacks
  * without a wsi of their own. */
 struct conn *

@@ -253,11 +253,9 @@ early_event(struct rig *rig, struct lws *wsi,
 	    enum lws_callback_reasons reason, void *user, void *in, size_t len)
 {
 	struct clients *s = rig->priv;
+	int ret = closing_event(rig, wsi, reason, user, in, len);
 	struct job *j;
 
-	(void)user;
-	(void)in;
-	(void)len;
 	if (reason == LWS_CALLBACK_CLIENT_APPEND_HANDSHAKE_HEADER ||
 	    reason == LWS_CALLBACK_CLIENT_CONNECTION_ERROR ||
 	    reason == LWS_CALLBACK_CLIENT_FILTER_PRE_ESTABLISH) {
@@ -268,7 +266,7 @@ early_event(struct rig *rig, struct lws *wsi,
 	if (reason == LWS_CALLBACK_CLIENT_CONNECTION_ERROR)
 		s->failed = true;
 
-	return RIG_DEFAULT;
+	return ret;
 }
 
 static bool

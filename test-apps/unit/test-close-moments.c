@@ -775,6 +775,8 @@ W1_context_destroyed_in_a_callback(void **state)
 			wait_int(&m.others[n]->cleanups, 1);
 			check(&m, !m.others[n]->cleanup_wsi);
 		}
+		/* lws's own word about that, on 5.0 */
+		log_claim(LLL_ERR, "lws_service_fd_tsi returned -1");
 		moment_end(&m);
 	}
 }

@@ -266,6 +266,8 @@ a_Host_header_does_not_select_the_hidden_vhost(void **state)
 	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
 	struct job *j = job_script(rig, 10, LWS_TP_RETURN_SYNC);
 	struct conn *c = conn_open(rig, CONN_RAW);
+	bool lws_s_own = lws_get_vhost_by_name(rig->context, "system") != NULL;
+	int expected = 0;
 	size_t n;
 
 	(void)state;
@@ -274,7 +276,11 @@ a_Host_header_does_not_select_the_hidden_vhost(void **state)
 	rig_until_int(rig, &j->cleanups, 1);
 	for (n = 0; n < LWS_ARRAY_SIZE(strange_hosts); n++) {
 		ask_with_host(rig, strange_hosts[n], "");
-		if (h.http != (int)n + 1)
+		/* what names no vhost selects the first one of this port,
+		 * which may be one of lws's own (5.0): never ours either */
+		expected += !lws_s_own || !strncmp("default", strange_hosts[n],
+						   strlen(strange_hosts[n]));
+		if (h.http != expected)
 			fail_msg("Host %s", strange_hosts[n]);
 	}
 	assert_int_equal(h.elsewhere, 0);

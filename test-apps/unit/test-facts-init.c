@@ -167,6 +167,7 @@ pools_made_with_EXPLICIT_VHOSTS(void **state)
 
 	(void)state;
 	for (in_init = 0; in_init < 2; in_init++) {
+		int vhosts = 1;
 		struct inits s = { .n = 0 };
 		struct rig_opts opts = { .info = explicit_vhosts, .priv = &s,
 					 .on_event = in_init ? init_event :
@@ -178,8 +179,10 @@ pools_made_with_EXPLICIT_VHOSTS(void **state)
 		rig->vhost = second_vhost(rig, 0, "mine");
 		assert_non_null(rig->vhost);
 		rig->port = lws_get_vhost_listen_port(rig->vhost);
+		/* made by lws with our protocols, for secure streams (5.0) */
+		vhosts += !!lws_get_vhost_by_name(rig->context, "_ss_default");
 		rig_drain(rig);
-		assert_int_equal(s.n, in_init ? 5 : 1);
+		assert_int_equal(s.n, in_init ? 1 + 4 * vhosts : 1);
 		assert_int_equal(s.vhost_lost, 0);
 		stream_on(rig, &s);
 		inits_destroy(&s);
@@ -215,8 +218,10 @@ client_vhost_event(struct rig *rig, struct lws *wsi,
 	(void)in;
 	(void)len;
 	if (reason == LWS_CALLBACK_CLIENT_ESTABLISHED) {
-		if (lws_get_vhost(wsi) == rig->vhost)
-			atomic_store(up, 1);
+		/* this one, or one that lws made of our protocols (5.0) */
+		assert_string_not_equal(lws_get_vhost_name(lws_get_vhost(wsi)),
+					":lws-threadpool");
+		atomic_store(up, 1);
 	}
 
 	return RIG_DEFAULT;
@@ -257,7 +262,7 @@ struct broadcast {
 	enum lws_callback_reasons	reason;
 	struct conn			*conn;
 	struct lws_threadpool		*tp;
-	struct job			*job;
+	struct job			*job;		/* or NULL */
 	int				seen, lost;
 };
 
@@ -278,8 +283,7 @@ broadcast_event(struct rig *rig, struct lws *wsi,
 		b->lost++;
 	if (!b->tp) {
 		b->tp = pool_on(rig->context);
-		/* tasks with a wsi are not for PROTOCOL_INIT */
-		if (reason != LWS_CALLBACK_PROTOCOL_INIT)
+		if (b->job)
 			job_enqueue(b->tp, b->job, b->conn->wsi);
 		if (!lws_get_vhost(wsi) || !lws_get_protocol(wsi))
 			b->lost++;
@@ -297,14 +301,15 @@ has_broadcast(void *arg)
 }
 
 static void
-first_pool_and_task(enum lws_callback_reasons reason)
+first_pool_and_task(enum lws_callback_reasons reason, bool task)
 {
 	struct broadcast b = { .reason = reason };
 	struct rig_opts opts = { .on_event = broadcast_event, .priv = &b };
 	struct rig *rig = rig_create(&opts);
 	struct job *again = job_script(rig, 3, LWS_TP_RETURN_SYNC);
 
-	b.job = job_script(rig, 3, LWS_TP_RETURN_SYNC);
+	if (task)
+		b.job = job_script(rig, 3, LWS_TP_RETURN_SYNC);
 	b.conn = conn_open(rig, CONN_RAW);
 	rig_drain(rig);
 	if (reason == LWS_CALLBACK_PROTOCOL_INIT)
@@ -314,9 +319,12 @@ first_pool_and_task(enum lws_callback_reasons reason)
 		lws_cancel_service(rig->context);
 	rig_until(rig, has_broadcast, &b);
 	rig_drain(rig);
-	assert_int_equal(b.lost, 0);
+	/* the task makes the hidden vhost, and lws takes that of the callback's
+	 * wsi away: the manual says not to do it there */
+	if (!task)
+		assert_int_equal(b.lost, 0);
 	/* accepted and served, or refused: and then it works a turn later */
-	if (b.job->accepted)
+	if (task && b.job->accepted)
 		rig_until_int(rig, &b.job->cleanups, 1);
 	assert_non_null(job_enqueue(b.tp, again, b.conn->wsi));
 	rig_until_int(rig, &again->cleanups, 1);
@@ -330,14 +338,16 @@ static void
 first_pool_and_task_in_EVENT_WAIT_CANCELLED(void **state)
 {
 	(void)state;
-	first_pool_and_task(LWS_CALLBACK_EVENT_WAIT_CANCELLED);
+	first_pool_and_task(LWS_CALLBACK_EVENT_WAIT_CANCELLED, false);
+	first_pool_and_task(LWS_CALLBACK_EVENT_WAIT_CANCELLED, true);
 }
 
 static void
 first_pool_in_PROTOCOL_INIT_of_a_later_vhost(void **state)
 {
 	(void)state;
-	first_pool_and_task(LWS_CALLBACK_PROTOCOL_INIT);
+	/* tasks with a wsi are not for PROTOCOL_INIT */
+	first_pool_and_task(LWS_CALLBACK_PROTOCOL_INIT, false);
 }
 
 /* An enqueue that comes before the first turn makes what is missing itself */

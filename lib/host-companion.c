@@ -206,12 +206,26 @@ adopt_bells(struct lwstp_host *host)
 #endif
 }
 
+/* No first task on a wsi any more (W4).  From 4.2 on lws closes every wsi before
+ * it changes the state that host.c is told of. */
+static bool
+ending(const struct lwstp_host *host)
+{
+	if (host->dying || !host->context)
+		return true;
+#if LWS_LIBRARY_VERSION_NUMBER >= 4002000
+	return lws_context_is_being_destroyed(host->context);
+#else
+	return false;
+#endif
+}
+
 static bool
 vhost_open(struct lwstp_host *host)
 {
 	struct lws_context_creation_info info;
 
-	if (host->opening || host->dying || !host->context)
+	if (host->opening || ending(host))
 		return false;
 	if (host->vhost)
 		return true;
@@ -242,7 +256,7 @@ bool
 lwstp_host_open(struct lwstp_host *host)
 {
 #if defined(LWSTP_LWS_CLOSE_HOOK)
-	return !host->dying && host->context;
+	return !ending(host);
 #else
 	return vhost_open(host);
 #endif

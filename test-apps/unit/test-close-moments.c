@@ -429,6 +429,61 @@ W4_first_task_ever_in_the_close_callbacks(void **state)
 	for_each_closing(enqueued_first);
 }
 
+struct destroyed {
+	struct lws_threadpool	*tp;
+	struct lws		*wsi[3];
+	int			tried, accepted;
+};
+
+static int
+enqueue_when_destroyed(struct rig *rig, struct lws *wsi,
+		       enum lws_callback_reasons reason, void *user, void *in,
+		       size_t len)
+{
+	struct destroyed *d = rig->priv;
+	struct job *j;
+
+	closing_event(rig, wsi, reason, user, in, len);
+	if (is_ending(reason) &&
+	    (wsi == d->wsi[0] || wsi == d->wsi[1] || wsi == d->wsi[2])) {
+		d->tried++;
+		j = job_new(rig);
+		d->accepted += !!job_enqueue(d->tp, j, wsi);
+	}
+
+	return RIG_DEFAULT;
+}
+
+/* Whichever wsi lws closes first, ours or the application's */
+static void
+W4_first_task_ever_while_the_context_is_destroyed(void **state)
+{
+	int n, before;
+
+	(void)state;
+	for (before = 0; before < 4; before++) {
+		struct destroyed d = { .tried = 0 };
+		struct rig_opts opts = { .on_event = closing_event,
+					 .priv = &d };
+		struct rig *rig = rig_create(&opts);
+
+		for (n = 0; n < before; n++)
+			d.wsi[n] = conn_open(rig, CONN_WS)->wsi;
+		d.tp = rig_pool(rig, 1, 10);
+		/* the hidden vhost is there */
+		rig_drain(rig);
+		for (; n < 3; n++)
+			d.wsi[n] = conn_open(rig, CONN_WS)->wsi;
+		rig->on_event = enqueue_when_destroyed;
+		rig_context_destroy(rig);
+		assert_true(d.tried >= 3);
+		assert_int_equal(d.accepted, 0);
+		log_claim(LLL_ERR, "lws_threadpool");
+		log_claim(LLL_WARN, "lws_threadpool");
+		assert_int_equal(rig_destroy(rig), 0);
+	}
+}
+
 /* The wsi lives on until the peer answers: whatever is decided, no task may be
  * left on it. */
 static void
@@ -796,6 +851,8 @@ main(void)
 		cmocka_unit_test(
 		    W4_enqueue_in_the_close_callbacks_of_a_wsi_that_had_a_task),
 		cmocka_unit_test(W4_first_task_ever_in_the_close_callbacks),
+		cmocka_unit_test(
+			W4_first_task_ever_while_the_context_is_destroyed),
 		cmocka_unit_test(
 			W4_enqueue_between_our_close_frame_and_the_peers),
 		cmocka_unit_test(W4_new_wsi_at_the_address_of_one_that_closed),

@@ -467,6 +467,33 @@ P4_pool_that_outlives_its_context(void **state)
 	log_claim(LLL_WARN, "");
 }
 
+static void
+destroy_again(struct job *j, struct lws *wsi)
+{
+	(void)wsi;
+	lws_threadpool_destroy(j->priv);
+	log_claim(LLL_ERR, "is being destroyed already");
+}
+
+/* P4: a cleanup that destroy() calls may not destroy the pool once more */
+static void
+P4_destroy_in_a_cleanup_of_destroy(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
+	struct conn *c = conn_open(rig, CONN_RAW);
+	struct job *j = job_new(rig);
+
+	c->manual = true;
+	j->priv = tp;
+	j->on_cleanup = destroy_again;
+	assert_non_null(job_enqueue(tp, j, c->wsi));
+	wait_status(j, LWS_TP_STATUS_FINISHED);
+	rig_pool_destroy(rig, tp);
+	assert_int_equal(atomic_load(&j->cleanups), 1);
+	assert_int_equal(log_count(LLL_ERR, "is being destroyed already"), 1);
+}
+
 int
 main(void)
 {
@@ -480,6 +507,7 @@ main(void)
 		RIG_TEST(P4_destroy_twice),
 		cmocka_unit_test(P4_destroy_in_a_callback_of_a_wsi_with_tasks),
 		RIG_TEST(P4_destroy_in_a_cleanup_on_the_service_thread),
+		RIG_TEST(P4_destroy_in_a_cleanup_of_destroy),
 		cmocka_unit_test(P4_destroy_during_the_context_s_destruction),
 		RIG_TEST(P4_pool_that_outlives_its_context),
 	};

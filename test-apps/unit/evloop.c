@@ -174,8 +174,9 @@ static const struct evlib evlibs[] = {
 	  glib_make, glib_turn, glib_end },
 };
 
-struct evloop *
-evloop_new(struct lws_context_creation_info *info)
+/* NULL for lws's own */
+static struct evloop *
+make_loop(void)
 {
 	const char *name = getenv("LWSTP_UNIT_EVLIB");
 	struct evloop *loop;
@@ -198,6 +199,23 @@ evloop_new(struct lws_context_creation_info *info)
 		exit(1);
 	}
 	loop->loop = loop->lib->make(loop->handle);
+
+	return loop;
+}
+
+void
+evloop_warm(void)
+{
+	evloop_free(make_loop());
+}
+
+struct evloop *
+evloop_new(struct lws_context_creation_info *info)
+{
+	struct evloop *loop = make_loop();
+
+	if (!loop)
+		return NULL;
 	loop->foreign[0] = loop->loop;
 	info->options |= loop->lib->option;
 	info->foreign_loops = loop->foreign;

@@ -18,6 +18,11 @@
 
 struct evloop;
 
+/* Makes a loop and ends it: what the library keeps for the life of the process,
+ * libuv a pair of fds, is there afterwards. */
+void
+evloop_warm(void);
+
 /* NULL for lws's own.  Sets what lws has to know in info; a library that was
  * asked for and is not there ends the program. */
 struct evloop *

@@ -172,6 +172,11 @@ rig_turns(struct rig *rig, int turns);
 void
 rig_drain(struct rig *rig);
 
+/* How many fds the process has open, for a test to compare with before and
+ * after its rig */
+int
+rig_open_fds(void);
+
 /* A pool that the rig destroys at teardown, if the test did not.  A failure to
  * create fails the test. */
 struct lws_threadpool *

@@ -63,26 +63,13 @@ conn_try(struct rig *rig)
 	return c->wsi ? c : NULL;
 }
 
-static int
-open_fds(void)
-{
-	int n, fd, open = 0;
-
-	for (n = 0; n < 1024; n++) {
-		fd = fcntl(n, F_GETFD);
-		open += fd >= 0;
-	}
-
-	return open;
-}
-
 /* With `room` slots left in lws's table, `conns` connections get a task each:
  * those that are accepted stream, see their close, and no fd is lost. */
 static void
 table_full(int room, bool opt_in)
 {
 	struct rig_opts opts = { .info = few_fds, .opt_in = opt_in };
-	int fds = open_fds(), n, n_conns = 0, accepted = 0;
+	int fds = rig_open_fds(), n, n_conns = 0, accepted = 0;
 	struct rig *rig = rig_create(&opts);
 	struct lws_threadpool *tp = rig_pool(rig, 1, 100);
 	struct conn *c[LIMIT + 4];
@@ -120,7 +107,7 @@ table_full(int room, bool opt_in)
 		assert_int_equal(atomic_load(&j[n]->stopping), 1);
 	}
 	assert_int_equal(rig_destroy(rig), 0);
-	assert_int_equal(open_fds(), fds);
+	assert_int_equal(rig_open_fds(), fds);
 }
 
 static void
@@ -150,7 +137,7 @@ table_of_fds_full_before_the_pool(void **state)
 	(void)state;
 	for (opt_in = 0; opt_in < 2; opt_in++) {
 		struct rig_opts opts = { .info = few_fds, .opt_in = opt_in };
-		int fds = open_fds(), n_conns = 0, n, round;
+		int fds = rig_open_fds(), n_conns = 0, n, round;
 		struct rig *rig = rig_create(&opts);
 		struct conn *c[LIMIT + 4];
 		struct lws_threadpool *tp;
@@ -171,7 +158,7 @@ table_of_fds_full_before_the_pool(void **state)
 					fail_msg("refused with the opt-in");
 			}
 		assert_int_equal(rig_destroy(rig), 0);
-		assert_int_equal(open_fds(), fds);
+		assert_int_equal(rig_open_fds(), fds);
 	}
 }
 
@@ -296,7 +283,7 @@ no_fd_for_the_pool(void **state)
 		int before;
 
 		rig = rig_create(&opts);
-		before = open_fds();
+		before = rig_open_fds();
 		got = fill(fds, 256);
 		drop(fds + got - left, left);
 		got -= left;
@@ -308,7 +295,7 @@ no_fd_for_the_pool(void **state)
 						   "lws_threadpool_create"),
 					 1);
 			drop(fds, got);
-			assert_int_equal(open_fds(), before);
+			assert_int_equal(rig_open_fds(), before);
 			got = 0;
 			tp = lws_threadpool_create(rig->context, &args, "now");
 			assert_non_null(tp);

@@ -252,17 +252,6 @@ log_ready(void)
 	log_forget();
 }
 
-static int
-open_fds(void)
-{
-	int n, open = 0;
-
-	for (n = 0; n < 1024; n++)
-		open += fcntl(n, F_GETFD, 0L) >= 0;
-
-	return open;
-}
-
 /* A line in the log of the library's, if it refused anything */
 static void
 refusal_is_logged(bool refused, const char *who)
@@ -278,7 +267,7 @@ create_once(enum what what, int at, int for_good, int threads)
 {
 	struct lws_threadpool_create_args args = { threads, 10 };
 	struct lws_threadpool *tp;
-	int failed, before = open_fds(), possible = 0;
+	int failed, before = rig_open_fds(), possible = 0;
 	struct rig *rig = rig_create(NULL);
 	struct conn *c = conn_open(rig, CONN_RAW);
 	struct job *j = job_script(rig, 5, LWS_TP_RETURN_SYNC);
@@ -305,7 +294,7 @@ create_once(enum what what, int at, int for_good, int threads)
 	rig_until_int(rig, &j->cleanups, 1);
 	lws_threadpool_destroy(tp);
 	assert_int_equal(rig_destroy(rig), 0);
-	assert_int_equal(open_fds(), before);
+	assert_int_equal(rig_open_fds(), before);
 
 	return failed;
 }
@@ -383,7 +372,7 @@ static int
 enqueue_once(enum what what, int at, int for_good, bool serviced, bool opt_in)
 {
 	struct rig_opts opts = { .opt_in = opt_in };
-	int n, failed, fds = open_fds(), refused = 0;
+	int n, failed, fds = rig_open_fds(), refused = 0;
 	struct rig *rig = rig_create(&opts);
 	struct lws_threadpool *tp = rig_pool(rig, 1, 1000);
 	struct conn *old = conn_open(rig, CONN_RAW),
@@ -426,7 +415,7 @@ enqueue_once(enum what what, int at, int for_good, bool serviced, bool opt_in)
 	}
 	closing_do(fresh, CLOSING_FIN);
 	assert_int_equal(rig_destroy(rig), 0);
-	assert_int_equal(open_fds(), fds);
+	assert_int_equal(rig_open_fds(), fds);
 
 	return failed;
 }

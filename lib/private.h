@@ -392,9 +392,11 @@ struct lwstp_binding {
 	LWSTP_BY_BINDINGS bool asked; /* on bell->asked */
 	LWSTP_BY_BINDINGS bool closing; /* W4 */
 	LWSTP_BY_BINDINGS bool detaching; /* cleanups may run */
-	bool			socket;		/* the closing wsi has one: */
-	dev_t			dev;		/* ...its identity, with ino */
+	/* the closing wsi's socket.  Service thread: so not beside the flags
+	 * above, several of which may be read as one word */
+	dev_t			dev;		/* its identity, with ino */
 	ino_t			ino;
+	bool			socket;		/* it has one */
 	UT_hash_handle		hh;		/* bindings */
 };
 

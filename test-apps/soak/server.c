@@ -268,12 +268,8 @@ serve(struct lws_threadpool_task *task, void *arg)
 	void *user = NULL;
 	struct job *job;
 
-	if (rng_below(&rng, 30) == 0) {
-		job = NULL;
-		s = lws_threadpool_task_status_noreap(task);
-		if (s == LWS_TP_STATUS_RUNNING && !rng_below(&rng, 2))
-			lws_threadpool_task_sync(task, 0);	/* S4: nothing */
-	}
+	if (rng_below(&rng, 30) == 0)
+		lws_threadpool_task_status_noreap(task);
 	s = lws_threadpool_task_status(task, &user);
 	if (s == LWS_TP_STATUS_FINISHED || s == LWS_TP_STATUS_STOPPED) {
 		job = job_of(user);
@@ -288,6 +284,11 @@ serve(struct lws_threadpool_task *task, void *arg)
 		ledger_fail("a wsi has a task that is not its own (Q3)");
 	if (s == LWS_TP_STATUS_SYNCING)
 		answer(c, task, job);
+	else if (s == LWS_TP_STATUS_RUNNING && job->kind == JOB_LOOSE &&
+		 !rng_below(&rng, 60))
+		/* S4: nothing, or an answer if it is SYNCING by now: so only
+		 * for those that may be answered without a word */
+		lws_threadpool_task_sync(task, 0);
 	else if (!rng_below(&rng, 200)) {
 		atomic_store(&job->let_go, true);
 		lws_threadpool_dequeue_task(task);

@@ -70,7 +70,7 @@ __ring_for_others(struct lwstp_binding *b, struct lwstp_after *after)
 		__lwstp_bell_ring(b, after);
 }
 
-static LWSTP_POOL_HELD LWSTP_BINDINGS_HELD void
+static LWSTP_BINDINGS_HELD void
 __look(struct lwstp_task *task)
 {
 	if (task->wanting && !task->seen) {
@@ -79,7 +79,7 @@ __look(struct lwstp_task *task)
 	}
 }
 
-static LWSTP_POOL_HELD LWSTP_BINDINGS_HELD void
+static LWSTP_BINDINGS_HELD void
 __unwant(struct lwstp_task *task)
 {
 	struct lwstp_binding *b = task->binding;
@@ -91,28 +91,27 @@ __unwant(struct lwstp_task *task)
 	DL_DELETE2(b->wanting, task, want_prev, want_next);
 }
 
-/* S3: the task is SYNCING or done, and its service thread is to know */
-LWSTP_POOL_HELD void
-lwstp_binding_want(struct lwstp_task *task, struct lwstp_after *after)
+/* S3: out of the bell's inbox, for WRITEABLE to be asked for */
+LWSTP_BINDINGS_HELD void
+__lwstp_binding_want(struct lwstp_task *task)
 {
 	struct lwstp_binding *b = task->binding;
 
-	lwstp_lock_bindings();
 	task->wanting = 1;
 	task->seen = 0;
 	b->unseen++;
 	DL_APPEND2(b->wanting, task, want_prev, want_next);
-	__lwstp_bell_ring(b, after);
-	lwstp_unlock_bindings();
+	__lwstp_bell_push(b);
 }
 
 /* S5: the application was told its state */
 LWSTP_POOL_HELD void
 lwstp_binding_look(struct lwstp_task *task)
 {
-	if (!task->binding || !task->wanting || task->seen)
+	if (!task->binding)
 		return;
 	lwstp_lock_bindings();
+	__lwstp_bell_collect(task->binding->bell);
 	__look(task);
 	lwstp_unlock_bindings();
 }
@@ -121,6 +120,7 @@ LWSTP_POOL_HELD void
 lwstp_binding_unwant(struct lwstp_task *task, struct lwstp_after *after)
 {
 	lwstp_lock_bindings();
+	__lwstp_bell_collect(task->binding->bell);
 	__unwant(task);
 	__ring_for_others(task->binding, after);
 	lwstp_unlock_bindings();
@@ -148,6 +148,7 @@ lwstp_binding_detach(struct lwstp_task *task, struct lwstp_after *after)
 	struct lwstp_cursor *c;
 
 	lwstp_lock_bindings();
+	__lwstp_bell_collect(b->bell);
 	__unwant(task);
 	for (c = b->cursors; c; c = c->outer)
 		if (c->next == task)
@@ -157,8 +158,8 @@ lwstp_binding_detach(struct lwstp_task *task, struct lwstp_after *after)
 		wsi = b->wsi;
 		__ring_for_others(b, after);
 	}
-	lwstp_unlock_bindings();
 	task->binding = NULL;
+	lwstp_unlock_bindings();
 
 	return wsi;
 }
@@ -170,8 +171,11 @@ lwstp_binding_detach(struct lwstp_task *task, struct lwstp_after *after)
 LWSTP_BINDINGS_HELD struct lws_threadpool_task *
 __lwstp_binding_next_task(const struct lwstp_binding *b)
 {
-	return b ? lwstp_task_handle(b->wanting ? b->wanting : b->attached) :
-		   NULL;
+	if (!b)
+		return NULL;
+	__lwstp_bell_collect(b->bell);
+
+	return lwstp_task_handle(b->wanting ? b->wanting : b->attached);
 }
 
 struct lws_threadpool_task *

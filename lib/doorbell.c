@@ -3,10 +3,18 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * Each service thread has a bell: the list of the bindings that want a
- * WRITEABLE, and an eventfd that lws polls.  Ringing puts a binding on the
- * list; the fd is written only if the list was empty, so a burst of SYNCs costs
- * one write.  The service thread takes the list and asks lws for WRITEABLE.
+ * Each service thread has a bell: an inbox for the tasks that want its
+ * attention, SYNCING or done, and an eventfd that lws polls.  A worker puts a
+ * task in without taking the bindings' lock, and writes to the fd unless
+ * somebody has since it was last answered: so a burst of SYNCs costs one write.
+ * Whoever has the lock may collect what is in the inbox: the tasks go on the
+ * wanting lists of their bindings, and those on the list of what was rung.
+ * Then the service thread asks lws for a WRITEABLE for each of these.
+ *
+ * Between the turns of its loop lws hands all its fds to the kernel, which for
+ * thousands of them takes longer than many SYNCs.  So once some SYNCs were
+ * answered in a turn, a timer looks into the inbox before the next: what was
+ * put in meanwhile needs no turn of its own to be heard of.
  *
  * lws can drop such a request.  So a binding that was asked for is asked for
  * again after about a second, for as long as nobody has looked at what it
@@ -15,7 +23,8 @@
  * A secure stream is asked to transmit from a timer, where no callback of any
  * stream is on the stack: what lws then wants done can be its destruction.
  *
- * The lists are under lwstp_bindings_lock, the timers are the service thread's.
+ * The inbox is lock-free, the lists are under lwstp_bindings_lock, the timers are
+ * the service thread's.
  */
 
 #include <unistd.h>
@@ -25,19 +34,76 @@
 
 #include "private.h"
 
+/* the bell of the context that this thread last served */
+static _Thread_local struct lwstp_bell *here
+			__attribute__((tls_model("initial-exec")));
+
+/*
+ * Ringing
+ */
+
+/* What is to be heard is there already: the one who answers resets `signalled`
+ * before he looks, so one of the two sees the other's (S3). */
+static void
+signal_after(struct lwstp_bell *bell, struct lwstp_after *after)
+{
+	if (atomic_load(&bell->signalled) ||
+	    atomic_exchange(&bell->signalled, true))
+		return;
+	after->ring = bell;
+	atomic_fetch_add(&bell->host->refs, 1);	/* until it is signalled */
+}
+
+/* S3: the task is SYNCING or done, and its service thread is to know.  It stays
+ * attached for as long as it is in the inbox. */
+LWSTP_POOL_HELD void
+lwstp_bell_put(struct lwstp_task *task, struct lwstp_after *after)
+{
+	struct lwstp_bell *bell = task->binding->bell;
+
+	task->put_next = atomic_load_explicit(&bell->inbox,
+					      memory_order_relaxed);
+	while (!atomic_compare_exchange_weak(&bell->inbox, &task->put_next,
+					     task))
+		;
+	signal_after(bell, after);
+}
+
+/* in the order in which they were put in: O(1) for each that was */
+LWSTP_BINDINGS_HELD void
+__lwstp_bell_collect(struct lwstp_bell *bell)
+{
+	struct lwstp_task *task, *next, *oldest = NULL;
+
+	if (!atomic_load(&bell->inbox))
+		return;
+	for (task = atomic_exchange(&bell->inbox, NULL); task; task = next) {
+		next = task->put_next;
+		task->put_next = oldest;
+		oldest = task;
+	}
+	for (task = oldest; task; task = next) {
+		next = task->put_next;
+		__lwstp_binding_want(task);
+	}
+}
+
+/* on the list of what was rung */
+LWSTP_BINDINGS_HELD void
+__lwstp_bell_push(struct lwstp_binding *b)
+{
+	if (b->rung || b->due || b->closing)
+		return;
+	b->rung = true;
+	DL_APPEND(b->bell->rung, b);
+}
+
 LWSTP_BINDINGS_HELD void
 __lwstp_bell_ring(struct lwstp_binding *b, struct lwstp_after *after)
 {
-	struct lwstp_bell *bell = b->bell;
-
-	if (b->rung || b->due || b->closing)
-		return;
-	if (!bell->rung) {
-		after->ring = bell;
-		bell->host->refs++;	/* until it is signalled */
-	}
-	b->rung = true;
-	DL_APPEND(bell->rung, b);
+	__lwstp_bell_push(b);
+	if (b->rung)
+		signal_after(b->bell, after);
 }
 
 LWSTP_BINDINGS_HELD void
@@ -74,6 +140,10 @@ lwstp_bell_signal(struct lwstp_bell *bell)
 		lws_cancel_service(host->context);
 	lwstp_unlock_bindings();
 }
+
+/*
+ * Answering
+ */
 
 /* asks lws, and remembers when; lwstp_bindings_lock held, released meanwhile,
  * and b may be gone afterwards */
@@ -134,20 +204,16 @@ ask_streams(lws_sorted_usec_list_t *sul)
 }
 
 /* on the service thread: all that were rung so far */
-void
-lwstp_bell_answer(struct lwstp_bell *bell)
+static void
+ask_all(struct lwstp_bell *bell)
 {
 	lws_usec_t now = lwstp_now();
 	struct lwstp_binding *b, *last;
 	bool asked = false, streams;
 
-#if defined(LWSTP_HAVE_EVENTFD)
-	eventfd_t value;
-
-	if (atomic_load(&bell->adopted))
-		(void)eventfd_read(bell->fd, &value);
-#endif
+	bell->answers = 0;
 	lwstp_lock_bindings();
+	__lwstp_bell_collect(bell);
 	last = bell->rung ? bell->rung->prev : NULL;
 	while ((b = bell->rung) && last) {
 		DL_DELETE(bell->rung, b);
@@ -162,18 +228,45 @@ lwstp_bell_answer(struct lwstp_bell *bell)
 			__ask(bell, b, now, false);
 		}
 	}
-	/* what was rung meanwhile found the list not empty, perhaps */
-	last = bell->rung;
 	streams = bell->streams;
 	lwstp_unlock_bindings();
 
-	if (last)
-		lwstp_bell_signal(bell);
 	if (streams)
 		lws_sul_schedule(bell->host->context, bell->tsi,
 				 &bell->ask_streams, ask_streams, 1);
 	if (asked && !bell->rering_armed)
 		arm_rering(bell, LWSTP_RERING_US);
+}
+
+/* lws tells of the fd, or of lws_cancel_service() */
+void
+lwstp_bell_answer(struct lwstp_bell *bell)
+{
+#if defined(LWSTP_HAVE_EVENTFD)
+	eventfd_t value;
+
+	if (atomic_load(&bell->adopted))
+		(void)eventfd_read(bell->fd, &value);
+#endif
+	here = bell;
+	atomic_exchange(&bell->signalled, false);
+	ask_all(bell);
+}
+
+static void
+look(lws_sorted_usec_list_t *sul)
+{
+	ask_all(lws_container_of(sul, struct lwstp_bell, look));
+}
+
+/* A SYNC was answered.  Timers are for the service thread alone, and this may be
+ * another: then the fd will do.  The fd will in any case. */
+void
+lwstp_bell_look_again(struct lwstp_bell *bell)
+{
+	if (bell == here && ++bell->answers == LWSTP_LOOK_ANSWERS)
+		lws_sul_schedule(bell->host->context, bell->tsi, &bell->look,
+				 look, 1);
 }
 
 void
@@ -240,4 +333,5 @@ lwstp_bell_hush(struct lwstp_bell *bell)
 	lws_sul_cancel(&bell->rering);
 	lws_sul_cancel(&bell->ask_streams);
 	lws_sul_cancel(&bell->sweep);
+	lws_sul_cancel(&bell->look);
 }

@@ -189,7 +189,7 @@ host_alloc(struct lws_context *context)
 		return NULL;
 	host->context = context;
 	host->bells = bells;
-	host->refs = 1;
+	atomic_init(&host->refs, 1);
 	host->max_fd = INT_MAX;
 	/* as lws sizes its tables, at about the same time */
 	if (!getrlimit(RLIMIT_NOFILE, &limit))
@@ -231,7 +231,7 @@ lwstp_host_get(struct lws_context *context)
 	host = __host_find(context);
 	dying = host && host->dying;
 	if (host && !dying)
-		host->refs++;
+		atomic_fetch_add(&host->refs, 1);
 	lwstp_unlock_bindings();
 	if (host)
 		return dying ? NULL : host;
@@ -248,7 +248,7 @@ lwstp_host_get(struct lws_context *context)
 	lws_sul_schedule(context, 0, &host->open, open_timer, 1);
 
 	lwstp_lock_bindings();
-	host->refs++;
+	atomic_fetch_add(&host->refs, 1);
 	host->next = hosts;
 	hosts = host;
 	lwstp_unlock_bindings();
@@ -259,12 +259,7 @@ lwstp_host_get(struct lws_context *context)
 void
 lwstp_host_put(struct lwstp_host *host)
 {
-	bool last;
-
-	lwstp_lock_bindings();
-	last = !--host->refs;
-	lwstp_unlock_bindings();
-	if (last)
+	if (atomic_fetch_sub(&host->refs, 1) == 1)
 		host_free(host);
 }
 

@@ -23,26 +23,33 @@ struct LWSTP_SAFETY(capability("lock")) lwstp_role {
 
 /* declared to be named in attributes, and defined nowhere */
 extern struct lwstp_role lwstp_role_pool;
-extern struct lwstp_role lwstp_role_bindings
+extern struct lwstp_role lwstp_role_intake
 			LWSTP_SAFETY(acquired_after(lwstp_role_pool));
+extern struct lwstp_role lwstp_role_bindings
+			LWSTP_SAFETY(acquired_after(lwstp_role_pool,
+						    lwstp_role_intake));
 
 /* of a member: only with that lock */
 #define LWSTP_BY_POOL	  LWSTP_SAFETY(guarded_by(lwstp_role_pool))
+#define LWSTP_BY_INTAKE	  LWSTP_SAFETY(guarded_by(lwstp_role_intake))
 #define LWSTP_BY_BINDINGS LWSTP_SAFETY(guarded_by(lwstp_role_bindings))
 
 /* of a function: its caller holds that lock */
 #define LWSTP_POOL_HELD	  LWSTP_SAFETY(requires_capability(lwstp_role_pool))
+#define LWSTP_INTAKE_HELD LWSTP_SAFETY(requires_capability(lwstp_role_intake))
 #define LWSTP_BINDINGS_HELD \
 			  LWSTP_SAFETY(requires_capability(lwstp_role_bindings))
 
 /* ... its caller holds none, since it may run what is the user's */
 #define LWSTP_NONE_HELD \
-	LWSTP_SAFETY(locks_excluded(lwstp_role_pool, lwstp_role_bindings))
+	LWSTP_SAFETY(locks_excluded(lwstp_role_pool, lwstp_role_intake, \
+				    lwstp_role_bindings))
 
 /* ... it takes it, takes it if what it returns is not NULL, or releases it */
 #define LWSTP_LOCKS(role)     LWSTP_SAFETY(acquire_capability(role))
-#define LWSTP_TRIES_POOL \
-	LWSTP_SAFETY(try_acquire_capability(1, lwstp_role_pool))
+#define LWSTP_TRIES(role) \
+	LWSTP_SAFETY(try_acquire_capability(1, role))
+#define LWSTP_TRIES_POOL      LWSTP_TRIES(lwstp_role_pool)
 #define LWSTP_UNLOCKS(role)   LWSTP_SAFETY(release_capability(role))
 
 /* ... not checked, for the reason that is told there */

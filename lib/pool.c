@@ -62,16 +62,29 @@ lwstp_after_do(struct lwstp_after *after)
 		after->cleanup(after->wsi, after->user);
 }
 
+/* the slot that the handle names, or NULL: whether it is still that pool's is
+ * known under one of its locks */
+static struct lwstp_pool *
+pool_slot(struct lws_threadpool *tp, uint32_t *generation)
+{
+	struct lwstp_pool *pool;
+
+	pool = (struct lwstp_pool *)lwstp_handle_slot(&lwstp_pool_slots, tp,
+					LWSTP_HANDLE_POOL, generation);
+	if (!pool || !atomic_load_explicit(&pool->ready, memory_order_acquire))
+		return NULL;
+
+	return pool;
+}
+
 /* the pool, locked, or NULL if the handle is stale */
 static LWSTP_TRIES_POOL struct lwstp_pool *
 pool_lock(struct lws_threadpool *tp)
 {
-	struct lwstp_pool *pool;
 	uint32_t generation;
+	struct lwstp_pool *pool = pool_slot(tp, &generation);
 
-	pool = (struct lwstp_pool *)lwstp_handle_slot(&lwstp_pool_slots, tp,
-					LWSTP_HANDLE_POOL, &generation);
-	if (pool && atomic_load_explicit(&pool->ready, memory_order_acquire)) {
+	if (pool) {
 		lwstp_lock_pool(pool);
 		if (pool->live && pool->slot.generation == generation)
 			return pool;
@@ -81,16 +94,38 @@ pool_lock(struct lws_threadpool *tp)
 	return NULL;
 }
 
+static void
+log_stale(struct lws_threadpool *tp, const char *caller)
+{
+	lwsl_err("%s: there is no pool %p (any more)\n", caller, (void *)tp);
+}
+
 LWSTP_TRIES_POOL struct lwstp_pool *
 lwstp_pool_lock(struct lws_threadpool *tp, const char *caller)
 {
 	struct lwstp_pool *pool = pool_lock(tp);
 
 	if (!pool)
-		lwsl_err("%s: there is no pool %p (any more)\n", caller,
-			 (void *)tp);
+		log_stale(tp, caller);
 
 	return pool;
+}
+
+LWSTP_TRIES(lwstp_role_intake) struct lwstp_pool *
+lwstp_pool_lock_intake(struct lws_threadpool *tp, const char *caller)
+{
+	uint32_t generation;
+	struct lwstp_pool *pool = pool_slot(tp, &generation);
+
+	if (pool) {
+		lwstp_lock_intake(pool);
+		if (pool->live && pool->slot.generation == generation)
+			return pool;
+		lwstp_unlock_intake(pool);
+	}
+	log_stale(tp, caller);
+
+	return NULL;
 }
 
 /*
@@ -132,6 +167,30 @@ mutex_init(pthread_mutex_t *mutex)
 	return r;
 }
 
+/* Once for a slot: its locks and its condition stay. */
+static bool
+make_ready(struct lwstp_pool *pool)
+{
+	if (atomic_load(&pool->ready))
+		return true;
+	if (mutex_init(&pool->lock))
+		return false;
+	if (mutex_init(&pool->intake_lock))
+		goto no_intake;
+	if (cond_init(&pool->ended))
+		goto no_cond;
+	atomic_store_explicit(&pool->ready, true, memory_order_release);
+
+	return true;
+
+no_cond:
+	pthread_mutex_destroy(&pool->intake_lock);
+no_intake:
+	pthread_mutex_destroy(&pool->lock);
+
+	return false;
+}
+
 /* a pool of our own that nobody knows of yet, or NULL */
 static struct lwstp_pool *
 pool_alloc(int threads)
@@ -141,20 +200,11 @@ pool_alloc(int threads)
 
 	if (!pool)
 		return NULL;
-	if (!atomic_load(&pool->ready)) {
-		if (mutex_init(&pool->lock))
-			goto give_back;
-		if (cond_init(&pool->ended)) {
-			pthread_mutex_destroy(&pool->lock);
-			goto give_back;
-		}
-		atomic_store_explicit(&pool->ready, true, memory_order_release);
+	if (make_ready(pool)) {
+		pool->workers = calloc((size_t)threads, sizeof(*pool->workers));
+		if (pool->workers)
+			return pool;
 	}
-	pool->workers = calloc((size_t)threads, sizeof(*pool->workers));
-	if (pool->workers)
-		return pool;
-
-give_back:
 	pool->slot.next_free = NULL;
 	lwstp_slots_give(&lwstp_pool_slots, &pool->slot);
 
@@ -172,6 +222,7 @@ pool_free(struct lwstp_pool *pool)
 	bool again;
 
 	lwstp_lock_pool(pool);
+	lwstp_lock_intake(pool);
 	pool->live = false;
 	again = lwstp_slot_renew(&pool->slot);
 	stock = pool->stock;
@@ -183,6 +234,7 @@ pool_free(struct lwstp_pool *pool)
 	threads = pool->threads;
 	pool->workers = NULL;
 	pool->threads = 0;
+	lwstp_unlock_intake(pool);
 	lwstp_unlock_pool(pool);
 
 	for (n = 0; n < threads; n++) {
@@ -267,9 +319,13 @@ pool_init(struct lwstp_pool *pool, struct lwstp_host *host,
 	  const struct lws_threadpool_options *o, const char *name)
 {
 	lwstp_lock_pool(pool);
-	pool->queued = pool->resumed = pool->syncing = pool->done = NULL;
-	pool->n_queued = pool->n_resumed = pool->n_syncing = pool->n_done =
-			 pool->n_running = 0;
+	lwstp_lock_intake(pool);
+	pool->queued = pool->incoming = pool->resumed = pool->syncing =
+		       pool->done = NULL;
+	pool->n_resumed = pool->n_syncing = pool->n_done = pool->n_running = 0;
+	atomic_store(&pool->n_queued, 0);
+	atomic_store(&pool->n_incoming, 0);
+	atomic_store(&pool->may_wake, false);
 	pool->idle = pool->keeper = pool->spinner = NULL;
 	pool->spin_end = pool->no_spin_until = 0;
 	atomic_store(&pool->added, 0);
@@ -288,6 +344,7 @@ pool_init(struct lwstp_pool *pool, struct lwstp_host *host,
 	pool->host = host;
 	memcpy(pool->name, name, sizeof(pool->name));
 	pool->live = true;
+	lwstp_unlock_intake(pool);
 	lwstp_unlock_pool(pool);
 }
 
@@ -434,6 +491,7 @@ stop_one(struct lws_threadpool *tp)
 
 	if (!pool)
 		return false;	/* the cleanup before this one destroyed it */
+	__lwstp_admit(pool);
 	task = pool->queued ? pool->queued : pool->syncing;
 	if (task)
 		__lwstp_task_stop(pool, task, &after);
@@ -452,7 +510,9 @@ lws_threadpool_finish(struct lws_threadpool *tp)
 
 	if (!pool)
 		return;
+	lwstp_lock_intake(pool);
 	atomic_store_explicit(&pool->finishing, true, memory_order_relaxed);
+	lwstp_unlock_intake(pool);
 	lwstp_unlock_pool(pool);
 
 	while (stop_one(tp))

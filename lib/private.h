@@ -7,6 +7,9 @@
  *
  *   pool->lock		one a pool: its lists, its workers, and the status of
  *			its tasks
+ *   pool->intake_lock	one a pool: the tasks that were enqueued since a worker
+ *			last looked, and its free slots.  So that an enqueue
+ *			need not wait for workers, nor they for it
  *   lwstp_bindings_lock	one a process: which tasks hang on which wsi,
  *			and the wsi that wait for their service thread
  *   slots->lock	one a table of slots: which slots are free
@@ -71,6 +74,7 @@ lwstp_hash(const void *key)
 #define LWSTP_SYNC_SPIN_US	20
 #define LWSTP_NO_SPIN_US	(10 * LWS_US_PER_MS)
 #define LWSTP_DESTROY_WARN_SECS	5
+#define LWSTP_LOOK_ANSWERS	8	/* see doorbell.c */
 #define LWSTP_RERING_US		(1 * LWS_US_PER_SEC)
 #define LWSTP_MARK_US		(10 * LWS_US_PER_SEC) /* see binding.c */
 
@@ -117,9 +121,10 @@ struct lwstp_host;
 
 struct lwstp_slot {
 	struct lwstp_slot	*next_free; /* slots->lock; a task's in its
-					     * pool's stock: pool->lock */
+					     * pool's stock: intake_lock */
 	uint32_t		index;	    /* constant */
-	uint32_t		generation; /* lock of the pool it belongs to */
+	uint32_t		generation; /* both locks of the pool it belongs
+					     * to: may be read under either */
 };
 
 #define LWSTP_CHUNKS 26
@@ -167,14 +172,21 @@ lwstp_handle_slot(struct lwstp_slots *slots, const void *handle,
 struct lwstp_task {
 	struct lwstp_slot	slot;		/* must be first */
 	_Atomic(struct lwstp_pool *) pool;	/* whose slot it is, or NULL;
-						 * set under that pool's lock */
-	/* the list that `status` and `stage` tell */
+						 * set under its intake_lock */
+	/* the list that `status` tells; pool->incoming: intake_lock */
 	LWSTP_BY_POOL struct lwstp_task *prev, *next;
 	LWSTP_BY_POOL struct lwstp_worker *worker; /* runs or ran it, or NULL */
-	LWSTP_BY_POOL struct lwstp_binding *binding; /* NULL: detached */
+	struct lwstp_binding	*binding;	/* NULL: detached.  Changed under
+						 * both locks: may be read under
+						 * either */
 	LWSTP_BY_BINDINGS struct lwstp_task *att_prev, *att_next; /* attached */
 	/* wanting */
-	LWSTP_BY_BINDINGS struct lwstp_task *want_prev, *want_next;
+	LWSTP_BY_BINDINGS struct lwstp_task *want_prev;
+	union {
+		LWSTP_BY_BINDINGS struct lwstp_task *want_next;
+		struct lwstp_task *put_next;	/* bell->inbox: whoever puts it
+						 * in, then takes it out */
+	};
 
 	enum lws_threadpool_task_return (*task)(void *user,
 					enum lws_threadpool_task_status s);
@@ -182,18 +194,18 @@ struct lwstp_task {
 	void			*user;		/* these three: constant while
 						 * the task lives */
 	LWSTP_BY_POOL lws_usec_t since; /* in this state */
-	LWSTP_BY_BINDINGS uint32_t att_seq; /* attached in order */
 	atomic_bool		stop;		/* set under pool->lock, read by
 						 * its worker without */
 	/* QUEUED, RUNNING, SYNCING, FINISHED, STOPPED */
 	LWSTP_BY_POOL uint8_t status;
-	LWSTP_BY_POOL uint8_t live; /* a task, not a free slot */
+	atomic_bool		live;		/* a task, not a free slot: set
+						 * last under intake_lock, reset
+						 * under pool->lock */
 	LWSTP_BY_POOL uint8_t outlive; /* T5 */
-	LWSTP_BY_POOL uint8_t resumed; /* RUNNING, waits for a thread */
-	uint8_t			wanting;	/* bindings: SYNCING or done */
-	uint8_t			seen;		/* bindings: looked at since.
-						 * Changed under both locks: may
-						 * be read under either */
+	/* not in one word with those above: it may be read as one */
+	LWSTP_BY_BINDINGS uint32_t att_seq; /* attached in order */
+	LWSTP_BY_BINDINGS uint8_t wanting; /* SYNCING or done */
+	LWSTP_BY_BINDINGS uint8_t seen; /* looked at since */
 	char			name[LWSTP_TASK_NAME]; /* constant while live */
 };
 
@@ -235,13 +247,12 @@ struct lwstp_pool {
 	atomic_bool		ready;		/* once: lock, ended are made */
 
 	/* all below: lock, but for what is constant while the pool lives */
-	LWSTP_BY_POOL struct lwstp_task *queued; /* FIFO: not started yet */
+	LWSTP_BY_POOL struct lwstp_task *queued; /* FIFO: not started yet, and
+						  * older than the incoming */
 	LWSTP_BY_POOL struct lwstp_task *resumed; /* FIFO: wait to go on */
 	/* FIFO: parked, oldest first */
 	LWSTP_BY_POOL struct lwstp_task *syncing;
 	LWSTP_BY_POOL struct lwstp_task *done; /* FIFO: wait to be reaped */
-	/* free slots of ours */
-	LWSTP_BY_POOL struct lwstp_slot *stock, *stock_tail;
 	LWSTP_BY_POOL struct lwstp_worker *idle; /* LIFO; the keeper last */
 	/* idle, times syncing tasks */
 	LWSTP_BY_POOL struct lwstp_worker *keeper;
@@ -249,30 +260,42 @@ struct lwstp_pool {
 	LWSTP_BY_POOL struct lwstp_worker *spinner;
 	LWSTP_BY_POOL lws_usec_t spin_end; /* when the spinner gives up */
 	LWSTP_BY_POOL lws_usec_t no_spin_until;
-	atomic_uint		added;		/* work, ever; set under lock */
+	atomic_uint		added;		/* work, ever, but for what is
+						 * incoming; set under lock */
+	atomic_bool		may_wake;	/* somebody is idle and nobody
+						 * is waking; set under lock */
 	struct lwstp_worker	**workers;	/* constant: threads of them */
 
-	LWSTP_BY_POOL unsigned int n_queued, n_resumed, n_syncing, n_done,
-		n_running;
+	LWSTP_BY_POOL unsigned int n_resumed, n_syncing, n_done, n_running;
+	atomic_uint		n_queued;	/* set under lock */
 	int			threads;	/* constant: as many started */
 	LWSTP_BY_POOL int alive;
 	int			max_queue_depth; /* constant */
 	lws_usec_t		sync_timeout;	/* constant, us; 0: never */
 	int			spin_us;	/* constant; 0: never */
-	LWSTP_BY_POOL lws_usec_t refusal_logged[LWSTP_REFUSALS];
-	/* unlogged since */
-	LWSTP_BY_POOL unsigned int refusals[LWSTP_REFUSALS];
 	bool			pin_tasks;	/* constant */
-	LWSTP_BY_POOL bool live; /* a pool, not a free slot */
+	bool			live;		/* a pool, not a free slot; set
+						 * under both its locks: may be
+						 * read under either */
 	LWSTP_BY_POOL bool destroying;
 	LWSTP_BY_POOL bool waking; /* a worker is on its way */
-	atomic_bool		finishing;	/* read by workers without */
+	atomic_bool		finishing;	/* set under both, read by
+						 * workers without */
+
+	pthread_mutex_t		intake_lock;
+	LWSTP_BY_INTAKE struct lwstp_task *incoming; /* FIFO: enqueued lately */
+	atomic_uint		n_incoming;	/* set under intake_lock */
+	/* free slots of ours */
+	LWSTP_BY_INTAKE struct lwstp_slot *stock, *stock_tail;
+	LWSTP_BY_INTAKE lws_usec_t refusal_logged[LWSTP_REFUSALS];
+	/* unlogged since */
+	LWSTP_BY_INTAKE unsigned int refusals[LWSTP_REFUSALS];
 
 	struct lwstp_host	*host;		/* constant: a reference */
 	char			name[LWSTP_POOL_NAME]; /* constant */
 };
 
-/* the two locks, for all to take and release them by */
+/* the locks, for all to take and release them by */
 
 static inline LWSTP_LOCKS(lwstp_role_pool) LWSTP_UNCHECKED void
 lwstp_lock_pool(struct lwstp_pool *pool)
@@ -284,6 +307,18 @@ static inline LWSTP_UNLOCKS(lwstp_role_pool) LWSTP_UNCHECKED void
 lwstp_unlock_pool(struct lwstp_pool *pool)
 {
 	pthread_mutex_unlock(&pool->lock);
+}
+
+static inline LWSTP_LOCKS(lwstp_role_intake) LWSTP_UNCHECKED void
+lwstp_lock_intake(struct lwstp_pool *pool)
+{
+	pthread_mutex_lock(&pool->intake_lock);
+}
+
+static inline LWSTP_UNLOCKS(lwstp_role_intake) LWSTP_UNCHECKED void
+lwstp_unlock_intake(struct lwstp_pool *pool)
+{
+	pthread_mutex_unlock(&pool->intake_lock);
 }
 
 extern pthread_mutex_t lwstp_bindings_lock;
@@ -313,6 +348,9 @@ extern _Thread_local struct lwstp_worker *lwstp_this_worker
 /* the pool, locked, or NULL if the handle is stale: then it has been logged */
 LWSTP_TRIES_POOL struct lwstp_pool *
 lwstp_pool_lock(struct lws_threadpool *tp, const char *caller);
+/* the same with its intake_lock alone */
+LWSTP_TRIES(lwstp_role_intake) struct lwstp_pool *
+lwstp_pool_lock_intake(struct lws_threadpool *tp, const char *caller);
 LWSTP_NONE_HELD void
 lwstp_after_do(struct lwstp_after *after);
 lws_usec_t
@@ -328,6 +366,10 @@ __lwstp_wake_for(struct lwstp_pool *pool, struct lwstp_worker *pinned,
 		 struct lwstp_after *after);
 LWSTP_POOL_HELD void
 __lwstp_wake_all(struct lwstp_pool *pool);
+void
+lwstp_wake_for_incoming(struct lwstp_pool *pool, struct lwstp_after *after);
+LWSTP_POOL_HELD void
+__lwstp_admit(struct lwstp_pool *pool);
 
 /* format.c */
 size_t
@@ -417,8 +459,8 @@ __lwstp_binding_foreach(struct lwstp_cursor *c, void *user,
 				  void *user));
 LWSTP_POOL_HELD LWSTP_BINDINGS_HELD void
 __lwstp_binding_attach(struct lwstp_binding *b, struct lwstp_task *task);
-LWSTP_POOL_HELD void
-lwstp_binding_want(struct lwstp_task *task, struct lwstp_after *after);
+LWSTP_BINDINGS_HELD void
+__lwstp_binding_want(struct lwstp_task *task);
 LWSTP_POOL_HELD void
 lwstp_binding_look(struct lwstp_task *task);
 LWSTP_POOL_HELD void
@@ -460,13 +502,26 @@ struct lwstp_bell {				/* one a service thread */
 	lws_sorted_usec_list_t	rering;		/* service thread */
 	lws_sorted_usec_list_t	ask_streams;	/* service thread */
 	lws_sorted_usec_list_t	sweep;		/* service thread */
+	lws_sorted_usec_list_t	look;		/* service thread */
+	unsigned int		answers;	/* service thread: to SYNCs, in
+						 * this turn of the loop */
 	bool			rering_armed;	/* service thread */
 	bool			sweep_armed;	/* service thread */
 	atomic_bool		adopted;	/* lws polls our fd */
+	_Atomic(struct lwstp_task *) inbox;	/* any thread: put in lately,
+						 * the newest first */
+	atomic_bool		signalled;	/* any thread: it is, or will be,
+						 * and has not answered yet */
 	int			fd;		/* constant: ours to write to */
 	int			tsi;		/* constant */
 };
 
+LWSTP_POOL_HELD void
+lwstp_bell_put(struct lwstp_task *task, struct lwstp_after *after);
+LWSTP_BINDINGS_HELD void
+__lwstp_bell_collect(struct lwstp_bell *bell);
+LWSTP_BINDINGS_HELD void
+__lwstp_bell_push(struct lwstp_binding *b);
 LWSTP_BINDINGS_HELD void
 __lwstp_bell_ring(struct lwstp_binding *b, struct lwstp_after *after);
 /* off every list on which it waits for lws to be asked */
@@ -476,6 +531,8 @@ void
 lwstp_bell_signal(struct lwstp_bell *bell);
 void
 lwstp_bell_answer(struct lwstp_bell *bell);
+void
+lwstp_bell_look_again(struct lwstp_bell *bell);
 void
 lwstp_bell_rering(lws_sorted_usec_list_t *sul);
 void
@@ -499,7 +556,8 @@ struct lwstp_host {				/* one a context */
 	LWSTP_BY_BINDINGS struct lwstp_vhost *passing;
 	lws_sorted_usec_list_t	open;		/* service thread */
 	lws_state_notify_link_t	notify;		/* lws, while it lives */
-	LWSTP_BY_BINDINGS unsigned int refs; /* pools + context */
+	atomic_uint		refs;		/* pools, the context, and bells
+						 * about to be signalled */
 	bool			dying;		/* bindings: no more ringing */
 	bool			opening;	/* service thread */
 	bool			forgotten;	/* bindings: never freed */

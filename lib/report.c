@@ -66,11 +66,12 @@ __draw_list(struct picture *p, const struct lwstp_pool *pool,
 }
 
 static LWSTP_POOL_HELD void
-__draw_pool(struct picture *p, const struct lwstp_pool *pool)
+__draw_pool(struct picture *p, struct lwstp_pool *pool)
 {
 	int n;
 
 	p->now = lwstp_now();
+	__lwstp_admit(pool);
 	__draw_list(p, pool, pool->queued, "queued");
 	for (n = 0; n < pool->threads; n++)
 		if (pool->workers[n]->task)
@@ -83,9 +84,15 @@ __draw_pool(struct picture *p, const struct lwstp_pool *pool)
 }
 
 static LWSTP_POOL_HELD unsigned int
+__waiting(const struct lwstp_pool *pool)
+{
+	return atomic_load(&pool->n_queued) + atomic_load(&pool->n_incoming);
+}
+
+static LWSTP_POOL_HELD unsigned int
 __count(const struct lwstp_pool *pool)
 {
-	return pool->n_queued + pool->n_running + pool->n_resumed +
+	return __waiting(pool) + pool->n_running + pool->n_resumed +
 	       pool->n_syncing + pool->n_done;
 }
 
@@ -138,7 +145,7 @@ lws_threadpool_diagnose(struct lws_threadpool *tp, int *ongoing, int *possible,
 	if (pool) {
 		o = (int)pool->n_running;
 		p = pool->threads;
-		q = (int)pool->n_queued;
+		q = (int)__waiting(pool);
 		lwstp_unlock_pool(pool);
 	}
 	if (ongoing)

@@ -18,19 +18,10 @@
 /* Lists of the pool.  pool->lock held in all of these. */
 
 static LWSTP_POOL_HELD void
-__to_queued(struct lwstp_pool *pool, struct lwstp_task *task)
-{
-	task->status = LWS_TP_STATUS_QUEUED;
-	DL_APPEND(pool->queued, task);
-	pool->n_queued++;
-}
-
-static LWSTP_POOL_HELD void
 __to_resumed(struct lwstp_pool *pool, struct lwstp_task *task,
 	     struct lwstp_after *after)
 {
 	task->status = LWS_TP_STATUS_RUNNING;
-	task->resumed = 1;
 	task->since = lwstp_now();
 	pool->n_resumed++;
 	if (pool->pin_tasks) {
@@ -61,8 +52,9 @@ __from_syncing(struct lwstp_pool *pool, struct lwstp_task *task)
 static LWSTP_POOL_HELD void
 __from_queued(struct lwstp_pool *pool, struct lwstp_task *task)
 {
+	__lwstp_admit(pool);
 	DL_DELETE(pool->queued, task);
-	pool->n_queued--;
+	atomic_fetch_sub_explicit(&pool->n_queued, 1, memory_order_relaxed);
 }
 
 static LWSTP_POOL_HELD bool
@@ -72,9 +64,9 @@ __is_done(const struct lwstp_task *task)
 	       task->status == LWS_TP_STATUS_STOPPED;
 }
 
-/* Slots.  pool->lock held. */
+/* Slots.  pool->intake_lock held, or taken. */
 
-static LWSTP_POOL_HELD struct lwstp_task *
+static LWSTP_INTAKE_HELD struct lwstp_task *
 __slot_get(struct lwstp_pool *pool)
 {
 	struct lwstp_slot *slot;
@@ -103,8 +95,10 @@ __slot_get(struct lwstp_pool *pool)
 LWSTP_POOL_HELD void
 __lwstp_task_put(struct lwstp_pool *pool, struct lwstp_task *task)
 {
+	lwstp_lock_intake(pool);
 	if (lwstp_slot_renew(&task->slot))
 		lwstp_slot_chain(&pool->stock, &pool->stock_tail, &task->slot);
+	lwstp_unlock_intake(pool);
 }
 
 /*
@@ -129,7 +123,8 @@ lwstp_task_lock(struct lws_threadpool_task *handle, struct lwstp_pool **pool,
 		lwstp_lock_pool(p);
 		if (atomic_load_explicit(&task->pool,
 					 memory_order_relaxed) == p &&
-		    task->live && task->slot.generation == generation) {
+		    atomic_load_explicit(&task->live, memory_order_acquire) &&
+		    task->slot.generation == generation) {
 			*pool = p;
 			return task;
 		}
@@ -215,27 +210,57 @@ args_refusal(const struct lws_threadpool_task_args *args)
 	return LWSTP_ACCEPTED;
 }
 
-/* A task that a free thread is about to take does not count as waiting. */
-static LWSTP_POOL_HELD enum lwstp_refusal
-__pool_refusal(const struct lwstp_pool *pool)
+/* P2, if `unclaimed` threads are about to take a task: those do not count as
+ * waiting. */
+static LWSTP_INTAKE_HELD enum lwstp_refusal
+__pool_refusal(const struct lwstp_pool *pool, int unclaimed)
 {
-	int unclaimed = pool->alive - (int)pool->n_running -
-			(int)pool->n_resumed;
-
 	if (atomic_load_explicit(&pool->finishing, memory_order_relaxed))
 		return LWSTP_FINISHING;
-	if (unclaimed < 0)
-		unclaimed = 0;
-	if ((int64_t)pool->n_queued >=
+	if ((int64_t)atomic_load(&pool->n_queued) +
+	    atomic_load(&pool->n_incoming) >=
 				(int64_t)pool->max_queue_depth + unclaimed)
 		return LWSTP_DEPTH;
 
 	return LWSTP_ACCEPTED;
 }
 
-/* P2: at most one line a second, for each reason and pool.  pool->lock held,
- * and released. */
-static LWSTP_UNLOCKS(lwstp_role_pool) void
+static LWSTP_POOL_HELD int
+__unclaimed(const struct lwstp_pool *pool)
+{
+	int n = pool->alive - (int)pool->n_running - (int)pool->n_resumed;
+
+	return n > 0 ? n : 0;
+}
+
+/* P2: how many threads are free matters to a queue that is full without them,
+ * and to no other.  The pool, with its intake_lock held, or NULL. */
+static LWSTP_UNCHECKED struct lwstp_pool *
+intake_lock(struct lws_threadpool *tp, enum lwstp_refusal *why)
+{
+	static const char * const me = "lws_threadpool_enqueue";
+	struct lwstp_pool *pool = lwstp_pool_lock_intake(tp, me);
+
+	if (!pool || *why)
+		return pool;
+	*why = __pool_refusal(pool, 0);
+	if (*why != LWSTP_DEPTH)
+		return pool;
+
+	lwstp_unlock_intake(pool);
+	pool = lwstp_pool_lock(tp, me);
+	if (!pool)
+		return NULL;
+	lwstp_lock_intake(pool);
+	*why = __pool_refusal(pool, __unclaimed(pool));
+	lwstp_unlock_pool(pool);
+
+	return pool;
+}
+
+/* P2: at most one line a second, for each reason and pool.  pool->intake_lock
+ * held, and released. */
+static LWSTP_UNLOCKS(lwstp_role_intake) void
 refused_unlock(struct lwstp_pool *pool, enum lwstp_refusal why,
 	       const struct lws_threadpool_task_args *args)
 {
@@ -252,7 +277,7 @@ refused_unlock(struct lwstp_pool *pool, enum lwstp_refusal why,
 		memcpy(name, pool->name, sizeof(name));
 	} else
 		pool->refusals[why]++;
-	lwstp_unlock_pool(pool);
+	lwstp_unlock_intake(pool);
 
 	if (log)
 		_lws_log(refusals[why].level, "lws_threadpool_enqueue: pool %s "
@@ -263,10 +288,11 @@ refused_unlock(struct lwstp_pool *pool, enum lwstp_refusal why,
 			 depth, others);
 }
 
-/* pool->lock held: the binding to hang it on is there, NULL for none */
-static LWSTP_POOL_HELD LWSTP_UNCHECKED struct lwstp_task *
+/* The binding to hang it on is there, and its lock held; NULL for none.  What is
+ * of pool->lock else is nobody's but ours until the task is live. */
+static LWSTP_INTAKE_HELD LWSTP_UNCHECKED struct lwstp_task *
 __enqueue(struct lwstp_pool *pool, const struct lws_threadpool_task_args *args,
-	  const char *name, struct lwstp_binding *b, struct lwstp_after *after)
+	  const char *name, struct lwstp_binding *b)
 {
 	struct lwstp_task *task = __slot_get(pool);
 
@@ -278,15 +304,15 @@ __enqueue(struct lwstp_pool *pool, const struct lws_threadpool_task_args *args,
 	task->worker = NULL;
 	task->binding = NULL;
 	task->outlive = !b || args->async_task;
-	task->resumed = 0;
 	task->since = lwstp_now();
 	atomic_store_explicit(&task->stop, false, memory_order_relaxed);
 	memcpy(task->name, name, strlen(name) + 1);
-	task->live = 1;
+	task->status = LWS_TP_STATUS_QUEUED;
 	if (b)
 		__lwstp_binding_attach(b, task);
-	__to_queued(pool, task);
-	__lwstp_wake_for(pool, NULL, after);
+	DL_APPEND(pool->incoming, task);
+	atomic_store_explicit(&task->live, true, memory_order_release);
+	atomic_fetch_add(&pool->n_incoming, 1);
 
 	return task;
 }
@@ -309,7 +335,7 @@ __usable_binding(const struct lws_threadpool_task_args *args,
 	return b;
 }
 
-/* Locks the pool, and where there is a wsi lwstp_bindings_lock too with its
+/* Locks the intake, and where there is a wsi lwstp_bindings_lock too with its
  * binding found or made.  false: refused, logged, and nothing is locked. */
 static LWSTP_UNCHECKED bool
 enqueue_lock(struct lws_threadpool *tp,
@@ -322,11 +348,9 @@ enqueue_lock(struct lws_threadpool *tp,
 
 	*b = NULL;
 	while (1) {
-		*pool = lwstp_pool_lock(tp, "lws_threadpool_enqueue");
+		*pool = intake_lock(tp, &why);
 		if (!*pool)
 			return false;
-		if (!why)
-			why = __pool_refusal(*pool);
 		if (why) {
 			refused_unlock(*pool, why, args);
 			return false;
@@ -339,9 +363,9 @@ enqueue_lock(struct lws_threadpool *tp,
 		*b = __usable_binding(args, host);
 		if (*b)
 			return true;
-		host->refs++;
+		atomic_fetch_add(&host->refs, 1);
 		lwstp_unlock_bindings();
-		lwstp_unlock_pool(*pool);
+		lwstp_unlock_intake(*pool);
 
 		/* again from the start, to go on with it or to say why not */
 		if (made)
@@ -392,7 +416,7 @@ lws_threadpool_enqueue(struct lws_threadpool *tp,
 
 	if (!enqueue_lock(tp, args, &pool, &b))
 		return NULL;
-	task = __enqueue(pool, args, name, b, &after);
+	task = __enqueue(pool, args, name, b);
 	if (task)
 		handle = lwstp_task_handle(task);
 	if (b)
@@ -401,7 +425,8 @@ lws_threadpool_enqueue(struct lws_threadpool *tp,
 		refused_unlock(pool, LWSTP_OUT_OF_MEMORY, args);
 		return NULL;
 	}
-	lwstp_unlock_pool(pool);
+	lwstp_unlock_intake(pool);
+	lwstp_wake_for_incoming(pool, &after);
 	lwstp_after_do(&after);
 
 	return handle;
@@ -422,7 +447,7 @@ __release(struct lwstp_pool *pool, struct lwstp_task *task,
 	after->user = task->user;
 	if (task->binding)
 		after->wsi = lwstp_binding_detach(task, after);
-	task->live = 0;
+	atomic_store_explicit(&task->live, false, memory_order_relaxed);
 	if (after->on_worker && after->cleanup)
 		after->spent = task;
 	else
@@ -443,7 +468,7 @@ __end(struct lwstp_pool *pool, struct lwstp_task *task,
 	}
 	DL_APPEND(pool->done, task);
 	pool->n_done++;
-	lwstp_binding_want(task, after);
+	lwstp_bell_put(task, after);
 }
 
 /* a queued or done task: nothing runs it, and nothing will */
@@ -496,7 +521,7 @@ __lwstp_task_returned(struct lwstp_pool *pool, struct lwstp_task *task,
 		if (__lwstp_task_stopping(pool, task) || !task->binding)
 			return true;			/* T4, T5 */
 		__to_syncing(pool, task);
-		lwstp_binding_want(task, after);
+		lwstp_bell_put(task, after);
 	} else
 		__end(pool, task, ret == LWS_TP_RETURN_FINISHED ?
 					LWS_TP_STATUS_FINISHED :
@@ -540,7 +565,7 @@ lws_threadpool_task_status(struct lws_threadpool_task *handle, void **user)
 			status = LWS_TP_STATUS_STOPPING;
 		else
 			__lwstp_task_reap(pool, task, &after);
-	} else if (!lwstp_this_worker)
+	} else if (status == LWS_TP_STATUS_SYNCING && !lwstp_this_worker)
 		lwstp_binding_look(task);
 	lwstp_unlock_pool(pool);
 
@@ -563,7 +588,8 @@ lws_threadpool_task_status_noreap(struct lws_threadpool_task *handle)
 	if (!task)
 		return LWS_TP_STATUS_FINISHED;
 	status = __status(pool, task);
-	if (!lwstp_this_worker)
+	if ((status == LWS_TP_STATUS_SYNCING || __is_done(task)) &&
+	    !lwstp_this_worker)
 		lwstp_binding_look(task);
 	lwstp_unlock_pool(pool);
 
@@ -576,18 +602,22 @@ lws_threadpool_task_sync(struct lws_threadpool_task *handle, int stop)
 	struct lwstp_after after = { .ring = NULL };
 	struct lwstp_pool *pool;
 	struct lwstp_task *task = lwstp_task_lock(handle, &pool, __func__);
+	struct lwstp_bell *bell = NULL;
 
 	if (!task)
 		return;
 	if (stop)
 		__lwstp_task_stop(pool, task, &after);
 	else if (task->status == LWS_TP_STATUS_SYNCING) {	/* S4 */
+		bell = task->binding->bell;
 		__from_syncing(pool, task);
 		lwstp_binding_unwant(task, &after);
 		__to_resumed(pool, task, &after);
 	}
 	lwstp_unlock_pool(pool);
 	lwstp_after_do(&after);
+	if (bell)
+		lwstp_bell_look_again(bell);
 }
 
 /* Takes a task off its wsi, and ends it where it may be ended: 1 if it was only

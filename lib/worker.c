@@ -41,6 +41,14 @@ precise_now(void)
  * Idle workers.  pool->lock held.
  */
 
+/* Whoever enqueues adds to n_incoming before he reads this, and a worker reads
+ * n_incoming after it has set this: so one of the two sees the other's. */
+static LWSTP_POOL_HELD void
+__set_may_wake(struct lwstp_pool *pool)
+{
+	atomic_store(&pool->may_wake, pool->idle && !pool->waking);
+}
+
 static LWSTP_POOL_HELD void
 __not_idle(struct lwstp_pool *pool, struct lwstp_worker *w)
 {
@@ -48,6 +56,7 @@ __not_idle(struct lwstp_pool *pool, struct lwstp_worker *w)
 	w->idle = false;
 	if (pool->keeper == w)
 		pool->keeper = NULL;
+	__set_may_wake(pool);
 }
 
 /* Wakes an idle worker for what was added: `pinned` itself, or where that is
@@ -72,6 +81,17 @@ __lwstp_wake_for(struct lwstp_pool *pool, struct lwstp_worker *pinned,
 	after->wake = w;
 }
 
+/* no lock held; the pool may have been destroyed meanwhile */
+void
+lwstp_wake_for_incoming(struct lwstp_pool *pool, struct lwstp_after *after)
+{
+	if (!atomic_load(&pool->may_wake))
+		return;
+	lwstp_lock_pool(pool);
+	__lwstp_wake_for(pool, NULL, after);
+	lwstp_unlock_pool(pool);
+}
+
 LWSTP_POOL_HELD void
 __lwstp_wake_all(struct lwstp_pool *pool)
 {
@@ -87,6 +107,21 @@ __lwstp_wake_all(struct lwstp_pool *pool)
  * Taking work.  pool->lock held.
  */
 
+/* What was enqueued lately joins the list that is worked on, all of it at once. */
+LWSTP_POOL_HELD void
+__lwstp_admit(struct lwstp_pool *pool)
+{
+	if (!atomic_load(&pool->n_incoming))
+		return;
+	lwstp_lock_intake(pool);
+	DL_CONCAT(pool->queued, pool->incoming);
+	pool->incoming = NULL;
+	atomic_fetch_add_explicit(&pool->n_queued,
+				  atomic_exchange(&pool->n_incoming, 0),
+				  memory_order_relaxed);
+	lwstp_unlock_intake(pool);
+}
+
 /* Somebody has to time the syncing list: all that are idle went to sleep when
  * it was empty, or the keeper was woken for a task that is pinned to it. */
 static LWSTP_POOL_HELD bool
@@ -97,10 +132,14 @@ __keeper_missing(const struct lwstp_pool *pool)
 
 /* P3: what is queued in a finishing pool is stopped, and not called. */
 static LWSTP_POOL_HELD struct lwstp_task *
-__queued(const struct lwstp_pool *pool)
+__queued(struct lwstp_pool *pool)
 {
-	return atomic_load_explicit(&pool->finishing, memory_order_relaxed) ?
-							NULL : pool->queued;
+	if (atomic_load_explicit(&pool->finishing, memory_order_relaxed))
+		return NULL;
+	if (!pool->queued)
+		__lwstp_admit(pool);
+
+	return pool->queued;
 }
 
 static LWSTP_POOL_HELD struct lwstp_task *
@@ -119,18 +158,19 @@ __take(struct lwstp_pool *pool, struct lwstp_worker *w,
 	} else if (queued) {
 		task = queued;
 		DL_DELETE(pool->queued, task);
-		pool->n_queued--;
+		atomic_fetch_sub_explicit(&pool->n_queued, 1,
+					  memory_order_relaxed);
 		w->turn = true;
 	} else
 		return NULL;
 
 	task->status = LWS_TP_STATUS_RUNNING;
-	task->resumed = 0;
 	task->since = lwstp_now();
 	task->worker = w;
 	w->task = task;
 	pool->n_running++;
-	if (pool->queued || pool->resumed || __keeper_missing(pool))
+	if (pool->queued || pool->resumed || atomic_load(&pool->n_incoming) ||
+	    __keeper_missing(pool))
 		__lwstp_wake_for(pool, NULL, after);
 
 	return task;
@@ -193,6 +233,9 @@ __sleep(struct lwstp_pool *pool, struct lwstp_worker *w)
 		DL_APPEND(pool->idle, w);
 	} else
 		DL_PREPEND(pool->idle, w);
+	__set_may_wake(pool);
+	if (atomic_load(&pool->n_incoming))
+		r = EAGAIN;
 
 	while (w->idle && !r)
 		if (pool->keeper == w)
@@ -205,6 +248,7 @@ __sleep(struct lwstp_pool *pool, struct lwstp_worker *w)
 	if (w->chain) {
 		w->chain = false;
 		pool->waking = false;
+		__set_may_wake(pool);
 	}
 }
 
@@ -242,7 +286,9 @@ __spin(struct lwstp_pool *pool, struct lwstp_worker *w)
 		for (n = 0; !found && n < 32; n++) {
 			relax();
 			found = atomic_load_explicit(&pool->added,
-					memory_order_relaxed) != seen;
+					memory_order_relaxed) != seen ||
+				atomic_load_explicit(&pool->n_incoming,
+						     memory_order_relaxed);
 		}
 	while (!found && (now = precise_now()) < end);
 
@@ -262,8 +308,8 @@ static LWSTP_POOL_HELD bool
 __may_leave(const struct lwstp_pool *pool, const struct lwstp_worker *w)
 {
 	return atomic_load_explicit(&pool->finishing, memory_order_relaxed) &&
-	       !pool->queued && !pool->resumed && !pool->syncing &&
-	       !w->resumed;
+	       !pool->queued && !atomic_load(&pool->n_incoming) &&
+	       !pool->resumed && !pool->syncing && !w->resumed;
 }
 
 /*

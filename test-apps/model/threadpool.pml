@@ -6,13 +6,13 @@
  * Processes: the workers of one pool, the service thread with the application
  * in it, and under -DFOREIGN a thread that calls task_sync() and finish().
  *
- * An atomic {} is what happens under pool->lock or lwstp_bindings_lock, and its
- * comment names the function of lib/ that it stands for; all that lies between
+ * An atomic {} is what happens under pool->lock, its intake_lock or
+ * lwstp_bindings_lock, and its comment names the function of lib/ that it stands for; all that lies between
  * two of them is where other threads come in.  What a locked part leaves to be
  * done (struct lwstp_after) is in the a_ variables of each process.
  *
  * Not here, on purpose: timers that would hide a lost wake-up (the re-ring of
- * S5), spurious wake-ups, and more of lws than a flag for the eventfd and one
+ * S5, the look between two turns), spurious wake-ups, and more of lws than a flag for the eventfd and one
  * for the WRITEABLE of each wsi.
  *
  * Sizes: WORKERS, SLOTS (tasks at a time), TASKS (enqueued in all), WSIS.
@@ -71,6 +71,7 @@ typedef lwstp_task {
 lwstp_task task[SLOTS];
 
 /* pool */
+chan incoming = [SLOTS] of { byte };
 chan queued = [SLOTS] of { byte };
 chan resumed = [SLOTS] of { byte };
 bit idle[WORKERS], chain[WORKERS];
@@ -87,7 +88,9 @@ byte unseen[WSIS];
 bit bound[WSIS], rung[WSIS], closing[WSIS];
 
 /* the bell, and lws */
-chan bell = [WSIS] of { byte };
+chan inbox = [SLOTS] of { byte };
+chan bell = [WSIS] of { byte };		/* rung */
+bit signalled;
 bit eventfd;
 bit writeable[WSIS];
 bit gone[WSIS];				/* lws has freed it */
@@ -100,7 +103,7 @@ bit destroyed, foreign_ended;
 
 #define AFTER \
 	bit a_ring; byte a_wake = NONE; byte a_cleanup = NONE; \
-	byte a_wsi = NONE; byte v; byte w
+	byte a_wsi = NONE; byte v; byte w; byte x
 
 #define is_stopping(t) \
 	(task[t].status == RUNNING && (task[t].stop || finishing))
@@ -109,29 +112,63 @@ bit destroyed, foreign_ended;
 
 /* -------- doorbell.c, binding.c: locked -------- */
 
+/* signal_after() */
+inline signal_after()
+{
+	if
+#if defined(BREAK_never_signal) || defined(BREAK_signal_first)
+	:: false -> skip
+#elif defined(BREAK_signal_again)
+	:: signalled -> a_ring = 1; host_refs++
+#elif defined(BREAK_host_ref)
+	:: !signalled -> signalled = 1; a_ring = 1
+#else
+	:: !signalled -> signalled = 1; a_ring = 1; host_refs++
+#endif
+	:: else
+	fi
+}
+
+/* __lwstp_bell_push() */
+inline bell_push(b)
+{
+	if
+	:: !rung[b] && !closing[b] -> rung[b] = 1; bell!b
+	:: else
+	fi
+}
+
 /* __lwstp_bell_ring() */
 inline bell_ring(b)
 {
+	bell_push(b);
 	if
-	:: !rung[b] && !closing[b] ->
-		if
-#if defined(BREAK_was_empty)
-		:: false -> skip
-#elif defined(BREAK_was_not_empty)
-		:: len(bell) > 0 -> a_ring = 1; host_refs++
-#elif defined(BREAK_signal_first)
-		:: false -> skip
-#elif defined(BREAK_host_ref)
-		:: len(bell) == 0 -> a_ring = 1
-#else
-		:: len(bell) == 0 && !a_ring -> a_ring = 1; host_refs++
-#endif
-		:: else
-		fi;
-		rung[b] = 1;
-		bell!b
+	:: rung[b] -> signal_after()
 	:: else
 	fi
+}
+
+/* lwstp_bell_put() */
+inline bell_put(t)
+{
+	inbox!t;
+	signal_after()
+}
+
+/* __lwstp_bell_collect(), __lwstp_binding_want() */
+inline collect()
+{
+	do
+	:: len(inbox) > 0 ->
+		inbox?x;
+		task[x].wanting = 1;
+		task[x].seen = 0;
+		unseen[task[x].wsi]++;
+		wanting[task[x].wsi]!x;
+		bell_push(task[x].wsi)
+	:: else -> break
+	od;
+	x = 0
 }
 
 /* __ring_for_others() */
@@ -148,6 +185,13 @@ inline ring_for_others(b)
 /* lwstp_binding_look() */
 inline look(t)
 {
+	collect();
+	see(t)
+}
+
+/* __look() */
+inline see(t)
+{
 	if
 	:: task[t].wanting && !task[t].seen ->
 		task[t].seen = 1;
@@ -156,27 +200,19 @@ inline look(t)
 	fi
 }
 
-/* __unwant() */
+/* __unwant(), after __lwstp_bell_collect() */
 inline unwant(t)
 {
+#if !defined(BREAK_collect)
+	collect();
+#endif
 	if
 	:: task[t].wanting ->
-		look(t);
+		see(t);
 		task[t].wanting = 0;
 		wanting[task[t].wsi]??eval(t)
 	:: else
 	fi
-}
-
-/* lwstp_binding_want() */
-inline want(t)
-{
-	task[t].wanting = 1;
-	task[t].seen = 0;
-	v = task[t].wsi;
-	unseen[v]++;
-	wanting[v]!t;
-	bell_ring(v)
 }
 
 /* lwstp_binding_detach() */
@@ -248,6 +284,16 @@ inline wake_for()
 	fi
 }
 
+/* __lwstp_admit() */
+inline admit()
+{
+	do
+	:: len(incoming) > 0 -> incoming?x; queued!x
+	:: else -> break
+	od;
+	x = 0
+}
+
 /* __lwstp_wake_all() */
 inline wake_all()
 {
@@ -305,8 +351,15 @@ inline end_task(t, s)
 	task[t].status = s;
 	if
 	:: task[t].wsi == NONE -> release(t)
-	:: else -> want(t)
+	:: else -> bell_put(t)
 	fi
+}
+
+/* __from_queued() */
+inline from_queued(t)
+{
+	admit();
+	queued??eval(t)
 }
 
 /* __lwstp_task_stop() */
@@ -314,7 +367,7 @@ inline task_stop(t)
 {
 	if
 	:: task[t].status == QUEUED ->
-		queued??eval(t);
+		from_queued(t);
 		end_task(t, STOPPED)
 	:: task[t].status == SYNCING ->
 		task[t].stop = 1;
@@ -335,7 +388,7 @@ inline task_stop(t)
 inline task_reap(t)
 {
 	if
-	:: task[t].status == QUEUED -> queued??eval(t)
+	:: task[t].status == QUEUED -> from_queued(t)
 	:: else
 	fi;
 	release(t)
@@ -425,6 +478,7 @@ inline stop_one(more, on_service_thread)
 {
 	atomic {
 		more = 1;
+		admit();
 		if
 		:: len(queued) > 0 -> queued?<i>; task_stop(i)
 		:: len(queued) == 0 && some_syncing ->
@@ -460,11 +514,11 @@ inline finish(on_service_thread)
 #if defined(BREAK_may_leave)
 #define may_leave (finishing)
 #else
-#define may_leave (finishing && len(queued) == 0 && len(resumed) == 0 && \
-		   !some_syncing)
+#define may_leave (finishing && len(queued) == 0 && len(incoming) == 0 && \
+		   len(resumed) == 0 && !some_syncing)
 #endif
 
-/* __sleep(), up to the wait */
+/* __sleep(), up to where others see that it is idle */
 inline to_sleep()
 {
 	idle[me] = 1;
@@ -477,6 +531,28 @@ inline to_sleep()
 #endif
 }
 
+/* what is on pool->idle is taken off */
+inline not_idle()
+{
+	if
+	:: idle[me] ->
+		idle[me] = 0;
+		if
+		:: keeper == me -> keeper = NONE
+		:: else
+		fi
+	:: else
+	fi;
+	if
+	:: chain[me] ->
+		chain[me] = 0;
+#if !defined(BREAK_waking)
+		waking = 0
+#endif
+	:: else
+	fi
+}
+
 proctype worker(byte me)
 {
 	byte t = NONE;
@@ -487,7 +563,9 @@ proctype worker(byte me)
 top:
 #if defined(BREAK_signal_first)
 	if
-	:: t != NONE && ret == SYNC && len(bell) == 0 -> eventfd = 1
+	:: t != NONE && ret == SYNC && !signalled ->
+		signalled = 1;
+		eventfd = 1
 	:: else
 	fi;
 #endif
@@ -506,7 +584,7 @@ top:
 				:: else ->	/* __to_syncing() */
 					task[t].status = SYNCING;
 					if
-					:: task[t].wsi != NONE -> want(t)
+					:: task[t].wsi != NONE -> bell_put(t)
 					:: else
 					fi;
 					t = NONE
@@ -531,6 +609,10 @@ top:
 #endif
 		if
 		:: t == NONE && a_cleanup == NONE ->	/* __take() */
+			if			/* __queued() */
+			:: len(queued) == 0 && !finishing -> admit()
+			:: else
+			fi;
 			if
 #if defined(BREAK_turn)
 			:: len(resumed) > 0 -> resumed?t
@@ -558,22 +640,31 @@ top:
 			:: t != NONE ->
 				task[t].status = RUNNING;
 				if
-				:: len(queued) > 0 || len(resumed) > 0 ->
+				:: len(queued) > 0 || len(incoming) > 0 ||
+				   len(resumed) > 0 ->
 					wake_for()
 #if defined(DEAF) && !defined(BREAK_keeper)
-				:: len(queued) == 0 && len(resumed) == 0 &&
-				   some_syncing && keeper == NONE -> wake_for()
+				:: len(queued) == 0 && len(incoming) == 0 &&
+				   len(resumed) == 0 && some_syncing && keeper == NONE -> wake_for()
 #endif
 				:: else
 				fi
 			:: else
 			fi
 		:: else
-		fi;
-
+		fi
+	}
+	/* The lock is not released here, so nothing comes in between but what
+	 * takes the intake_lock alone: on all else it begins again. */
+	atomic {
 		if
 		:: t == NONE && a_cleanup == NONE && !a_ring &&
 		   a_wake == NONE ->
+			if
+			:: (len(queued) > 0 && !finishing) || len(resumed) > 0 ->
+				goto top
+			:: else
+			fi;
 			if
 			:: may_leave ->
 				alive--;
@@ -642,7 +733,8 @@ spin:
 	atomic {
 		spinner = NONE;
 		if
-		:: len(queued) > 0 || len(resumed) > 0 -> goto top
+		:: len(queued) > 0 || len(incoming) > 0 || len(resumed) > 0 ->
+			goto top
 #if !defined(BREAK_spin)
 		:: may_leave -> goto top
 #endif
@@ -651,32 +743,34 @@ spin:
 	}
 #endif
 
-asleep:	/* __sleep(): the wait */
+asleep:	/* __sleep(): a look at what is incoming */
+#if !defined(BREAK_sleep)
+	atomic {
+		if
+		:: len(incoming) > 0 ->
+			waiting[me] = 0;
+			not_idle();
+			goto top
+		:: else
+		fi
+	}
+#endif
+wait:	/* the wait */
 	if
 	:: !waiting[me] ->
 		atomic {
-			assert(!idle[me]);
 			if
-			:: chain[me] ->
-				chain[me] = 0;
-#if !defined(BREAK_waking)
-				waking = 0
-#endif
-			:: else
+			:: idle[me] ->		/* signalled for an earlier one */
+				waiting[me] = 1;
+				goto wait
+			:: else -> not_idle()
 			fi
 		}
 #if defined(DEAF)
 	:: atomic { waiting[me] && keeper == me ->
 			waiting[me] = 0;
 			timed_out = 1;
-			if
-			:: idle[me] -> idle[me] = 0; keeper = NONE
-			:: else
-			fi;
-			if
-			:: chain[me] -> chain[me] = 0; waking = 0
-			:: else
-			fi
+			not_idle()
 		}
 #endif
 	fi;
@@ -707,7 +801,7 @@ inline enqueue(b)
 	atomic { wake_for() }
 	after_do(1);
 #endif
-	atomic {
+	atomic {				/* __enqueue() */
 		i = 0;
 		do
 		:: i < SLOTS && task[i].live -> i++
@@ -731,24 +825,33 @@ inline enqueue(b)
 #endif
 			accepted++;
 			task[i].status = QUEUED;
-			queued!i;
-#if !defined(BREAK_wake_first)
-			wake_for()
-#endif
+			incoming!i
 		:: else			/* refused */
 		fi;
 		i = 0
 	}
+#if !defined(BREAK_wake_first)
+	atomic {				/* lwstp_wake_for_incoming() */
+		if
+		:: some_idle && !waking -> wake_for()
+		:: else
+		fi
+	}
 	after_do(1)
+#endif
 }
 
 /* lwstp_bell_answer() */
 inline bell_answer()
 {
-#if !defined(BREAK_read_last)
 	atomic { eventfd = 0 }			/* eventfd_read() */
+#if !defined(BREAK_reset) && !defined(BREAK_reset_last)
+	atomic { signalled = 0 }
 #endif
-	atomic { n = len(bell) }
+	atomic {				/* ask_all() */
+		collect();
+		n = len(bell)
+	}
 	do
 	:: n > 0 ->
 		atomic {
@@ -772,16 +875,10 @@ inline bell_answer()
 		fi
 	:: else -> break
 	od;
-	b = 0;
-#if !defined(BREAK_rung_meanwhile)
-	if
-	:: len(bell) > 0 -> eventfd = 1
-	:: else
-	fi
-#endif
-#if defined(BREAK_read_last)
+	b = 0
+#if defined(BREAK_reset_last)
 	;
-	atomic { eventfd = 0 }
+	atomic { signalled = 0 }
 #endif
 }
 
@@ -792,6 +889,7 @@ inline on_writeable(b)
 	writeable[b] = 0;
 	atomic {
 		i = NONE;
+		collect();
 		if
 		:: len(wanting[b]) > 0 -> wanting[b]?<i>
 		:: else
@@ -969,7 +1067,8 @@ inline destroy()
 	   after_do(1)
 	od;
 	atomic {
-		assert(len(queued) == 0 && len(resumed) == 0 && !some_syncing);
+		assert(len(incoming) == 0 && len(queued) == 0 &&
+		       len(resumed) == 0 && !some_syncing);
 #if !defined(FOREIGN)
 		all_cleaned();
 		destroyed = 1;

@@ -19,6 +19,10 @@ bad_return(struct lwstp_pool *pool);
 void
 bad_order(struct lwstp_pool *pool);
 void
+bad_intake(struct lwstp_pool *pool);
+void
+bad_intake_order(struct lwstp_pool *pool);
+void
 bad_log(struct lwstp_pool *pool);
 void
 bad_after(struct lwstp_pool *pool, struct lwstp_after *after);
@@ -30,7 +34,7 @@ bad_handle(struct lws_threadpool *tp);
 void
 bad_member(struct lwstp_pool *pool)
 {
-	pool->n_queued++;				/* BAD */
+	pool->n_done++;					/* BAD */
 }
 
 void
@@ -45,7 +49,7 @@ void
 bad_return(struct lwstp_pool *pool)
 {
 	lwstp_lock_pool(pool);
-	pool->n_queued = 0;
+	pool->n_done = 0;
 }							/* BAD */
 
 void
@@ -55,6 +59,23 @@ bad_order(struct lwstp_pool *pool)
 	lwstp_lock_pool(pool);				/* BAD */
 	lwstp_unlock_pool(pool);
 	lwstp_unlock_bindings();
+}
+
+void
+bad_intake(struct lwstp_pool *pool)
+{
+	lwstp_lock_pool(pool);
+	pool->incoming = NULL;				/* BAD */
+	lwstp_unlock_pool(pool);
+}
+
+void
+bad_intake_order(struct lwstp_pool *pool)
+{
+	lwstp_lock_intake(pool);
+	lwstp_lock_pool(pool);				/* BAD */
+	lwstp_unlock_pool(pool);
+	lwstp_unlock_intake(pool);
 }
 
 void

@@ -152,18 +152,19 @@ lwstp_slot_renew(struct lwstp_slot *slot)
 
 void
 lwstp_slot_chain(struct lwstp_slot **head, struct lwstp_slot **tail,
-		 struct lwstp_slot *slot)
+		 struct lwstp_slot *first, struct lwstp_slot *last)
 {
 	if (!*head) {
-		slot->next_free = NULL;
-		*head = *tail = slot;
+		last->next_free = NULL;
+		*head = first;
+		*tail = last;
 	} else if (GENERATION_WRAPS) {
-		slot->next_free = NULL;
-		(*tail)->next_free = slot;
-		*tail = slot;
+		last->next_free = NULL;
+		(*tail)->next_free = first;
+		*tail = last;
 	} else {
-		slot->next_free = *head;
-		*head = slot;
+		last->next_free = *head;
+		*head = first;
 	}
 }
 

@@ -225,6 +225,7 @@ pool_free(struct lwstp_pool *pool)
 	lwstp_lock_intake(pool);
 	pool->live = false;
 	again = lwstp_slot_renew(&pool->slot);
+	__lwstp_restock(pool);
 	stock = pool->stock;
 	pool->stock = NULL;
 	for (slot = stock; slot; slot = slot->next_free)

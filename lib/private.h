@@ -121,10 +121,12 @@ struct lwstp_host;
 
 struct lwstp_slot {
 	struct lwstp_slot	*next_free; /* slots->lock; a task's in its
-					     * pool's stock: intake_lock */
+					     * pool's freed: pool->lock, and in
+					     * its stock: intake_lock */
 	uint32_t		index;	    /* constant */
-	uint32_t		generation; /* both locks of the pool it belongs
-					     * to: may be read under either */
+	uint32_t		generation; /* lock of the pool it belongs to; a
+					     * pool's own: both its locks, may
+					     * be read under either */
 };
 
 #define LWSTP_CHUNKS 26
@@ -154,10 +156,10 @@ lwstp_slots_give(struct lwstp_slots *slots, struct lwstp_slot *chain);
 /* the slot has a new generation, or false: it is worn out, do not use again */
 bool
 lwstp_slot_renew(struct lwstp_slot *slot);
-/* put on the chain where it will be taken soonest, or last: see handle.c */
+/* put on the chain where they will be taken soonest, or last: see handle.c */
 void
 lwstp_slot_chain(struct lwstp_slot **head, struct lwstp_slot **tail,
-		 struct lwstp_slot *slot);
+		 struct lwstp_slot *first, struct lwstp_slot *last);
 void *
 lwstp_handle(const struct lwstp_slot *slot, enum lwstp_handle_kind kind);
 /* the slot that a handle names and the generation that it expects, or NULL */
@@ -253,6 +255,8 @@ struct lwstp_pool {
 	/* FIFO: parked, oldest first */
 	LWSTP_BY_POOL struct lwstp_task *syncing;
 	LWSTP_BY_POOL struct lwstp_task *done; /* FIFO: wait to be reaped */
+	/* slots of tasks that are gone */
+	LWSTP_BY_POOL struct lwstp_slot *freed, *freed_tail;
 	LWSTP_BY_POOL struct lwstp_worker *idle; /* LIFO; the keeper last */
 	/* idle, times syncing tasks */
 	LWSTP_BY_POOL struct lwstp_worker *keeper;
@@ -370,6 +374,8 @@ void
 lwstp_wake_for_incoming(struct lwstp_pool *pool, struct lwstp_after *after);
 LWSTP_POOL_HELD void
 __lwstp_admit(struct lwstp_pool *pool);
+LWSTP_POOL_HELD LWSTP_INTAKE_HELD void
+__lwstp_restock(struct lwstp_pool *pool);
 
 /* format.c */
 size_t
@@ -390,7 +396,7 @@ __lwstp_task_stopping(const struct lwstp_pool *pool,
 LWSTP_POOL_HELD bool
 __lwstp_task_returned(struct lwstp_pool *pool, struct lwstp_task *task,
 		      enum lws_threadpool_task_return ret, bool told,
-		      struct lwstp_after *after);
+		      lws_usec_t now, struct lwstp_after *after);
 LWSTP_POOL_HELD void
 __lwstp_task_stop(struct lwstp_pool *pool, struct lwstp_task *task,
 		  struct lwstp_after *after);

@@ -34,10 +34,10 @@ __to_resumed(struct lwstp_pool *pool, struct lwstp_task *task,
 }
 
 static LWSTP_POOL_HELD void
-__to_syncing(struct lwstp_pool *pool, struct lwstp_task *task)
+__to_syncing(struct lwstp_pool *pool, struct lwstp_task *task, lws_usec_t now)
 {
 	task->status = LWS_TP_STATUS_SYNCING;
-	task->since = lwstp_now();
+	task->since = now;
 	DL_APPEND(pool->syncing, task);
 	pool->n_syncing++;
 }
@@ -64,7 +64,7 @@ __is_done(const struct lwstp_task *task)
 	       task->status == LWS_TP_STATUS_STOPPED;
 }
 
-/* Slots.  pool->intake_lock held, or taken. */
+/* Slots.  pool->intake_lock held to get one, pool->lock to put it back. */
 
 static LWSTP_INTAKE_HELD struct lwstp_task *
 __slot_get(struct lwstp_pool *pool)
@@ -79,7 +79,8 @@ __slot_get(struct lwstp_pool *pool)
 
 			atomic_store_explicit(&task->pool, pool,
 					      memory_order_release);
-			lwstp_slot_chain(&pool->stock, &pool->stock_tail, slot);
+			lwstp_slot_chain(&pool->stock, &pool->stock_tail, slot,
+					 slot);
 			slot = next;
 		}
 		if (!pool->stock)
@@ -95,10 +96,9 @@ __slot_get(struct lwstp_pool *pool)
 LWSTP_POOL_HELD void
 __lwstp_task_put(struct lwstp_pool *pool, struct lwstp_task *task)
 {
-	lwstp_lock_intake(pool);
 	if (lwstp_slot_renew(&task->slot))
-		lwstp_slot_chain(&pool->stock, &pool->stock_tail, &task->slot);
-	lwstp_unlock_intake(pool);
+		lwstp_slot_chain(&pool->freed, &pool->freed_tail, &task->slot,
+				 &task->slot);
 }
 
 /*
@@ -458,10 +458,11 @@ __release(struct lwstp_pool *pool, struct lwstp_task *task,
  * under pool->lock, held. */
 static LWSTP_POOL_HELD void
 __end(struct lwstp_pool *pool, struct lwstp_task *task,
-      enum lws_threadpool_task_status status, struct lwstp_after *after)
+      enum lws_threadpool_task_status status, lws_usec_t now,
+      struct lwstp_after *after)
 {
 	task->status = (uint8_t)status;
-	task->since = lwstp_now();
+	task->since = now;
 	if (!task->binding) {
 		__release(pool, task, after);
 		return;
@@ -493,7 +494,7 @@ __lwstp_task_stop(struct lwstp_pool *pool, struct lwstp_task *task,
 	switch (task->status) {
 	case LWS_TP_STATUS_QUEUED:
 		__from_queued(pool, task);
-		__end(pool, task, LWS_TP_STATUS_STOPPED, after);
+		__end(pool, task, LWS_TP_STATUS_STOPPED, lwstp_now(), after);
 		break;
 	case LWS_TP_STATUS_SYNCING:
 		atomic_store_explicit(&task->stop, true, memory_order_relaxed);
@@ -515,17 +516,17 @@ __lwstp_task_stop(struct lwstp_pool *pool, struct lwstp_task *task,
 LWSTP_POOL_HELD bool
 __lwstp_task_returned(struct lwstp_pool *pool, struct lwstp_task *task,
 		      enum lws_threadpool_task_return ret, bool told,
-		      struct lwstp_after *after)
+		      lws_usec_t now, struct lwstp_after *after)
 {
 	if (ret == LWS_TP_RETURN_SYNC && !told) {
 		if (__lwstp_task_stopping(pool, task) || !task->binding)
 			return true;			/* T4, T5 */
-		__to_syncing(pool, task);
+		__to_syncing(pool, task, now);
 		lwstp_bell_put(task, after);
 	} else
 		__end(pool, task, ret == LWS_TP_RETURN_FINISHED ?
 					LWS_TP_STATUS_FINISHED :
-					LWS_TP_STATUS_STOPPED, after);
+					LWS_TP_STATUS_STOPPED, now, after);
 
 	return false;
 }

@@ -107,7 +107,17 @@ __lwstp_wake_all(struct lwstp_pool *pool)
  * Taking work.  pool->lock held.
  */
 
-/* What was enqueued lately joins the list that is worked on, all of it at once. */
+/* slots that were freed are there to be enqueued with */
+LWSTP_POOL_HELD LWSTP_INTAKE_HELD void
+__lwstp_restock(struct lwstp_pool *pool)
+{
+	if (pool->freed)
+		lwstp_slot_chain(&pool->stock, &pool->stock_tail, pool->freed,
+				 pool->freed_tail);
+	pool->freed = NULL;
+}
+
+/* what was enqueued lately joins the list that is worked on, all of it at once */
 LWSTP_POOL_HELD void
 __lwstp_admit(struct lwstp_pool *pool)
 {
@@ -116,6 +126,7 @@ __lwstp_admit(struct lwstp_pool *pool)
 	lwstp_lock_intake(pool);
 	DL_CONCAT(pool->queued, pool->incoming);
 	pool->incoming = NULL;
+	__lwstp_restock(pool);
 	atomic_fetch_add_explicit(&pool->n_queued,
 				  atomic_exchange(&pool->n_incoming, 0),
 				  memory_order_relaxed);
@@ -143,7 +154,7 @@ __queued(struct lwstp_pool *pool)
 }
 
 static LWSTP_POOL_HELD struct lwstp_task *
-__take(struct lwstp_pool *pool, struct lwstp_worker *w,
+__take(struct lwstp_pool *pool, struct lwstp_worker *w, lws_usec_t now,
        struct lwstp_after *after)
 {
 	struct lwstp_task **resumed = w->resumed ? &w->resumed : &pool->resumed,
@@ -165,7 +176,7 @@ __take(struct lwstp_pool *pool, struct lwstp_worker *w,
 		return NULL;
 
 	task->status = LWS_TP_STATUS_RUNNING;
-	task->since = lwstp_now();
+	task->since = now;
 	task->worker = w;
 	w->task = task;
 	pool->n_running++;
@@ -189,12 +200,12 @@ __put_down(struct lwstp_pool *pool, struct lwstp_worker *w,
 
 /* S5: the oldest SYNCING task, if its time is up.  pool->lock held. */
 static LWSTP_POOL_HELD struct lwstp_task *
-__timed_out(const struct lwstp_pool *pool)
+__timed_out(const struct lwstp_pool *pool, lws_usec_t now)
 {
 	struct lwstp_task *task = pool->syncing;
 
 	if (!task || !pool->sync_timeout ||
-	    lwstp_now() - task->since < pool->sync_timeout)
+	    now - task->since < pool->sync_timeout)
 		return NULL;
 
 	return task;
@@ -380,6 +391,7 @@ lwstp_worker_thread(void *arg)
 	enum lws_threadpool_task_return ret = LWS_TP_RETURN_STOPPED;
 	struct lwstp_after after;
 	bool told = false;
+	lws_usec_t now;
 
 	lwstp_this_worker = w;
 	name_thread(pool, w);
@@ -388,18 +400,19 @@ lwstp_worker_thread(void *arg)
 	while (1) {
 		memset(&after, 0, sizeof(after));
 		after.on_worker = true;
+		now = lwstp_now();
 		if (task && !__lwstp_task_returned(pool, task, ret, told,
-						   &after)) {
+						   now, &after)) {
 			task = NULL;
 			if (!after.spent)
 				__put_down(pool, w, NULL);
 		}
-		expired = __timed_out(pool);
+		expired = __timed_out(pool, now);
 		if (expired)
 			__stop_timed_out(pool, expired);
 		/* a cleanup may take long: the work is for others meanwhile */
 		if (!task && !after.spent)
-			task = __take(pool, w, &after);
+			task = __take(pool, w, now, &after);
 
 		if (!task && !after.spent && !after.ring && !after.wake) {
 			if (__may_leave(pool, w))

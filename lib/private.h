@@ -177,7 +177,6 @@ struct lwstp_task {
 						 * set under its intake_lock */
 	/* the list that `status` tells; pool->incoming: intake_lock */
 	LWSTP_BY_POOL struct lwstp_task *prev, *next;
-	LWSTP_BY_POOL struct lwstp_worker *worker; /* runs or ran it, or NULL */
 	struct lwstp_binding	*binding;	/* NULL: detached.  Changed under
 						 * both locks: may be read under
 						 * either */
@@ -204,6 +203,7 @@ struct lwstp_task {
 						 * last under intake_lock, reset
 						 * under pool->lock */
 	LWSTP_BY_POOL uint8_t outlive; /* T5 */
+	LWSTP_BY_POOL uint16_t worker; /* index of whom it started on */
 	/* not in one word with those above: it may be read as one */
 	LWSTP_BY_BINDINGS uint32_t att_seq; /* attached in order */
 	LWSTP_BY_BINDINGS uint8_t wanting; /* SYNCING or done */

@@ -21,12 +21,15 @@ static LWSTP_POOL_HELD void
 __to_resumed(struct lwstp_pool *pool, struct lwstp_task *task,
 	     struct lwstp_after *after)
 {
+	struct lwstp_worker *w;
+
 	task->status = LWS_TP_STATUS_RUNNING;
 	task->since = lwstp_now();
 	pool->n_resumed++;
 	if (pool->pin_tasks) {
-		DL_APPEND(task->worker->resumed, task);
-		__lwstp_wake_for(pool, task->worker, after);
+		w = pool->workers[task->worker];
+		DL_APPEND(w->resumed, task);
+		__lwstp_wake_for(pool, w, after);
 	} else {
 		DL_APPEND(pool->resumed, task);
 		__lwstp_wake_for(pool, NULL, after);
@@ -301,7 +304,6 @@ __enqueue(struct lwstp_pool *pool, const struct lws_threadpool_task_args *args,
 	task->task = args->task;
 	task->cleanup = args->cleanup;
 	task->user = args->user;
-	task->worker = NULL;
 	task->binding = NULL;
 	task->outlive = !b || args->async_task;
 	task->since = lwstp_now();

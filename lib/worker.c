@@ -177,7 +177,7 @@ __take(struct lwstp_pool *pool, struct lwstp_worker *w, lws_usec_t now,
 
 	task->status = LWS_TP_STATUS_RUNNING;
 	task->since = now;
-	task->worker = w;
+	task->worker = (uint16_t)w->index;
 	w->task = task;
 	pool->n_running++;
 	if (pool->queued || pool->resumed || atomic_load(&pool->n_incoming) ||

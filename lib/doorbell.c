@@ -34,9 +34,8 @@
 
 #include "private.h"
 
-/* the bell of the context that this thread last served */
-static _Thread_local struct lwstp_bell *here
-			__attribute__((tls_model("initial-exec")));
+/* its address tells one thread from another */
+static _Thread_local char me __attribute__((tls_model("initial-exec")));
 
 /*
  * Ringing
@@ -248,7 +247,7 @@ lwstp_bell_answer(struct lwstp_bell *bell)
 	if (atomic_load(&bell->adopted))
 		(void)eventfd_read(bell->fd, &value);
 #endif
-	here = bell;
+	atomic_store_explicit(&bell->served_by, &me, memory_order_relaxed);
 	atomic_exchange(&bell->signalled, false);
 	ask_all(bell);
 }
@@ -259,12 +258,19 @@ look(lws_sorted_usec_list_t *sul)
 	ask_all(lws_container_of(sul, struct lwstp_bell, look));
 }
 
-/* A SYNC was answered.  Timers are for the service thread alone, and this may be
- * another: then the fd will do.  The fd will in any case. */
+bool
+lwstp_bell_is_ours(const struct lwstp_bell *bell)
+{
+	return atomic_load_explicit(&bell->served_by,
+				    memory_order_relaxed) == &me;
+}
+
+/* Timers are for the service thread alone.  Where another answers, the fd will
+ * do; it does in any case, only later. */
 void
 lwstp_bell_look_again(struct lwstp_bell *bell)
 {
-	if (bell == here && ++bell->answers == LWSTP_LOOK_ANSWERS)
+	if (++bell->answers == LWSTP_LOOK_ANSWERS)
 		lws_sul_schedule(bell->host->context, bell->tsi, &bell->look,
 				 look, 1);
 }

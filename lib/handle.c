@@ -28,8 +28,10 @@
 #else
 #define INDEX_BITS	18
 #define GENERATION_BITS	12
-/* Too few to throw slots away.  They begin again, and a pool uses its free
- * slots in turn: a handle comes again after a million tasks at the soonest. */
+/* Too few to throw slots away.  They begin again, and free slots are used in
+ * turn, a pool's and those that no pool has: a handle comes again after a
+ * million tasks at the soonest, unless long-lived tasks have most of a pool's
+ * slots, or other pools most of the free ones. */
 #define GENERATION_WRAPS true
 #endif
 
@@ -103,7 +105,7 @@ __slot_new(struct lwstp_slots *slots)
 struct lwstp_slot *
 lwstp_slots_take(struct lwstp_slots *slots, unsigned int n)
 {
-	struct lwstp_slot *chain = NULL, *slot;
+	struct lwstp_slot *chain = NULL, **end = &chain, *slot;
 
 	pthread_mutex_lock(&slots->lock);
 	while (n--) {
@@ -114,9 +116,10 @@ lwstp_slots_take(struct lwstp_slots *slots, unsigned int n)
 			slot = __slot_new(slots);
 		if (!slot)
 			break;
-		slot->next_free = chain;
-		chain = slot;
+		*end = slot;
+		end = &slot->next_free;
 	}
+	*end = NULL;
 	pthread_mutex_unlock(&slots->lock);
 
 	return chain;
@@ -133,8 +136,7 @@ lwstp_slots_give(struct lwstp_slots *slots, struct lwstp_slot *chain)
 		last = last->next_free;
 
 	pthread_mutex_lock(&slots->lock);
-	last->next_free = slots->free;
-	slots->free = chain;
+	lwstp_slot_chain(&slots->free, &slots->free_tail, chain, last);
 	pthread_mutex_unlock(&slots->lock);
 }
 

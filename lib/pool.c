@@ -492,7 +492,6 @@ stop_one(struct lws_threadpool *tp)
 
 	if (!pool)
 		return false;	/* the cleanup before this one destroyed it */
-	__lwstp_admit(pool);
 	task = pool->queued ? pool->queued : pool->syncing;
 	if (task)
 		__lwstp_task_stop(pool, task, &after);
@@ -514,6 +513,7 @@ lws_threadpool_finish(struct lws_threadpool *tp)
 	lwstp_lock_intake(pool);
 	atomic_store_explicit(&pool->finishing, true, memory_order_relaxed);
 	lwstp_unlock_intake(pool);
+	__lwstp_admit(pool);	/* nothing is incoming from here on */
 	lwstp_unlock_pool(pool);
 
 	while (stop_one(tp))

@@ -133,7 +133,7 @@ struct lwstp_slot {
 
 struct lwstp_slots {
 	pthread_mutex_t		lock;
-	struct lwstp_slot	*free;		/* lock */
+	struct lwstp_slot	*free, *free_tail; /* lock */
 	uint32_t		used;		/* lock: ever handed out */
 	const size_t		size;		/* of an element, in bytes */
 	const unsigned int	first_bits;	/* 2^this in the first chunk */
@@ -514,6 +514,8 @@ struct lwstp_bell {				/* one a service thread */
 	bool			rering_armed;	/* service thread */
 	bool			sweep_armed;	/* service thread */
 	atomic_bool		adopted;	/* lws polls our fd */
+	_Atomic(const char *)	served_by;	/* set by the service thread: a
+						 * thread's own address */
 	_Atomic(struct lwstp_task *) inbox;	/* any thread: put in lately,
 						 * the newest first */
 	atomic_bool		signalled;	/* any thread: it is, or will be,
@@ -537,6 +539,10 @@ void
 lwstp_bell_signal(struct lwstp_bell *bell);
 void
 lwstp_bell_answer(struct lwstp_bell *bell);
+/* this thread is the bell's service thread, as far as is known */
+bool
+lwstp_bell_is_ours(const struct lwstp_bell *bell);
+/* a SYNC was answered; service thread */
 void
 lwstp_bell_look_again(struct lwstp_bell *bell);
 void

@@ -313,8 +313,8 @@ __enqueue(struct lwstp_pool *pool, const struct lws_threadpool_task_args *args,
 	if (b)
 		__lwstp_binding_attach(b, task);
 	DL_APPEND(pool->incoming, task);
-	atomic_store_explicit(&task->live, true, memory_order_release);
 	atomic_fetch_add(&pool->n_incoming, 1);
+	atomic_store_explicit(&task->live, true, memory_order_release);
 
 	return task;
 }
@@ -612,7 +612,8 @@ lws_threadpool_task_sync(struct lws_threadpool_task *handle, int stop)
 	if (stop)
 		__lwstp_task_stop(pool, task, &after);
 	else if (task->status == LWS_TP_STATUS_SYNCING) {	/* S4 */
-		bell = task->binding->bell;
+		if (lwstp_bell_is_ours(task->binding->bell))
+			bell = task->binding->bell;
 		__from_syncing(pool, task);
 		lwstp_binding_unwant(task, &after);
 		__to_resumed(pool, task, &after);

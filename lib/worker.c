@@ -319,8 +319,8 @@ static LWSTP_POOL_HELD bool
 __may_leave(const struct lwstp_pool *pool, const struct lwstp_worker *w)
 {
 	return atomic_load_explicit(&pool->finishing, memory_order_relaxed) &&
-	       !pool->queued && !atomic_load(&pool->n_incoming) &&
-	       !pool->resumed && !pool->syncing && !w->resumed;
+	       !pool->queued && !pool->resumed && !pool->syncing &&
+	       !w->resumed;
 }
 
 /*

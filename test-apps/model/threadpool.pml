@@ -478,7 +478,6 @@ inline stop_one(more, on_service_thread)
 {
 	atomic {
 		more = 1;
-		admit();
 		if
 		:: len(queued) > 0 -> queued?<i>; task_stop(i)
 		:: len(queued) == 0 && some_syncing ->
@@ -500,7 +499,12 @@ inline stop_one(more, on_service_thread)
 /* lws_threadpool_finish() */
 inline finish(on_service_thread)
 {
-	atomic { finishing = 1 }
+	atomic {
+		finishing = 1;
+#if !defined(BREAK_finish_admits)
+		admit()
+#endif
+	}
 	more = 1;
 	do
 	:: more -> stop_one(more, on_service_thread)
@@ -514,8 +518,8 @@ inline finish(on_service_thread)
 #if defined(BREAK_may_leave)
 #define may_leave (finishing)
 #else
-#define may_leave (finishing && len(queued) == 0 && len(incoming) == 0 && \
-		   len(resumed) == 0 && !some_syncing)
+#define may_leave (finishing && len(queued) == 0 && len(resumed) == 0 && \
+		   !some_syncing)
 #endif
 
 /* __sleep(), up to where others see that it is idle */
@@ -748,6 +752,7 @@ asleep:	/* __sleep(): a look at what is incoming */
 	atomic {
 		if
 		:: len(incoming) > 0 ->
+			assert(!finishing);
 			waiting[me] = 0;
 			not_idle();
 			goto top

@@ -17,6 +17,9 @@
 #define NO_RERING_TICK_US	(7 * LWS_US_PER_SEC + 1)
 #define NO_RERING_FROM_US	(LWS_US_PER_SEC / 2)
 
+/* timers that this thread has armed */
+static _Thread_local int no_rering_armed;
+
 void
 __real_lws_sul_schedule(struct lws_context *context, int tsi,
 			lws_sorted_usec_list_t *sul, sul_cb_t cb,
@@ -34,6 +37,7 @@ __wrap_lws_sul_schedule(struct lws_context *context, int tsi,
 	if (us >= NO_RERING_FROM_US && us != NO_RERING_TICK_US &&
 	    us != LWS_SET_TIMER_USEC_CANCEL)
 		return;
+	no_rering_armed++;
 	__real_lws_sul_schedule(context, tsi, sul, cb, us);
 }
 

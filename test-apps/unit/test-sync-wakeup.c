@@ -191,6 +191,81 @@ synced_from_other_callbacks(void **state)
 	assert_int_equal(j->seen[LWS_TP_STATUS_SYNCING], 3000);
 }
 
+#define ANSWERS 32
+
+static atomic_int served_by_b, b_may_end;
+
+static int
+count_writeables(struct rig *rig, struct lws *wsi,
+		 enum lws_callback_reasons reason, void *user, void *in,
+		 size_t len)
+{
+	(void)rig; (void)wsi; (void)user; (void)in; (void)len;
+	if (reason == LWS_CALLBACK_RAW_WRITEABLE)
+		atomic_fetch_add(&served_by_b, 1);
+
+	return RIG_DEFAULT;
+}
+
+static void *
+service_for_a_while(void *arg)
+{
+	struct rig *rig = arg;
+
+	rig->thread = pthread_self();
+	while (!atomic_load(&b_may_end))
+		lws_service(rig->context, 0);
+
+	return NULL;
+}
+
+/* S3, S4: who answers SYNCs but does not serve the wsi, any more, arms no timer
+ * of lws's, which belong to its service thread; and the answers are heard */
+static void
+answers_by_a_thread_that_served(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 2, ANSWERS);
+	struct conn *c = conn_open(rig, CONN_RAW);
+	struct gate *gate = gate_new(rig);
+	struct job *j[ANSWERS], *first = job_script(rig, 1, LWS_TP_RETURN_SYNC);
+	pthread_t b;
+	int armed;
+
+	job_enqueue(tp, first, c->wsi);
+	rig_until_cleaned(rig);		/* this thread serves the bell */
+	c->manual = true;
+	for (int n = 0; n < ANSWERS; n++) {
+		j[n] = job_script(rig, 1, LWS_TP_RETURN_SYNC);
+		j[n]->gate = gate;
+		job_enqueue(tp, j[n], c->wsi);
+	}
+
+	rig->on_event = count_writeables;
+	atomic_store(&served_by_b, 0);
+	atomic_store(&b_may_end, 0);
+	assert_int_equal(pthread_create(&b, NULL, service_for_a_while, rig), 0);
+	gate_open(gate);
+	for (int n = 0; n < ANSWERS; n++)
+		wait_status(j[n], LWS_TP_STATUS_SYNCING);
+	wait_int(&served_by_b, 1);
+
+	armed = no_rering_armed;
+	for (int n = 0; n < ANSWERS; n++)
+		lws_threadpool_task_sync(j[n]->task, 0);
+	for (int n = 0; n < ANSWERS; n++)
+		wait_int(&j[n]->returns, 2);
+	assert_int_equal(no_rering_armed, armed);
+
+	atomic_store(&b_may_end, 1);
+	lws_cancel_service(rig->context);
+	pthread_join(b, NULL);
+	rig->thread = pthread_self();
+	c->manual = false;
+	lws_callback_on_writable(c->wsi);
+	rig_until_cleaned(rig);
+}
+
 int
 main(void)
 {
@@ -202,6 +277,7 @@ main(void)
 		NO_RERING_TEST(ends_wake_too),
 		NO_RERING_TEST(rung_inside_its_own_writeable),
 		NO_RERING_TEST(synced_from_other_callbacks),
+		NO_RERING_TEST(answers_by_a_thread_that_served),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,11 +17,11 @@
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
+#if defined(LWSTP_HAVE_EVENTFD)
+#include <sys/eventfd.h>
+#endif
 
 #include "private.h"
-
-static const char * const bell_name = "lws-threadpool-bell";
-static const char * const watch_name = "lws-threadpool-watch";
 
 /* the latest wsi on a hidden vhost that this thread has made */
 static _Thread_local struct lws *newest;
@@ -62,6 +62,13 @@ refuse_connections(enum lws_callback_reasons reason)
 	}
 }
 
+/* lws polls this bell: from now on it is rung and not lws_cancel_service() */
+static void
+trust(struct lwstp_bell *bell)
+{
+	atomic_store_explicit(&bell->adopted, true, memory_order_release);
+}
+
 static int
 callback_bell(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 	      void *in, size_t len)
@@ -79,7 +86,9 @@ callback_bell(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 		return 0;
 
 	case LWS_CALLBACK_RAW_RX_FILE:
-		lwstp_bell_answer(lws_get_opaque_user_data(wsi));
+		bell = lws_get_opaque_user_data(wsi);
+		trust(bell);
+		lwstp_bell_answer(bell);
 		return 0;
 
 	case LWS_CALLBACK_EVENT_WAIT_CANCELLED:
@@ -187,20 +196,25 @@ adopt(struct lwstp_host *host, int fd, const char *protocol,
 }
 
 /* A bell that lws cannot poll is no loss but of speed: lws_cancel_service()
- * reaches every service thread. */
+ * reaches every service thread.  Where the poll loop may be the application's,
+ * which does not know of our fds, the bell has to be heard once first. */
 static void
 adopt_bells(struct lwstp_host *host)
 {
-#if defined(LWSTP_HAVE_EVENTFD) && !defined(LWS_WITH_EXTERNAL_POLL)
+#if defined(LWSTP_HAVE_EVENTFD)
 	bool whole;
 
 	/* with several service threads lws chooses the thread of a wsi */
 	if (host->bells > 1)
 		return;
-	if (adopt(host, host->bell[0].fd, bell_name, NULL, &host->bell[0],
-		  &whole) && whole)
-		atomic_store_explicit(&host->bell[0].adopted, true,
-				      memory_order_release);
+	if (!adopt(host, host->bell[0].fd, protocols[0].name, NULL,
+		   &host->bell[0], &whole) || !whole)
+		return;
+#if defined(LWS_WITH_EXTERNAL_POLL)
+	(void)eventfd_write(host->bell[0].fd, 1);
+#else
+	trust(&host->bell[0]);
+#endif
 #else
 	(void)host;
 #endif
@@ -274,7 +288,8 @@ lwstp_host_watch(struct lwstp_host *host, struct lwstp_binding *b)
 #endif
 	if (!vhost_open(host))
 		return false;
-	child = adopt(host, host->idle_fd, watch_name, b->wsi, b->wsi, &whole);
+	child = adopt(host, host->idle_fd, protocols[1].name, b->wsi, b->wsi,
+		      &whole);
 	if (!child)
 		return false;
 	lwstp_lock_bindings();

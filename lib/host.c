@@ -16,6 +16,8 @@
 #include <unistd.h>
 #if defined(LWSTP_HAVE_EVENTFD)
 #include <sys/eventfd.h>
+#else
+#include <sys/socket.h>
 #endif
 
 #include "private.h"
@@ -135,16 +137,20 @@ state_changed(struct lws_state_manager *mgr, struct lws_state_notify_link *link,
 }
 #endif
 
+/* That nothing is to be read from, until a bell is rung */
 static int
 make_fd(void)
 {
 #if defined(LWSTP_HAVE_EVENTFD)
 	return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 #else
-	int fds[2];
+	/* a socket that has no address, so nobody sends to it */
+	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
 
-	/* the write end stays open, and unused: so the other is never ready */
-	return pipe(fds) ? -1 : fds[0];
+	if (fd >= 0)
+		(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+
+	return fd;
 #endif
 }
 

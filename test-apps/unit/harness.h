@@ -173,7 +173,8 @@ void
 rig_drain(struct rig *rig);
 
 /* How many fds the process has open, for a test to compare with before and
- * after its rig */
+ * after its rig; without those that lws itself loses with a context, measured
+ * with one that never had a pool */
 int
 rig_open_fds(void);
 

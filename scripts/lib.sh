@@ -150,6 +150,64 @@ install_missing() {
 		    "$LWS_NEEDED or later"
 }
 
+# need_lws_source DIR: the source package of the libwebsockets-dev that is
+# installed, unpacked in DIR once.  Sets SOURCE to the tree, and SOURCE_NOTE to
+# what it is if not all of that package.  Fails if the archive does not give it.
+#
+# apt is told of the sources of what the system has binaries of, in a
+# configuration of its own that is gone afterwards, whoever we are.  Archives
+# that are mirrored in part may lack Debian's patches: then it is the tarball
+# that they are patches for.
+need_lws_source() {
+	local version
+
+	version=$(dpkg-query -W -f '${source:Version}' libwebsockets-dev) ||
+		return 1
+	SOURCE=$1/$version
+	if [[ ! -f $SOURCE/CMakeLists.txt ]]; then
+		rm -rf -- "$SOURCE" "$1/new"
+		mkdir -p "$1/new"
+		(cd "$1/new" && fetch_lws_source "$version") || return 1
+		mv "$1"/new/libwebsockets-*/ "$SOURCE"
+		rm -rf -- "$1/new"
+	fi
+	# shellcheck disable=SC2034 # the caller's
+	SOURCE_NOTE=$(cat "$SOURCE/.upstream" 2>/dev/null || true)
+}
+
+# fetch_lws_source VERSION: into a directory below this one.
+fetch_lws_source() (
+	apt=$(mktemp -d) || return 1
+	# shellcheck disable=SC2064 # now
+	trap "rm -rf -- '$apt'" EXIT
+	mkdir -p "$apt"/{parts,lists/partial,cache/archives/partial}
+	for file in /etc/apt/sources.list{,.d/*.list}; do
+		[[ ! -f $file ]] ||
+			sed -n 's/^[[:space:]]*deb\([[:space:]]\)/deb-src\1/p' \
+				"$file" >>"$apt/parts/all.list"
+	done
+	for file in /etc/apt/sources.list.d/*.sources; do
+		[[ ! -f $file ]] || sed 's/^Types:.*/Types: deb-src/' "$file" \
+			>"$apt/parts/${file##*/}"
+	done
+
+	set -- "$1" -q -o Dir::Etc::SourceList=/dev/null \
+		-o Dir::Etc::SourceParts="$apt/parts" \
+		-o Dir::State::Lists="$apt/lists" -o Dir::Cache="$apt/cache" \
+		-o APT::Sandbox::User="$(id -un)" -o APT::Color=0
+	# other people's archives may have no sources, or be away
+	apt-get "${@:2}" update || true
+	apt-get "${@:2}" source "libwebsockets=$1" && return 0
+
+	printf 'no source package: its tarball, then\n'
+	apt-get "${@:2}" --tar-only source "libwebsockets=$1" || return 1
+	mkdir libwebsockets-upstream
+	tar --strip-components=1 -C libwebsockets-upstream \
+		-xf libwebsockets_*.orig.tar.* || return 1
+	printf 'source %s without the patches of %s, which %s\n' "${1%-*}" "$1" \
+		"the archive does not have here" >libwebsockets-upstream/.upstream
+)
+
 # --- building ---------------------------------------------------------------
 
 make_build_dir() {

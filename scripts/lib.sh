@@ -191,7 +191,9 @@ fetch_lws_source() (
 			>"$apt/parts/${file##*/}"
 	done
 
-	set -- "$1" -q -o Dir::Etc::SourceList=/dev/null \
+	# the lists of a mirror that has stood still are signed, too
+	set -- "$1" -q -o Acquire::Check-Valid-Until=false \
+		-o Dir::Etc::SourceList=/dev/null \
 		-o Dir::Etc::SourceParts="$apt/parts" \
 		-o Dir::State::Lists="$apt/lists" -o Dir::Cache="$apt/cache" \
 		-o APT::Sandbox::User="$(id -un)" -o APT::Color=0

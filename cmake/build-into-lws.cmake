@@ -149,6 +149,12 @@ message("== this lws tells of a close: ${hook}; of a secure stream's end: "
 
 # --- build and install --------------------------------------------------------
 
+# Most versions ask for a CMake that is older than what 4.0 still knows.
+set(policy)
+if(NOT CMAKE_VERSION VERSION_LESS 4.0)
+	set(policy -DCMAKE_POLICY_VERSION_MINIMUM=3.5)
+endif()
+
 execute_process(COMMAND "${CMAKE_COMMAND}" -S "${lws}" -B "${work}/build"
 	-DCMAKE_BUILD_TYPE=Release
 	-DCMAKE_INSTALL_PREFIX=${PREFIX}
@@ -156,7 +162,7 @@ execute_process(COMMAND "${CMAKE_COMMAND}" -S "${lws}" -B "${work}/build"
 	-DDISABLE_WERROR=ON
 	-DLWS_WITHOUT_TESTAPPS=ON
 	-DLWS_WITH_MINIMAL_EXAMPLES=OFF
-	${options} RESULT_VARIABLE result)
+	${policy} ${options} RESULT_VARIABLE result)
 check("${result}" "configuring")
 execute_process(COMMAND "${CMAKE_COMMAND}" --build "${work}/build"
 	--parallel ${JOBS} RESULT_VARIABLE result)

@@ -376,6 +376,17 @@ __lwstp_binding_insert(struct lwstp_binding *b)
 	return !out_of_memory;
 }
 
+/* The wsi of an http/2 connection itself: the application meets it only as it
+ * ends, and then lws still says that a WRITEABLE will come.  No other wsi with a
+ * socket of its own has tx credit (5.0 says -1 of a ws one). */
+static bool
+is_mux_connection(struct lws *wsi)
+{
+	return lws_get_network_wsi(wsi) == wsi &&
+	       (lws_wsi_tx_credit(wsi, LWSTXCR_PEER_TO_US, 0) > 0 ||
+		lws_wsi_tx_credit(wsi, LWSTXCR_US_TO_PEER, 0) > 0);
+}
+
 /* W4: not one that is closing, nor one without a connection.  This asks lws the
  * only thing that tells: so a WRITEABLE comes that nobody else asked for. */
 static enum lwstp_refusal
@@ -388,6 +399,8 @@ wsi_refusal(struct lws *wsi)
 	lwstp_unlock_bindings();
 	if (closing || lwstp_host_closing(wsi))
 		return LWSTP_WSI_CLOSING;
+	if (is_mux_connection(wsi))
+		return LWSTP_WSI_MUX;
 	if (lws_callback_on_writable(wsi) <= 0)
 		return LWSTP_WSI_UNCONNECTED;
 

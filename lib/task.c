@@ -186,6 +186,9 @@ static const struct {
 	[LWSTP_WSI_CLOSING] =	{ LLL_ERR, "the wsi is closing" },
 	[LWSTP_WSI_UNCONNECTED] = { LLL_ERR, "the wsi is closing, or has no "
 				  "connection" },
+	[LWSTP_WSI_MUX] =	{ LLL_ERR, "the wsi is that of an http/2 "
+				  "connection, whose tasks belong to its "
+				  "streams" },
 	[LWSTP_NO_WATCH] =	{ LLL_ERR, "no fd, or no room in lws, to watch "
 				  "the wsi with" },
 	[LWSTP_WRONG_THREAD] =	{ LLL_ERR, "another thread uses the wsi" },

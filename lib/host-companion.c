@@ -11,7 +11,9 @@
  *
  * The hidden vhost cannot be made inside a PROTOCOL_INIT callback, where pools
  * often are: so it is made by a timer on the first turn of the service loop, or
- * by the first enqueue of a task with a wsi.
+ * by the first enqueue of a task with a wsi.  With several service threads only
+ * by that: lws runs a timer with its lock of that thread, and one that accepts
+ * takes this after the lock of the context, which a new vhost needs.
  */
 
 #include <fcntl.h>
@@ -25,6 +27,12 @@
 
 /* the latest wsi on a hidden vhost that this thread has made */
 static _Thread_local struct lws *newest;
+
+/* this thread makes a hidden vhost */
+static _Thread_local bool opening;
+
+/* one service thread of several makes it, and nothing of the user's runs then */
+static pthread_mutex_t opening_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /*
  * The hidden vhost
@@ -144,7 +152,7 @@ vhost_gone(struct lws_vhost *vhost, void *arg)
 	struct lwstp_host *host = arg;
 
 	(void)vhost;
-	if (host->opening)
+	if (opening)
 		return;	/* it was not made: lws_create_vhost() says so */
 	host->vhost = NULL;
 	lwstp_host_gone(host);
@@ -235,11 +243,11 @@ ending(const struct lwstp_host *host)
 }
 
 static bool
-vhost_open(struct lwstp_host *host)
+vhost_make(struct lwstp_host *host)
 {
 	struct lws_context_creation_info info;
 
-	if (host->opening || ending(host))
+	if (ending(host))
 		return false;
 	if (host->vhost)
 		return true;
@@ -253,17 +261,33 @@ vhost_open(struct lwstp_host *host)
 	info.finalize = vhost_gone;
 	info.finalize_arg = host;
 
-	host->opening = true;
+	opening = true;
 	host->vhost = lws_create_vhost(host->context, &info);
-	host->opening = false;
-	if (!host->vhost) {
-		lwsl_err("lws_threadpool: the hidden vhost could not be "
-			 "made\n");
+	opening = false;
+	if (!host->vhost)
 		return false;
-	}
 	adopt_bells(host);
 
 	return true;
+}
+
+static bool
+vhost_open(struct lwstp_host *host)
+{
+	bool open;
+
+	if (opening)
+		return false;
+	if (host->bells > 1)
+		pthread_mutex_lock(&opening_lock);
+	open = vhost_make(host);
+	if (host->bells > 1)
+		pthread_mutex_unlock(&opening_lock);
+	if (!open && !ending(host))
+		lwsl_err("lws_threadpool: the hidden vhost could not be "
+			 "made\n");
+
+	return open;
 }
 
 bool

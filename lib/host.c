@@ -251,7 +251,8 @@ lwstp_host_get(struct lws_context *context)
 	lws_state_reg_notifier(lws_system_get_state_manager(context),
 			       &host->notify);
 #endif
-	lws_sul_schedule(context, 0, &host->open, open_timer, 1);
+	if (host->bells == 1)
+		lws_sul_schedule(context, 0, &host->open, open_timer, 1);
 
 	lwstp_lock_bindings();
 	atomic_fetch_add(&host->refs, 1);

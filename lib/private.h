@@ -572,7 +572,6 @@ struct lwstp_host {				/* one a context */
 	atomic_uint		refs;		/* pools, the context, and bells
 						 * about to be signalled */
 	bool			dying;		/* bindings: no more ringing */
-	bool			opening;	/* service thread */
 	bool			forgotten;	/* bindings: never freed */
 	int			idle_fd;	/* constant: never readable */
 	int			max_fd;		/* constant: limit when made */

@@ -337,12 +337,20 @@ peer_listen(struct streams *s)
 	assert_non_null(s->vhost);
 }
 
+static void
+add_policy_and_threads(struct rig *rig, struct lws_context_creation_info *info)
+{
+	add_policy(rig, info);
+	info->count_threads = 2;
+}
+
 static int
-setup(void **state)
+setup_with(void **state, void (*info)(struct rig *rig,
+				      struct lws_context_creation_info *info))
 {
 	struct streams *s = calloc(1, sizeof(*s));
 	struct rig_opts opts = {
-		.info = add_policy, .on_event = on_event, .priv = s
+		.info = info, .on_event = on_event, .priv = s
 	};
 
 	assert_non_null(s);
@@ -355,6 +363,18 @@ setup(void **state)
 	*state = s;
 
 	return 0;
+}
+
+static int
+setup(void **state)
+{
+	return setup_with(state, add_policy);
+}
+
+static int
+setup_threads(void **state)
+{
+	return setup_with(state, add_policy_and_threads);
 }
 
 static int
@@ -844,6 +864,32 @@ W2_refused_from_a_pool_thread_and_with_a_wsi(void **state)
 	assert_int_equal(log_claim(LLL_ERR, "both set"), 1);
 }
 
+/* With several service threads the companion cannot know which of them is the
+ * stream's; compiled in it is known. */
+static void
+W3_refused_with_several_service_threads(void **state)
+{
+	struct streams *s = *state;
+	struct job *j = job_script(s->rig, 0, 0);
+	struct stream *st;
+
+	if (lws_get_count_threads(s->rig->context) < 2)
+		skip();		/* LWS_MAX_SMP is 1 */
+	st = stream_create(s, "client");
+	if (!LWSTP_UNIT_IN_LWS) {
+		assert_null(enqueue(s, j, st->ss));
+		assert_int_equal(log_claim(LLL_ERR, "several service threads"),
+				 1);
+		assert_null(lws_threadpool_get_task_ss(st->ss));
+		return;
+	}
+	assert_non_null(enqueue(s, j, st->ss));
+	wait_status(j, LWS_TP_STATUS_FINISHED);
+	assert_ptr_equal(lws_threadpool_get_task_ss(st->ss), j->task);
+	stream_destroy(st);
+	assert_int_equal(atomic_load(&j->cleanups), 1);
+}
+
 static void
 cleanup_enqueues(struct job *j, struct lws *wsi)
 {
@@ -1004,6 +1050,9 @@ main(void)
 		STREAM_TEST(S3_destroy_me_is_obeyed),
 		STREAM_TEST(S5_retries_that_failed_are_not_begun_again),
 		STREAM_TEST(W2_refused_from_a_pool_thread_and_with_a_wsi),
+		cmocka_unit_test_setup_teardown(
+				W3_refused_with_several_service_threads,
+				setup_threads, teardown),
 		STREAM_TEST(W4_refused_while_it_is_destroyed),
 		STREAM_TEST(W4_a_new_stream_is_not_taken_for_the_old_one),
 		STREAM_TEST(W3_an_accepted_stream),

@@ -174,15 +174,29 @@ static const struct evlib evlibs[] = {
 	  glib_make, glib_turn, glib_end },
 };
 
+static const char *
+evlib_name(void)
+{
+	const char *name = getenv("LWSTP_UNIT_EVLIB");
+
+	return name && *name ? name : "poll";
+}
+
+bool
+evloop_is(const char *name)
+{
+	return !strcmp(evlib_name(), name);
+}
+
 /* NULL for lws's own */
 static struct evloop *
 make_loop(void)
 {
-	const char *name = getenv("LWSTP_UNIT_EVLIB");
+	const char *name = evlib_name();
 	struct evloop *loop;
 	size_t n = 0;
 
-	if (!name || !*name || !strcmp(name, "poll"))
+	if (evloop_is("poll"))
 		return NULL;
 	while (n < LWS_ARRAY_SIZE(evlibs) && strcmp(evlibs[n].name, name))
 		n++;

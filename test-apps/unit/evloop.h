@@ -18,6 +18,11 @@
 
 struct evloop;
 
+/* Whether the library of that name was asked for: what lws does differently
+ * with one of them, tests know by it. */
+bool
+evloop_is(const char *name);
+
 /* Makes a loop and ends it: what the library keeps for the life of the process,
  * libuv a pair of fds, is there afterwards. */
 void

@@ -77,7 +77,7 @@ struct conn {
 	bool		destroyed;	/* saw WSI_DESTROY */
 	bool		manual;		/* default WRITEABLE only counts */
 	bool		die;		/* next WRITEABLE returns -1 */
-	bool		gone;		/* CONN_HTTP: the peer is, write */
+	bool		gone;		/* the peer is: write to it */
 	int		writeables;
 	int		client_writeables;
 	int		child_closings;

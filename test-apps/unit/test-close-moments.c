@@ -494,6 +494,11 @@ W4_enqueue_between_our_close_frame_and_the_peers(void **state)
 	int n, opt_in, had;
 
 	(void)state;
+	/* A debug build of 4.1, which Debian's is, closes a wsi twice with
+	 * libuv to see that it can: so it sends no close frame of its own, and
+	 * waits for none. */
+	if (evloop_is("uv") && LWS_LIBRARY_VERSION_NUMBER < 4003000)
+		skip();
 	for (opt_in = 0; opt_in < 2; opt_in++)
 		for (had = 0; had < 2; had++) {
 			moment_begin(&m, CONN_WS, CLOSING_WS_OURS, opt_in, 1);
@@ -553,7 +558,9 @@ W4_new_wsi_at_the_address_of_one_that_closed(void **state)
 				lws_set_timeout(c[n]->wsi,
 						PENDING_TIMEOUT_USER_OK,
 						LWS_TO_KILL_SYNC);
-				check(&m, c[n]->destroyed);
+				/* libuv frees it in its own time */
+				check(&m, c[n]->destroyed || evloop_is("uv"));
+				rig_until(m.rig, is_conn_destroyed, c[n]);
 			}
 			for (n = 0; n < 19; n++)
 				wait_int(&j[n]->cleanups, 1);
@@ -813,6 +820,9 @@ W1_context_destroyed_in_a_callback(void **state)
 	int n, opt_in;
 
 	(void)state;
+	/* with glib lws 4.1 unloads the very code that it returns to then */
+	if (evloop_is("glib") && LWS_LIBRARY_VERSION_NUMBER < 4003000)
+		skip();
 	for (opt_in = 0; opt_in < 2; opt_in++) {
 		moment_begin(&m, CONN_WS, CLOSING_CONTEXT, opt_in, 1);
 		enqueue_four(&m);
@@ -822,7 +832,11 @@ W1_context_destroyed_in_a_callback(void **state)
 			rig_turn(m.rig, true);
 		/* It was put off until the callback returned.  The last of it
 		 * wants a second call of the application, all of it on 4.3.3:
-		 * there lws_service() says that it is no longer possible. */
+		 * there lws_service() says that it is no longer possible.
+		 * With libuv that is when its handles are closed: sooner, 4.1
+		 * unloads the code that closes them. */
+		if (evloop_is("uv"))
+			rig_turns(m.rig, 50);
 		rig_context_destroy(m.rig);
 		check(&m, m.conn->destroyed);
 		gate_open(m.gate);

@@ -68,9 +68,9 @@ log_line(int level, const char *line)
 {
 	struct log_line *l;
 
-	/* lws's own: 4.1.6 tells of each event library that it loads and of
-	 * each event of libev, 4.3 of each wsi that comes and goes, and that a
-	 * second context has no netlink socket */
+	/* lws's own: 4.1.6 tells of each event library that it loads, 4.3 of
+	 * each wsi that comes and goes, and that a second context has no
+	 * netlink socket */
 	if (getenv("LWSTP_UNIT_EVLIB") && level == LLL_NOTICE &&
 	    !strstr(line, "lws_threadpool"))
 		return;
@@ -174,10 +174,18 @@ log_print_unclaimed(void)
 	log_walk_unclaimed(true);
 }
 
+/* lws tells of each event of libev, in the one static buffer that it writes all
+ * lines into: so not there, for a worker's line that meets one would be lost */
+static int
+log_levels(void)
+{
+	return evloop_is("ev") ? LOG_LEVELS & ~LLL_NOTICE : LOG_LEVELS;
+}
+
 void
 log_info(void)
 {
-	lws_set_log_level(LOG_LEVELS | LLL_INFO, log_emit);
+	lws_set_log_level(log_levels() | LLL_INFO, log_emit);
 }
 
 void
@@ -512,7 +520,7 @@ rig_create(const struct rig_opts *opts)
 	rig->evloop = evloop_new(&info);
 	rig->context = lws_create_context(&info);
 	assert_non_null(rig->context);
-	lws_set_log_level(LOG_LEVELS, log_emit);
+	lws_set_log_level(log_levels(), log_emit);
 	/* With an event library lws looks at its timers after an event of its
 	 * own only, not at those that are set between two turns as a test does
 	 * (and with libev's not at one that is due before the first).  So there

@@ -319,6 +319,10 @@ add_policy(struct rig *rig, struct lws_context_creation_info *info)
 		 "\"protocol\":\"raw\"}}"
 		 "]}", s->port);
 	info->pss_policies_json = s->policy;
+	/* the peer's alone: 5.0.0 binds what a server's stream accepts to the
+	 * first protocol of the context, if that has any, and then calls
+	 * neither rx nor tx */
+	info->protocols = NULL;
 	info->options |= LWS_SERVER_OPTION_EXPLICIT_VHOSTS;
 	info->port = CONTEXT_PORT_NO_LISTEN;
 }
@@ -993,9 +997,6 @@ W3_an_accepted_stream(void **state)
 	struct stream *st;
 	struct job *j, *k;
 
-	/* 5.0.0 calls no tx of an accepted raw stream, whoever asks for it */
-	if (LWS_LIBRARY_VERSION_NUMBER >= 5000000)
-		skip();
 	st = stream_create(s, "server");
 	j = job_script(s->rig, 100, LWS_TP_RETURN_SYNC);
 	vhost = lws_get_vhost_by_name(s->rig->context, "server");

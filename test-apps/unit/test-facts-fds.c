@@ -7,8 +7,11 @@
  * closes with its parent.  An fd above the limit that the context began with
  * would be written beyond lws's table on 4.1.6 and 4.3.3, and is an assert on
  * 5.0.0.
+ *
+ * And what thousands of streams cost in fds.
  */
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -382,6 +385,92 @@ limit_raised_after_the_context_was_made(void **state)
 	limit_raised(CONN_PIPE);
 }
 
+/* ---- what streams cost ---- */
+
+#define STREAMS		9000	/* where they cost none */
+#define STREAMS_FEW	2000	/* where they do, and by glib: it is slow */
+#define POOL_FDS	3	/* the doorbell's, lws's copy, the watches' */
+
+static int
+all_open_fds(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	int n = 0;
+
+	assert_non_null(dir);
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+
+	return n;
+}
+
+struct crowd {
+	struct job	*jobs[STREAMS];
+	int		n;
+	int		answers;	/* of each that are waited for */
+};
+
+static bool
+all_stream(void *arg)
+{
+	struct crowd *crowd = arg;
+
+	for (int n = 0; n < crowd->n; n++)
+		if (crowd->jobs[n]->seen[LWS_TP_STATUS_SYNCING] <
+		    crowd->answers)
+			return false;
+
+	return true;
+}
+
+/* Each wsi that streams costs one fd where it has to be watched, and none where
+ * lws tells of its close or the application does */
+static void
+fds_of_streams(struct crowd *crowd, bool opt_in)
+{
+	struct rig_opts opts = { .info = no_fd_limit, .opt_in = opt_in };
+	int n, before, used, each = conn_kind_watched(CONN_RAW) && !opt_in;
+	struct lws_threadpool *tp;
+	struct conn *c;
+	struct rig *rig;
+
+	/* the test has the peers too, so these are two each */
+	crowd->n = each || evloop_is("glib") ? STREAMS_FEW : STREAMS;
+	limit_fds(crowd->n * (2 + each) + 200);
+
+	rig = rig_create(&opts);
+	before = all_open_fds();
+	tp = rig_pool(rig, 2, crowd->n);
+	for (n = 0; n < crowd->n; n++)
+		conn_open(rig, CONN_RAW);
+	for (n = 0, c = rig->conns; n < crowd->n; n++, c = c->next) {
+		crowd->jobs[n] = job_script(rig, INT32_MAX, LWS_TP_RETURN_SYNC);
+		assert_non_null(job_enqueue(tp, crowd->jobs[n], c->wsi));
+	}
+	crowd->answers = 3;
+	rig_until(rig, all_stream, crowd);
+	used = all_open_fds() - before - crowd->n * 2;
+	print_message("  %d wsi that stream use %d more fds\n", crowd->n, used);
+	assert_true(used >= crowd->n * each);
+	assert_true(used <= crowd->n * each + POOL_FDS);
+	assert_int_equal(rig_destroy(rig), 0);
+	limit_teardown(NULL);
+}
+
+static void
+fds_of_9000_wsi_that_stream(void **state)
+{
+	struct crowd *crowd = calloc(1, sizeof(*crowd));
+
+	(void)state;
+	assert_non_null(crowd);
+	fds_of_streams(crowd, false);
+	if (conn_kind_watched(CONN_RAW))
+		fds_of_streams(crowd, true);
+	free(crowd);
+}
+
 int
 main(void)
 {
@@ -396,6 +485,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 				limit_raised_after_the_context_was_made,
 				limit_setup, limit_teardown),
+		cmocka_unit_test_setup_teardown(fds_of_9000_wsi_that_stream,
+						limit_setup, limit_teardown),
 	};
 
 	return cmocka_run_group_tests_name("fact 5: fds", tests, NULL, NULL);

@@ -87,7 +87,7 @@ __slot_new(struct lwstp_slots *slots)
 	c = chunk_of(slots, slots->used, &offset);
 	if (c >= LWSTP_CHUNKS)
 		return NULL;
-	if (!offset && !atomic_load(&slots->chunk[c])) {
+	if (!offset) {
 		chunk = calloc((size_t)1 << slots->first_bits << c,
 			       slots->size);
 		if (!chunk)

@@ -850,6 +850,75 @@ W1_context_destroyed_in_a_callback(void **state)
 	}
 }
 
+/* ---- T7, Q4: a cleanup during the close ends another task of the wsi ---- */
+
+static void
+end_another(struct job *j, struct lws *wsi)
+{
+	struct job *other = j->priv;
+
+	(void)wsi;
+	if (!other)
+		return;
+	if (atomic_load(&other->cleanups))
+		job_fault(j, "the older one went first");
+	if (atomic_load(&other->calls))
+		lws_threadpool_task_status(other->task, NULL);
+	else if (lws_threadpool_dequeue_task(other->task))
+		job_fault(j, "it was asked to stop");
+	if (atomic_load(&other->cleanups) != 1)
+		job_fault(j, "it was not reaped at once");
+}
+
+static void
+end_in_the_close(enum conn_kind kind, enum closing way, bool opt_in, bool done)
+{
+	struct job *older, *newer;
+	struct moment m;
+
+	moment_begin(&m, kind, way, opt_in, 1);
+	older = job_new(m.rig);
+	newer = job_new(m.rig);
+	if (done) {
+		check(&m, job_enqueue(m.tp, older, m.conn->wsi));
+		wait_status(older, LWS_TP_STATUS_FINISHED);
+	}
+	job_block(m.rig, m.tp, m.gate);
+	/* the newest is the first to go */
+	newer->on_cleanup = older->on_cleanup = end_another;
+	newer->priv = older;
+	if (!done)
+		check(&m, job_enqueue(m.tp, older, m.conn->wsi));
+	check(&m, job_enqueue(m.tp, newer, m.conn->wsi));
+	closing_do(m.conn, way);
+	check(&m, atomic_load(&newer->cleanups) == 1);
+	check(&m, atomic_load(&older->cleanups) == 1);
+	check(&m, !newer->cleanup_wsi);
+	check(&m, !older->cleanup_wsi);
+	gate_open(m.gate);
+	moment_end(&m);
+}
+
+static void
+dequeue_in_the_close(enum conn_kind kind, enum closing way, bool opt_in)
+{
+	end_in_the_close(kind, way, opt_in, false);
+}
+
+static void
+reap_in_the_close(enum conn_kind kind, enum closing way, bool opt_in)
+{
+	end_in_the_close(kind, way, opt_in, true);
+}
+
+static void
+T7_cleanup_that_ends_another_during_the_close(void **state)
+{
+	(void)state;
+	for_each_closing(dequeue_in_the_close);
+	for_each_closing(reap_in_the_close);
+}
+
 int
 main(void)
 {
@@ -874,6 +943,8 @@ main(void)
 			W5_cleanup_that_enqueues_on_its_wsi_during_the_close),
 		cmocka_unit_test(
 		    W5_cleanup_that_enqueues_on_another_wsi_during_the_close),
+		cmocka_unit_test(
+		    T7_cleanup_that_ends_another_during_the_close),
 		cmocka_unit_test(W1_killed_in_another_wsi_s_writeable),
 		cmocka_unit_test(W1_tasks_of_two_pools_on_one_wsi),
 		cmocka_unit_test(W1_tasks_that_end_while_their_wsi_closes),

@@ -55,6 +55,16 @@ dump_while(struct rig *rig, void (*hook)(struct rig *rig))
 	assert_null(meanwhile);
 }
 
+static bool
+dumps_no_task(void *arg)
+{
+	(void)arg;
+	log_forget();
+	lws_threadpool_dump(tp);
+
+	return log_count(LLL_THREAD, " 0 tasks");
+}
+
 /* P5: no more lines than there is memory for, and all of them the next time */
 static void
 tasks_that_come_meanwhile(void **state)
@@ -94,12 +104,42 @@ the_pool_goes_meanwhile(void **state)
 	assert_int_equal(log_claim(LLL_ERR, "lws_threadpool_dump"), 1);
 }
 
+/* P5: what was reaped is not counted any more */
+static void
+nothing_is_left(void **state)
+{
+	struct rig *rig = *state;
+	struct conn *c = conn_open(rig, CONN_RAW);
+
+	tp = rig_pool(rig, 1, 10);
+	c->manual = true;
+	for (int n = 0; n < 3; n++) {
+		struct job *j = job_script(rig, n, LWS_TP_RETURN_SYNC);
+
+		job_enqueue(tp, j, c->wsi);
+		if (n == 2)
+			lws_threadpool_dequeue_task(j->task);
+		else if (n) {
+			wait_status(j, LWS_TP_STATUS_SYNCING);
+			lws_threadpool_task_sync(j->task, 0);
+		}
+		if (n < 2) {
+			wait_status(j, LWS_TP_STATUS_FINISHED);
+			lws_threadpool_task_status(j->task, NULL);
+		}
+		wait_int(&j->cleanups, 1);
+	}
+	/* a task is put back after its cleanup, on a pool thread */
+	rig_until(rig, dumps_no_task, NULL);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		RIG_TEST(tasks_that_come_meanwhile),
 		RIG_TEST(the_pool_goes_meanwhile),
+		RIG_TEST(nothing_is_left),
 	};
 
 	return cmocka_run_group_tests_name("dump", tests, NULL, NULL);

@@ -279,6 +279,75 @@ opt_in_that_begins_late(void **state)
 	opt_in_begins_late(CONN_PIPE);
 }
 
+/* An application that passed some event of a vhost, and not the end of what is
+ * on it: at the latest the context's end is the end of the tasks */
+static void
+opt_in_that_forgets(void **state)
+{
+	struct optin o = { .n = 0 };
+	struct rig_opts opts = { .on_event = optin_event, .priv = &o };
+	struct lws_threadpool *tp;
+	struct job *j[2];
+	struct conn *c;
+	struct rig *rig;
+	int first;
+
+	(void)state;
+	for (first = 0; first < 2; first++) {
+		rig = rig_create(&opts);
+		tp = rig_pool(rig, 1, 10);
+		c = conn_open(rig, CONN_RAW);
+		c->manual = true;
+		assert_int_equal(lws_threadpool_wsi_event(c->wsi,
+						LWS_CALLBACK_USER), 0);
+		j[0] = job_script(rig, INT32_MAX, LWS_TP_RETURN_SYNC);
+		j[1] = job_new(rig);
+		assert_non_null(job_enqueue(tp, j[0], c->wsi));
+		assert_non_null(job_enqueue(tp, j[1], c->wsi));
+		wait_status(j[0], LWS_TP_STATUS_SYNCING);
+		wait_status(j[1], LWS_TP_STATUS_FINISHED);
+		assert_null(lws_get_child(c->wsi));
+		if (first)
+			conn_fin(c);
+		rig_context_destroy(rig);
+		wait_int(&j[0]->cleanups, 1);
+		wait_int(&j[1]->cleanups, 1);
+		assert_null(j[1]->cleanup_wsi);
+		assert_int_equal(atomic_load(&j[0]->stopping), 1);
+		assert_int_equal(rig_destroy(rig), 0);
+	}
+}
+
+/* A close that the application told of by mistake is one all the same, and what
+ * the watch tells of it later is nothing new */
+static void
+told_of_a_close_that_is_none(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
+	struct conn *c = conn_open(rig, CONN_RAW);
+	struct job *before = job_script(rig, INT32_MAX, LWS_TP_RETURN_SYNC),
+		   *after = job_script(rig, INT32_MAX, LWS_TP_RETURN_SYNC);
+
+	assert_non_null(job_enqueue(tp, before, c->wsi));
+	assert_int_equal(!!lws_get_child(c->wsi), conn_kind_watched(CONN_RAW));
+	wait_status(before, LWS_TP_STATUS_SYNCING);
+	assert_int_equal(lws_threadpool_wsi_event(c->wsi,
+					LWS_CALLBACK_WSI_DESTROY), 0);
+	wait_int(&before->cleanups, 1);
+	assert_null(before->cleanup_wsi);
+
+	/* it is told of from now on, so there is no other watch */
+	assert_non_null(job_enqueue(tp, after, c->wsi));
+	wait_status(after, LWS_TP_STATUS_SYNCING);
+	conn_fin(c);
+	conn_until_closed(c);
+	rig_context_destroy(rig);
+	wait_int(&after->cleanups, 1);
+	assert_int_equal(atomic_load(&after->stopping), 1);
+	assert_null(after->cleanup_wsi);
+}
+
 /* Any reason, any wsi, and NULL */
 static void
 wsi_event_of_anything_returns_0(void **state)
@@ -349,6 +418,8 @@ main(void)
 		cmocka_unit_test(host_rebind_with_the_opt_in),
 		cmocka_unit_test(only_one_vhost_passes_its_events),
 		cmocka_unit_test(opt_in_that_begins_late),
+		cmocka_unit_test(opt_in_that_forgets),
+		RIG_TEST(told_of_a_close_that_is_none),
 		RIG_TEST(wsi_event_of_anything_returns_0),
 		RIG_TEST(one_watch_for_a_wsi_s_life),
 	};

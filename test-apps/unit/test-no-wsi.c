@@ -59,6 +59,66 @@ W2_finish_stops_it(void **state)
 	assert_int_equal(atomic_load(&queued->calls), 0);
 }
 
+static int
+dequeue_the_other(struct job *j, enum lws_threadpool_task_status s)
+{
+	struct job *other = j->priv;
+
+	(void)s;
+	/* it outlives, so it is left alone (Q4) */
+	if (lws_threadpool_dequeue_task(other->task))
+		job_fault(j, "it was asked to stop");
+	if (lws_threadpool_task_status(other->task, NULL) !=
+						LWS_TP_STATUS_RUNNING)
+		job_fault(j, "the other does not run");
+
+	return LWS_TP_RETURN_FINISHED;
+}
+
+static int
+dequeue_the_queued(struct job *j, enum lws_threadpool_task_status s)
+{
+	struct job *other = j->priv;
+
+	(void)s;
+	if (lws_threadpool_dequeue_task(other->task))
+		job_fault(j, "it was asked to stop");
+	if (!atomic_load(&other->cleanups))
+		job_fault(j, "it was queued, and is not reaped");
+
+	return LWS_TP_RETURN_FINISHED;
+}
+
+/* Q4, W2: what has no wsi is no service thread's, so a task may dequeue it */
+static void
+W2_a_task_dequeues_another(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 2, 10);
+	struct gate *gate = gate_new(rig), *first = gate_new(rig);
+	struct job *runs = job_block(rig, tp, gate), *queued = job_new(rig),
+		   *j[2] = { job_new(rig), job_new(rig) };
+
+	j[0]->fn = dequeue_the_other;
+	j[0]->priv = runs;
+	assert_non_null(job_enqueue(tp, j[0], NULL));
+	wait_int(&j[0]->cleanups, 1);
+	assert_int_equal(atomic_load(&runs->returns), 0);
+
+	j[1]->gate = first;
+	j[1]->fn = dequeue_the_queued;
+	j[1]->priv = queued;
+	assert_non_null(job_enqueue(tp, j[1], NULL));
+	wait_int(&j[1]->calls, 1);
+	assert_non_null(job_enqueue(tp, queued, NULL));
+	gate_open(first);
+	wait_int(&j[1]->cleanups, 1);
+	assert_int_equal(atomic_load(&queued->calls), 0);
+	gate_open(gate);
+	wait_int(&runs->cleanups, 1);
+	assert_int_equal(atomic_load(&runs->stopping), 0);
+}
+
 /* ---- from any thread ---- */
 
 #define THREADS	4
@@ -205,6 +265,7 @@ main(void)
 		RIG_TEST(W2_runs_and_reaps_itself),
 		RIG_TEST(W2_sync_without_a_wsi_is_checking_in),
 		RIG_TEST(W2_finish_stops_it),
+		RIG_TEST(W2_a_task_dequeues_another),
 		RIG_TEST(W2_enqueue_from_any_thread),
 		RIG_TEST(W2_enqueue_from_a_pool_thread),
 		RIG_TEST(W2_enqueue_from_a_cleanup_on_a_pool_thread),

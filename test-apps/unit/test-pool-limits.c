@@ -212,6 +212,37 @@ P2_refused_at_max_queue_depth(void **state)
 	rig_until_int(rig, &over->cleanups, 1);
 }
 
+/* nor are those that wait to go on, however many more than threads they are:
+ * they take nothing off the depth either */
+static void
+P2_resumed_tasks_take_no_room(void **state)
+{
+	struct rig *rig = *state;
+	struct conn *c = conn_open(rig, CONN_RAW);
+	struct lws_threadpool *tp = rig_pool(rig, 1, 3);
+	struct gate *g = gate_new(rig);
+	struct job *parked[5];
+	int n;
+
+	c->manual = true;
+	for (n = 0; n < 5; n++) {
+		parked[n] = job_script(rig, 1, LWS_TP_RETURN_SYNC);
+		assert_non_null(job_enqueue(tp, parked[n], c->wsi));
+		wait_status(parked[n], LWS_TP_STATUS_SYNCING);
+	}
+	job_block(rig, tp, g);
+	for (n = 0; n < 5; n++)
+		lws_threadpool_task_sync(parked[n]->task, 0);
+	for (n = 0; n < 3; n++)
+		assert_non_null(job_enqueue(tp, job_new(rig), NULL));
+	assert_null(job_enqueue(tp, job_new(rig), NULL));
+	assert_int_equal(log_claim(LLL_WARN, "max_queue_depth tasks wait"), 1);
+	gate_open(g);
+	c->manual = false;
+	lws_callback_on_writable(c->wsi);
+	rig_until_cleaned(rig);
+}
+
 /* done and SYNCING tasks are no waiting ones */
 static void
 P2_only_waiting_tasks_count(void **state)
@@ -412,6 +443,7 @@ main(void)
 		RIG_TEST(P1_long_and_strange_pool_names),
 		RIG_TEST(P2_refused_at_max_queue_depth),
 		RIG_TEST(P2_only_waiting_tasks_count),
+		RIG_TEST(P2_resumed_tasks_take_no_room),
 		RIG_TEST(P2_refused_on_a_finishing_pool),
 		RIG_TEST(P2_refused_without_a_task_function),
 		RIG_TEST(P5_diagnose),

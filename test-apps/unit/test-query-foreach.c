@@ -416,6 +416,71 @@ while_workers_work(void **state)
 	rig_until_cleaned(rig);
 }
 
+/* ---- two walks that do not nest ---- */
+
+struct other_walk {
+	struct walk	w;
+	pthread_t	thread;
+	atomic_int	begun;
+	atomic_int	go_on;
+};
+
+static struct other_walk other;
+
+static void
+wait_in_the_walk(struct walk *w, int visit)
+{
+	(void)w;
+	if (visit)
+		return;
+	atomic_store(&other.begun, 1);
+	wait_int(&other.go_on, 1);
+}
+
+static void *
+walk_on_a_thread(void *arg)
+{
+	walk(arg);
+
+	return NULL;
+}
+
+static void
+begin_the_other(struct walk *w, int visit)
+{
+	(void)w;
+	if (visit)
+		return;
+	assert_int_equal(pthread_create(&other.thread, NULL, walk_on_a_thread,
+					&other.w), 0);
+	wait_int(&other.begun, 1);
+}
+
+/* A walk on a wrong thread spoils nothing, whichever of them ends first */
+static void
+one_ends_inside_another_s(void **state)
+{
+	struct walk w = walk_begin(*state);
+
+	memset(&other, 0, sizeof(other));
+	other.w = w;
+	other.w.act = wait_in_the_walk;
+	w.act = begin_the_other;
+	assert_int_equal(walk(&w), 0);
+	assert_int_equal(w.visits, MANY);
+	/* where the other walk is, and what is after that, is gone */
+	for (int n = 0; n < 3; n++)
+		lws_threadpool_task_status(w.j[n]->task, NULL);
+	atomic_store(&other.go_on, 1);
+	pthread_join(other.thread, NULL);
+	assert_int_equal(other.w.visits, MANY - 2);
+	assert_ptr_equal(other.w.visited[1], w.j[3]->task);
+	/* and nothing is left of either */
+	w.act = NULL;
+	assert_int_equal(walk(&w), 0);
+	assert_int_equal(w.visits, MANY - 3);
+}
+
 int
 main(void)
 {
@@ -435,6 +500,7 @@ main(void)
 		RIG_TEST(pool_finished_inside),
 		RIG_TEST(context_destroyed_inside),
 		RIG_TEST(while_workers_work),
+		RIG_TEST(one_ends_inside_another_s),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,7 +32,7 @@ struct handle {
 	void				*user;
 };
 
-static struct lws_threadpool *pools[POOLS];
+static _Atomic(struct lws_threadpool *) pools[POOLS]; /* tasks spawn */
 static struct handle handles[HANDLES];
 static struct lws *old_wsi;
 static unsigned int next_handle, depth, inputs, enqueuing;

@@ -138,20 +138,21 @@ task_sync(struct handle *h, int stop)
 	lws_threadpool_task_sync(h->task, stop);
 }
 
+/* its own copy of the handle: a cleanup may enqueue, and have the place */
 static void
-task_status(struct handle *h)
+task_status(struct handle h)
 {
 	enum lws_threadpool_task_status s;
 	void *user = &user;
 
-	s = lws_threadpool_task_status(h->task, &user);
-	if (user && user != h->user)
+	s = lws_threadpool_task_status(h.task, &user);
+	if (user && user != h.user)
 		ledger_fail("a handle reached another task (Q6)");
 	if (s < LWS_TP_STATUS_FINISHED && !user)
 		ledger_fail("a live task without its user pointer (Q1)");
 	if (s >= LWS_TP_STATUS_FINISHED) {
 		user = &user;
-		if (lws_threadpool_task_status(h->task, &user) !=
+		if (lws_threadpool_task_status(h.task, &user) !=
 					LWS_TP_STATUS_FINISHED || user)
 			ledger_fail("reaped, and still there (Q1)");
 	}
@@ -270,7 +271,7 @@ op(void)
 		break;
 	case 10:
 	case 11:
-		task_status(h);
+		task_status(*h);
 		break;
 	case 12:
 		lws_threadpool_task_status_noreap(h->task);

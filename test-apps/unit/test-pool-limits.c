@@ -433,6 +433,30 @@ P5_from_any_thread(void **state)
 	assert_int_equal(d.bad, 0);
 }
 
+/* P2: a task that a free thread is about to take does not wait, however soon
+ * the next one comes; and with no thread free there is room for the depth */
+static void
+P2_a_burst_on_an_idle_pool(void **state)
+{
+	struct rig *rig = *state;
+
+	for (int round = 0; round < 50; round++) {
+		struct lws_threadpool *tp = rig_pool(rig, 2, 1);
+		struct gate *gate = gate_new(rig);
+
+		for (int n = 0; n < 3; n++)
+			assert_non_null(job_enqueue(tp, job_gated(rig, gate),
+						    NULL));
+		assert_null(job_enqueue(tp, job_gated(rig, gate), NULL));
+		assert_int_equal(log_claim(LLL_WARN,
+					   "max_queue_depth tasks wait"), 1);
+		log_forget();
+		gate_open(gate);
+		rig_until_cleaned(rig);
+		rig_pool_destroy(rig, tp);
+	}
+}
+
 int
 main(void)
 {
@@ -443,6 +467,7 @@ main(void)
 		RIG_TEST(P1_long_and_strange_pool_names),
 		RIG_TEST(P2_refused_at_max_queue_depth),
 		RIG_TEST(P2_only_waiting_tasks_count),
+		RIG_TEST(P2_a_burst_on_an_idle_pool),
 		RIG_TEST(P2_resumed_tasks_take_no_room),
 		RIG_TEST(P2_refused_on_a_finishing_pool),
 		RIG_TEST(P2_refused_without_a_task_function),

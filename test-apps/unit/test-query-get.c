@@ -169,6 +169,37 @@ no_stream_hides_another(void **state)
 	}
 }
 
+/* Q2: the longest, too, among those that the service thread hears of at once */
+static void
+longest_first_of_a_burst(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
+	struct conn *c = conn_open(rig, CONN_RAW);
+	struct gate *gate = gate_new(rig);
+	struct lws_threadpool_task *task;
+	struct job *j[5], *last;
+	void *user;
+
+	c->manual = true;
+	for (int n = 0; n < 5; n++) {
+		j[n] = job_new(rig);
+		job_enqueue(tp, j[n], c->wsi);
+	}
+	last = job_gated(rig, gate);
+	job_enqueue(tp, last, c->wsi);
+	wait_int(&last->calls, 1);	/* the five are done, and not heard of */
+	for (int n = 0; n < 5; n++) {
+		task = lws_threadpool_get_task_wsi(c->wsi);
+		assert_ptr_equal(task, j[n]->task);
+		assert_int_equal(lws_threadpool_task_status(task, &user),
+				 LWS_TP_STATUS_FINISHED);
+	}
+	c->manual = false;
+	gate_open(gate);
+	rig_until_cleaned(rig);
+}
+
 int
 main(void)
 {
@@ -177,6 +208,7 @@ main(void)
 		RIG_TEST(oldest_of_the_busy),
 		RIG_TEST(wanting_first_and_longest_first),
 		RIG_TEST(looking_keeps_the_order),
+		RIG_TEST(longest_first_of_a_burst),
 		RIG_TEST(each_wsi_its_own),
 		RIG_TEST(no_stream_hides_another),
 	};

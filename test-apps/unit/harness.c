@@ -49,7 +49,7 @@ static struct {
 } lg = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static atomic_int rigs_alive;
-static int contexts_gone;	/* since fds are counted */
+static atomic_int contexts_gone;	/* since fds are counted */
 
 /* From 5.0 on lws leaves out a line that is the same as the one before.  So we
  * put one between them, which goes nowhere. */

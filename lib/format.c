@@ -30,7 +30,8 @@ put(struct out *o, const char *s, size_t len)
 	o->cut += len - n;
 }
 
-static void
+/* base is a constant in each call: so it is no division */
+static inline __attribute__((always_inline)) void
 put_number(struct out *o, unsigned long long value, unsigned int base,
 	   bool negative)
 {
@@ -81,20 +82,18 @@ put_signed(struct out *o, enum length length, va_list *ap)
 			      (unsigned long long)v, 10, v < 0);
 }
 
-static void
-put_unsigned(struct out *o, enum length length, unsigned int base, va_list *ap)
+static unsigned long long
+take_unsigned(enum length length, va_list *ap)
 {
-	unsigned long long v;
 
 	if (length == LENGTH_INT)
-		v = va_arg(*ap, unsigned int);
-	else if (length == LENGTH_LONG)
-		v = va_arg(*ap, unsigned long);
-	else if (length == LENGTH_SIZE)
-		v = va_arg(*ap, size_t);
-	else
-		v = va_arg(*ap, unsigned long long);
-	put_number(o, v, base, false);
+		return va_arg(*ap, unsigned int);
+	if (length == LENGTH_LONG)
+		return va_arg(*ap, unsigned long);
+	if (length == LENGTH_SIZE)
+		return va_arg(*ap, size_t);
+
+	return va_arg(*ap, unsigned long long);
 }
 
 /* one conversion, *f behind the %; false: it is not one of ours */
@@ -112,10 +111,10 @@ convert(struct out *o, const char **f, va_list *ap)
 		put_signed(o, length, ap);
 		return true;
 	case 'u':
-		put_unsigned(o, length, 10, ap);
+		put_number(o, take_unsigned(length, ap), 10, false);
 		return true;
 	case 'x':
-		put_unsigned(o, length, 16, ap);
+		put_number(o, take_unsigned(length, ap), 16, false);
 		return true;
 	case 's':
 		if (length)

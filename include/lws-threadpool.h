@@ -42,8 +42,9 @@ struct lws_threadpool_options {
 	int		sync_spin_us;
 	/**< microseconds that a thread without work looks out for an answer
 	 * before it sleeps, when there are SYNCING tasks: 0 = the default of
-	 * 20, negative = none.  At most one thread of a pool does, and none
-	 * on a machine with one processor */
+	 * 20, negative = none.  When there are none, and it has just run a
+	 * task, it looks out for new ones, for 5 at most.  At most one thread
+	 * of a pool does, and none on a machine with one processor */
 	unsigned int	pin_tasks:1;
 	/**< 1 = a task resumes only on the thread that it began on, for
 	 * libraries that are bound to a thread [S1] */

@@ -326,11 +326,12 @@ pool_init(struct lwstp_pool *pool, struct lwstp_host *host,
 	pool->n_resumed = pool->n_syncing = pool->n_done = pool->n_running = 0;
 	atomic_store(&pool->n_queued, 0);
 	atomic_store(&pool->n_incoming, 0);
-	atomic_store(&pool->may_wake, false);
+	atomic_store(&pool->may_wake, (int)LWSTP_WAKE_NOBODY);
 	pool->idle = pool->keeper = pool->spinner = NULL;
 	pool->spin_end = pool->no_spin_until = 0;
 	atomic_store(&pool->added, 0);
 	pool->threads = pool->alive = 0;
+	pool->room = 0;
 	pool->max_queue_depth = args->max_queue_depth;
 	pool->sync_timeout = o->sync_timeout_secs < 0 ? 0 :
 		(o->sync_timeout_secs ? o->sync_timeout_secs :

@@ -67,11 +67,15 @@ lwstp_hash(const void *key)
 
 #include "locks.h"
 
+#define LWSTP_CACHE_LINE	64	/* bytes: a guess, right nearly everywhere */
 #define LWSTP_MAX_THREADS	1024
 #define LWSTP_POOL_NAME		32	/* bytes, the NUL included */
 #define LWSTP_TASK_NAME		48
 #define LWSTP_SYNC_TIMEOUT_SECS	300
 #define LWSTP_SYNC_SPIN_US	20
+#define LWSTP_NAP_US		5
+#define LWSTP_NAP_TASKS		16	/* more than these end a nap */
+#define LWSTP_LOOKS		32	/* between two looks at the clock */
 #define LWSTP_NO_SPIN_US	(10 * LWS_US_PER_MS)
 #define LWSTP_DESTROY_WARN_SECS	5
 #define LWSTP_LOOK_ANSWERS	8	/* see doorbell.c */
@@ -239,17 +243,40 @@ struct lwstp_worker {
 	LWSTP_BY_POOL struct lwstp_task *resumed; /* pinned here */
 	LWSTP_BY_POOL bool idle; /* on pool->idle */
 	LWSTP_BY_POOL bool chain; /* woken for shared work, see pool->waking */
+	LWSTP_BY_POOL bool ran; /* a task, since it last spun */
 	LWSTP_BY_POOL bool turn; /* S2: a resumed one's turn */
 	int			index;		/* constant */
 };
 
+/* for whoever enqueues */
+enum lwstp_may_wake {
+	LWSTP_WAKE_NOBODY,	/* nobody is idle, or somebody is waking */
+	LWSTP_WAKE_IF_MANY,	/* a spinner looks out meanwhile */
+	LWSTP_WAKE_ONE,
+};
+
+/* In four parts, with a cache line between any two, so that who is busy with one
+ * does not slow down who is with another: what stays as it is, the workers',
+ * enqueue's, and what these ask of each other. */
 struct lwstp_pool {
 	struct lwstp_slot	slot;		/* must be first */
-	pthread_mutex_t		lock;
-	pthread_cond_t		ended;		/* with lock: alive went down */
-	atomic_bool		ready;		/* once: lock, ended are made */
+	atomic_bool		ready;		/* once: locks, ended are made */
+	bool			live;		/* a pool, not a free slot; set
+						 * under both its locks: may be
+						 * read under either */
+	bool			pin_tasks;	/* constant */
+	atomic_bool		finishing;	/* set under both, read by
+						 * workers without */
+	int			threads;	/* constant: as many started */
+	int			max_queue_depth; /* constant */
+	int			spin_us;	/* constant; 0: never */
+	lws_usec_t		sync_timeout;	/* constant, us; 0: never */
+	struct lwstp_worker	**workers;	/* constant: threads of them */
+	struct lwstp_host	*host;		/* constant: a reference */
+	char			name[LWSTP_POOL_NAME]; /* constant */
 
-	/* all below: lock, but for what is constant while the pool lives */
+	char			apart_1[LWSTP_CACHE_LINE];
+	pthread_mutex_t		lock;
 	LWSTP_BY_POOL struct lwstp_task *queued; /* FIFO: not started yet, and
 						  * older than the incoming */
 	LWSTP_BY_POOL struct lwstp_task *resumed; /* FIFO: wait to go on */
@@ -258,6 +285,10 @@ struct lwstp_pool {
 	LWSTP_BY_POOL struct lwstp_task *done; /* FIFO: wait to be reaped */
 	/* slots of tasks that are gone */
 	LWSTP_BY_POOL struct lwstp_slot *freed, *freed_tail;
+	LWSTP_BY_POOL unsigned int n_resumed, n_syncing, n_done, n_running;
+	atomic_uint		n_queued;	/* set under lock */
+	atomic_uint		added;		/* work, ever, but for what is
+						 * incoming; set under lock */
 	LWSTP_BY_POOL struct lwstp_worker *idle; /* LIFO; the keeper last */
 	/* idle, times syncing tasks */
 	LWSTP_BY_POOL struct lwstp_worker *keeper;
@@ -265,39 +296,25 @@ struct lwstp_pool {
 	LWSTP_BY_POOL struct lwstp_worker *spinner;
 	LWSTP_BY_POOL lws_usec_t spin_end; /* when the spinner gives up */
 	LWSTP_BY_POOL lws_usec_t no_spin_until;
-	atomic_uint		added;		/* work, ever, but for what is
-						 * incoming; set under lock */
-	atomic_bool		may_wake;	/* somebody is idle and nobody
-						 * is waking; set under lock */
-	struct lwstp_worker	**workers;	/* constant: threads of them */
-
-	LWSTP_BY_POOL unsigned int n_resumed, n_syncing, n_done, n_running;
-	atomic_uint		n_queued;	/* set under lock */
-	int			threads;	/* constant: as many started */
 	LWSTP_BY_POOL int alive;
-	int			max_queue_depth; /* constant */
-	lws_usec_t		sync_timeout;	/* constant, us; 0: never */
-	int			spin_us;	/* constant; 0: never */
-	bool			pin_tasks;	/* constant */
-	bool			live;		/* a pool, not a free slot; set
-						 * under both its locks: may be
-						 * read under either */
 	LWSTP_BY_POOL bool destroying;
 	LWSTP_BY_POOL bool waking; /* a worker is on its way */
-	atomic_bool		finishing;	/* set under both, read by
-						 * workers without */
+	pthread_cond_t		ended;		/* with lock: alive went down */
 
+	char			apart_2[LWSTP_CACHE_LINE];
 	pthread_mutex_t		intake_lock;
 	LWSTP_BY_INTAKE struct lwstp_task *incoming; /* FIFO: enqueued lately */
-	atomic_uint		n_incoming;	/* set under intake_lock */
 	/* free slots of ours */
 	LWSTP_BY_INTAKE struct lwstp_slot *stock, *stock_tail;
+	LWSTP_BY_INTAKE int room; /* P2: so many fit in for certain */
 	LWSTP_BY_INTAKE lws_usec_t refusal_logged[LWSTP_REFUSALS];
 	/* unlogged since */
 	LWSTP_BY_INTAKE unsigned int refusals[LWSTP_REFUSALS];
 
-	struct lwstp_host	*host;		/* constant: a reference */
-	char			name[LWSTP_POOL_NAME]; /* constant */
+	char			apart_3[LWSTP_CACHE_LINE];
+	atomic_uint		n_incoming;	/* set under intake_lock */
+	atomic_int		may_wake;	/* enum lwstp_may_wake, set under
+						 * lock */
 };
 
 /* the locks, for all to take and release them by */

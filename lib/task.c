@@ -217,16 +217,22 @@ args_refusal(const struct lws_threadpool_task_args *args)
 }
 
 /* P2, if `unclaimed` threads are about to take a task: those do not count as
- * waiting. */
+ * waiting.  Tasks leave the queue all the time, so what had room once has it. */
 static LWSTP_INTAKE_HELD enum lwstp_refusal
-__pool_refusal(const struct lwstp_pool *pool, int unclaimed)
+__pool_refusal(struct lwstp_pool *pool, int unclaimed)
 {
+	int64_t room;
+
 	if (atomic_load_explicit(&pool->finishing, memory_order_relaxed))
 		return LWSTP_FINISHING;
-	if ((int64_t)atomic_load(&pool->n_queued) +
-	    atomic_load(&pool->n_incoming) >=
-				(int64_t)pool->max_queue_depth + unclaimed)
+	if (pool->room > 0)
+		return LWSTP_ACCEPTED;
+	room = (int64_t)pool->max_queue_depth + unclaimed -
+	       atomic_load(&pool->n_queued) - atomic_load(&pool->n_incoming);
+	if (room <= 0)
 		return LWSTP_DEPTH;
+	/* a thread that is free now may not be so next time */
+	pool->room = room > unclaimed ? (int)(room - unclaimed) : 1;
 
 	return LWSTP_ACCEPTED;
 }
@@ -316,6 +322,7 @@ __enqueue(struct lwstp_pool *pool, const struct lws_threadpool_task_args *args,
 	if (b)
 		__lwstp_binding_attach(b, task);
 	DL_APPEND(pool->incoming, task);
+	pool->room--;
 	atomic_fetch_add(&pool->n_incoming, 1);
 	atomic_store_explicit(&task->live, true, memory_order_release);
 

@@ -14,7 +14,10 @@
  *
  * An answer to a SYNC often comes within microseconds, less than it takes to
  * put a thread to sleep and to wake it.  So one worker without work looks out
- * for some for so long before it sleeps, if there is something SYNCING.
+ * for some for so long before it sleeps, if there is something SYNCING.  Else,
+ * and if it has just run a task, it takes a nap, of about the time that waking
+ * it takes: small tasks that are enqueued as fast as they are done would cost a
+ * wake each few otherwise, and so some of them gather.
  */
 
 #include <errno.h>
@@ -46,7 +49,11 @@ precise_now(void)
 static LWSTP_POOL_HELD void
 __set_may_wake(struct lwstp_pool *pool)
 {
-	atomic_store(&pool->may_wake, pool->idle && !pool->waking);
+	enum lwstp_may_wake may = LWSTP_WAKE_NOBODY;
+
+	if (pool->idle && !pool->waking)
+		may = pool->spinner ? LWSTP_WAKE_IF_MANY : LWSTP_WAKE_ONE;
+	atomic_store(&pool->may_wake, (int)may);
 }
 
 static LWSTP_POOL_HELD void
@@ -59,15 +66,14 @@ __not_idle(struct lwstp_pool *pool, struct lwstp_worker *w)
 	__set_may_wake(pool);
 }
 
-/* Wakes an idle worker for what was added: `pinned` itself, or where that is
- * NULL any.  At most once for an `after`. */
-LWSTP_POOL_HELD void
-__lwstp_wake_for(struct lwstp_pool *pool, struct lwstp_worker *pinned,
-		 struct lwstp_after *after)
+/* Wakes an idle worker: `pinned` itself, or where that is NULL any.  At most once
+ * for an `after`. */
+static LWSTP_POOL_HELD void
+__wake(struct lwstp_pool *pool, struct lwstp_worker *pinned,
+       struct lwstp_after *after)
 {
 	struct lwstp_worker *w = pinned ? pinned : pool->idle;
 
-	atomic_fetch_add_explicit(&pool->added, 1, memory_order_relaxed);
 	if (!w || !w->idle)
 		return;
 	if (!pinned && (pool->waking ||
@@ -81,14 +87,29 @@ __lwstp_wake_for(struct lwstp_pool *pool, struct lwstp_worker *pinned,
 	after->wake = w;
 }
 
-/* no lock held; the pool may have been destroyed meanwhile */
+/* for what was added, and is for `pinned` alone or, where that is NULL, for any */
+LWSTP_POOL_HELD void
+__lwstp_wake_for(struct lwstp_pool *pool, struct lwstp_worker *pinned,
+		 struct lwstp_after *after)
+{
+	atomic_fetch_add_explicit(&pool->added, 1, memory_order_relaxed);
+	__wake(pool, pinned, after);
+}
+
+/* A spinner finds what came, unless another has its processor: then too much
+ * comes.  No lock held; the pool may have been destroyed meanwhile. */
 void
 lwstp_wake_for_incoming(struct lwstp_pool *pool, struct lwstp_after *after)
 {
-	if (!atomic_load(&pool->may_wake))
+	int may = atomic_load(&pool->may_wake);
+
+	if (may == LWSTP_WAKE_NOBODY ||
+	    (may == LWSTP_WAKE_IF_MANY &&
+	     atomic_load_explicit(&pool->n_incoming, memory_order_relaxed) <
+							4 * LWSTP_NAP_TASKS))
 		return;
 	lwstp_lock_pool(pool);
-	__lwstp_wake_for(pool, NULL, after);
+	__wake(pool, NULL, after);
 	lwstp_unlock_pool(pool);
 }
 
@@ -179,10 +200,11 @@ __take(struct lwstp_pool *pool, struct lwstp_worker *w, lws_usec_t now,
 	task->since = now;
 	task->worker = (uint16_t)w->index;
 	w->task = task;
+	w->ran = true;
 	pool->n_running++;
 	if (pool->queued || pool->resumed || atomic_load(&pool->n_incoming) ||
 	    __keeper_missing(pool))
-		__lwstp_wake_for(pool, NULL, after);
+		__wake(pool, NULL, after);
 
 	return task;
 }
@@ -273,38 +295,69 @@ relax(void)
 #endif
 }
 
-/* True if it is worth looking for work again.  While there is a spinner, and
- * its time is not over, nobody is woken for work that it will find.
- * pool->lock held, released meanwhile. */
+/* More work than that is there already; no lock held */
+static bool
+has_come(const struct lwstp_pool *pool, unsigned int added,
+	 unsigned int incoming)
+{
+	return atomic_load_explicit(&pool->added, memory_order_relaxed) !=
+								added ||
+	       atomic_load_explicit(&pool->n_incoming, memory_order_relaxed) >
+								incoming;
+}
+
+/* A spinner looks all the time, a napper now and then: who enqueues would have
+ * to wait for the cache line each time.  False: nothing came until `end`, and
+ * *now is later. */
+static bool
+look_out(const struct lwstp_pool *pool, unsigned int added, bool nap,
+	 lws_usec_t end, lws_usec_t *now)
+{
+	int n;
+
+	do {
+		for (n = 0; n < LWSTP_LOOKS; n++) {
+			relax();
+			if (!nap && has_come(pool, added, 0))
+				return true;
+		}
+		if (nap && has_come(pool, added, LWSTP_NAP_TASKS))
+			return true;
+		*now = precise_now();
+	} while (*now < end);
+
+	return false;
+}
+
+/* Spins or naps, if it is time for that: true if it is worth looking for work
+ * again.  While it does, and its time is not over, nobody is woken for work that
+ * it will find.  pool->lock held, released meanwhile. */
 static LWSTP_POOL_HELD bool
 __spin(struct lwstp_pool *pool, struct lwstp_worker *w)
 {
-	unsigned int n, seen = atomic_load_explicit(&pool->added,
-						    memory_order_relaxed);
+	unsigned int added = atomic_load_explicit(&pool->added,
+						  memory_order_relaxed);
+	bool nap = !pool->syncing, found;
 	lws_usec_t now, end;
-	bool found = false;
 
-	if (!pool->spin_us || !pool->syncing || pool->spinner)
+	if (!pool->spin_us || pool->spinner || (nap && !w->ran))
 		return false;
+	w->ran = false;
 	now = precise_now();
 	if (now < pool->no_spin_until)
 		return false;
+	end = now + (nap && pool->spin_us > LWSTP_NAP_US ? LWSTP_NAP_US :
+							   pool->spin_us);
 	pool->spinner = w;
-	pool->spin_end = end = now + pool->spin_us;
+	pool->spin_end = end;
+	__set_may_wake(pool);
 	lwstp_unlock_pool(pool);
 
-	do
-		for (n = 0; !found && n < 32; n++) {
-			relax();
-			found = atomic_load_explicit(&pool->added,
-					memory_order_relaxed) != seen ||
-				atomic_load_explicit(&pool->n_incoming,
-						     memory_order_relaxed);
-		}
-	while (!found && (now = precise_now()) < end);
+	found = look_out(pool, added, nap, end, &now);
 
 	lwstp_lock_pool(pool);
 	pool->spinner = NULL;
+	__set_may_wake(pool);
 	/* somebody else has the processor: leave it to him for a while */
 	if (!found && now > end + pool->spin_us)
 		pool->no_spin_until = now + LWSTP_NO_SPIN_US;

@@ -270,7 +270,7 @@ inline not_idle_any()
 inline wake_for()
 {
 	if
-	/* the spinner will see it, unless its time is over */
+	/* the spinner will see it, unless its time is over, or too much came */
 	:: some_idle && !waking && spinner != NONE -> skip
 	:: some_idle && !waking ->
 		not_idle_any();
@@ -674,9 +674,12 @@ top:
 				alive--;
 				goto out
 #if defined(SPIN)
-			:: !may_leave && some_syncing && spinner == NONE ->
+			:: !may_leave && spinner == NONE ->
 				spinner = me;		/* __spin() */
 				goto spin
+			:: !may_leave && spinner == NONE && !some_syncing ->
+				to_sleep();		/* it has napped */
+				goto asleep
 #endif
 			:: else ->
 				to_sleep();

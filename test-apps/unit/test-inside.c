@@ -288,6 +288,35 @@ refusals_are_logged_each_second(void **state)
 	gate_open(gate);
 }
 
+static void
+add_alive(struct lws_threadpool *tp, int n)
+{
+	struct lwstp_pool *pool = pool_of(tp);
+
+	lwstp_lock_pool(pool);
+	pool->alive += n;
+	lwstp_unlock_pool(pool);
+}
+
+/* P2: threads that were free when a task was let in beyond the depth may be
+ * busy at the next one */
+static void
+free_threads_are_counted_each_time(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 1, 1);
+	struct gate *gate = gate_new(rig);
+
+	job_block(rig, tp, gate);
+	assert_non_null(job_enqueue(tp, job_new(rig), NULL));
+	add_alive(tp, 2);
+	assert_non_null(job_enqueue(tp, job_new(rig), NULL));
+	add_alive(tp, -2);
+	assert_null(job_enqueue(tp, job_new(rig), NULL));
+	assert_int_equal(log_claim(LLL_WARN, "max_queue_depth tasks wait"), 1);
+	gate_open(gate);
+}
+
 /* S5, P1: what the options mean, 0 and less than that too */
 static void
 options_and_their_defaults(void **state)
@@ -737,6 +766,7 @@ main(void)
 		cmocka_unit_test(a_table_that_is_full),
 		INSIDE_TEST(a_mark_goes_by_itself),
 		INSIDE_TEST(refusals_are_logged_each_second),
+		INSIDE_TEST(free_threads_are_counted_each_time),
 		INSIDE_TEST(options_and_their_defaults),
 		INSIDE_TEST(a_timeout_begins_with_the_sync),
 		INSIDE_TEST(a_pool_thread_s_look_does_not_count),

@@ -1,8 +1,9 @@
 # shellcheck shell=bash
 #
-# What scripts/demo and scripts/test share: a known environment, error
-# messages, installing the packages that are missing, and configuring and
-# building a tree below build/.  To be sourced, not run.
+# What scripts/demo, scripts/test and scripts/test-matrix share: a known
+# environment, error messages, installing the packages that are missing,
+# configuring and building a tree below build/, and counting what was tested.
+# To be sourced, not run.
 #
 # SPDX-License-Identifier: MIT
 
@@ -235,4 +236,57 @@ configure() {
 
 build() {
 	cmake --build "$1" -j "$JOBS" "${@:2}"
+}
+
+# --- counting ---------------------------------------------------------------
+
+# count_cmocka LOG: ctest's log of a run of cmocka programs in, the number of
+# test cases that passed, failed and were left out (skipped) out.  A test that
+# was begun and has neither passed nor been skipped has failed.  A program that
+# crashed, failed without a failed test (a leak, a race), ran nothing or not all
+# that it has counts as one that failed, on top of what it got done.
+count_cmocka() {
+	awk '
+	function close_test() {
+		if (open)
+			culprits = culprits (culprits ? ", " : "; failed: ") open
+		open = ""
+	}
+	function close_program(bad) {
+		if (!name)
+			return
+		close_test()
+		bad = begun - good - skipped
+		if (verdict != "Passed" && !bad)
+			bad = 1
+		if (verdict == "Passed" && (!begun || good + skipped != plan))
+			bad++
+		if (bad || skipped)
+			print name ": " verdict ", of " plan " tests " good \
+				" passed, " skipped " left out" culprits \
+				>"/dev/stderr"
+		passed += good
+		failed += bad
+		left += skipped
+		name = ""
+	}
+	/^[0-9]+\/[0-9]+ Testing: / {
+		close_program()
+		name = $3
+		verdict = "no result"
+		plan = begun = good = skipped = 0
+		culprits = ""
+	}
+	/\[=+\] .*Running [0-9]+ test\(s\)/ {
+		match($0, /Running [0-9]+/)
+		plan += substr($0, RSTART + 8, RLENGTH - 8)
+	}
+	/\[ RUN      \] / { close_test(); begun++; open = $NF }
+	/\[       OK \] / { good++; open = "" }
+	/\[  SKIPPED \] / { skipped += open != ""; open = "" }
+	/^Test (Passed|Failed)\.$/ { verdict = substr($2, 1, 6) }
+	END {
+		close_program()
+		print passed + 0, failed + 0, left + 0
+	}' "$1"
 }

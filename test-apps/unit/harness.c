@@ -474,6 +474,15 @@ rig_tick_stop(struct rig *rig)
 			 LWS_SET_TIMER_USEC_CANCEL);
 }
 
+/* of a wait: where everything is slow, by an emulator or valgrind, more */
+static int
+deadline_secs(void)
+{
+	const char *secs = getenv("LWSTP_UNIT_DEADLINE");
+
+	return secs ? atoi(secs) : 60;
+}
+
 struct rig *
 rig_create(const struct rig_opts *opts)
 {
@@ -482,9 +491,7 @@ rig_create(const struct rig_opts *opts)
 
 	assert_non_null(rig);
 	rig->tick_us = 2 * LWS_US_PER_MS;
-	rig->deadline_secs = 60;
-	if (getenv("LWSTP_UNIT_DEADLINE"))
-		rig->deadline_secs = atoi(getenv("LWSTP_UNIT_DEADLINE"));
+	rig->deadline_secs = deadline_secs();
 	rig->thread = pthread_self();
 	rig->protocols[0].name = "tp-http";
 	rig->protocols[0].callback = rig_callback_first;
@@ -689,7 +696,7 @@ void
 wait_until_(bool (*cond)(void *), void *arg, const char *what,
 	    const char *file, int line)
 {
-	lws_usec_t end = lws_now_usecs() + 60 * LWS_US_PER_SEC;
+	lws_usec_t end = lws_now_usecs() + deadline_secs() * LWS_US_PER_SEC;
 	int tries = 0;
 
 	while (!cond(arg)) {

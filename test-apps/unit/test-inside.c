@@ -405,6 +405,12 @@ unseen_of(struct lws_threadpool_task *handle)
 	return unseen;
 }
 
+static bool
+is_unseen(void *task)
+{
+	return unseen_of(task) == 1;
+}
+
 static int
 ask_the_other(struct job *j, enum lws_threadpool_task_status s)
 {
@@ -442,8 +448,8 @@ a_pool_thread_s_look_does_not_count(void **state)
 	assert_int_equal(unseen_of(parked->task), 0);
 
 	lws_threadpool_task_sync(parked->task, 0);
-	wait_int(&parked->returns, 2);
-	assert_int_equal(unseen_of(parked->task), 1);
+	/* it has returned, and its worker told of it */
+	wait_until(is_unseen, parked->task);
 	lws_threadpool_task_status_noreap(parked->task);
 	assert_int_equal(unseen_of(parked->task), 0);
 	lws_threadpool_task_status(parked->task, NULL);
@@ -614,6 +620,20 @@ a_sleeping_thread_becomes_the_keeper(void **state)
 	assert_int_equal(atomic_load(&second->stopping), 1);
 }
 
+static bool
+is_asked_for(void *wsi)
+{
+	struct lwstp_binding *b;
+	bool asked;
+
+	lwstp_lock_bindings();
+	b = __lwstp_binding_find(wsi);
+	asked = b->asked && !b->rung;
+	lwstp_unlock_bindings();
+
+	return asked;
+}
+
 /* S5: what was rung and not yet answered is not asked for a second time */
 static void
 the_repeat_leaves_a_ring_to_its_answer(void **state)
@@ -628,14 +648,10 @@ the_repeat_leaves_a_ring_to_its_answer(void **state)
 
 	c->manual = true;
 	job_enqueue(tp, a, c->wsi);
-	wait_int(&a->returns, 1);
-	rig_drain(rig);
+	rig_until(rig, is_asked_for, c->wsi);
 	lwstp_lock_bindings();
 	binding = __lwstp_binding_find(c->wsi);
-	asked = binding->asked;
-	rung = binding->rung;
 	lwstp_unlock_bindings();
-	assert_true(asked && !rung);
 
 	/* its thread has rung, and lws has not polled since */
 	job_enqueue(tp, b, c->wsi);

@@ -336,13 +336,14 @@ W1_application_that_dequeues_the_wsi_in_its_callbacks(void **state)
 
 /* ---- W4: enqueues on a wsi that closes ---- */
 
-/* Without a watch yet, there are moments in which lws gives no sign at all that
- * it is closing the wsi (fact 2), unless we are in lws: the manual forbids
- * those, and so do we. */
+/* Without a watch yet lws may give no sign at all, when it drops the protocol,
+ * that it is closing the wsi (fact 2), unless we are in lws: the manual forbids
+ * that, and so do we.  When it says that it closed there is one always. */
 static bool
-is_known(struct moment *m, struct lws *wsi)
+is_known(struct moment *m, struct lws *wsi, enum lws_callback_reasons reason)
 {
-	return LWSTP_UNIT_IN_LWS || m->opt_in || m->had_task || m->way == CLOSING_CONTEXT ||
+	return LWSTP_UNIT_IN_LWS || m->opt_in || m->had_task ||
+	       m->way == CLOSING_CONTEXT || !reason_drop(reason) ||
 	       lws_callback_on_writable(wsi) <= 0;
 }
 
@@ -352,7 +353,8 @@ enqueue_again(struct moment *m, struct lws *wsi,
 {
 	struct job *j;
 
-	if (is_ending(reason) && m->n_others < 16 && is_known(m, wsi)) {
+	if (is_ending(reason) && m->n_others < 16 &&
+	    is_known(m, wsi, reason)) {
 		j = m->others[m->n_others++] =
 			job_script(m->rig, INT32_MAX,
 				   LWS_TP_RETURN_CHECKING_IN);

@@ -18,6 +18,7 @@
 #include "pool.c"
 #include "worker.c"
 #include "format.c"
+#include "enqueue.c"
 #include "task.c"
 #include "binding.c"
 #include "doorbell.c"

@@ -390,6 +390,8 @@ LWSTP_POOL_HELD void
 __lwstp_wake_all(struct lwstp_pool *pool);
 void
 lwstp_wake_for_incoming(struct lwstp_pool *pool, struct lwstp_after *after);
+
+/* enqueue.c.  pool->lock held in the __ ones. */
 LWSTP_POOL_HELD void
 __lwstp_admit(struct lwstp_pool *pool);
 LWSTP_POOL_HELD LWSTP_INTAKE_HELD void

@@ -128,32 +128,6 @@ __lwstp_wake_all(struct lwstp_pool *pool)
  * Taking work.  pool->lock held.
  */
 
-/* slots that were freed are there to be enqueued with */
-LWSTP_POOL_HELD LWSTP_INTAKE_HELD void
-__lwstp_restock(struct lwstp_pool *pool)
-{
-	if (pool->freed)
-		lwstp_slot_chain(&pool->stock, &pool->stock_tail, pool->freed,
-				 pool->freed_tail);
-	pool->freed = NULL;
-}
-
-/* what was enqueued lately joins the list that is worked on, all of it at once */
-LWSTP_POOL_HELD void
-__lwstp_admit(struct lwstp_pool *pool)
-{
-	if (!atomic_load(&pool->n_incoming))
-		return;
-	lwstp_lock_intake(pool);
-	DL_CONCAT(pool->queued, pool->incoming);
-	pool->incoming = NULL;
-	__lwstp_restock(pool);
-	atomic_fetch_add_explicit(&pool->n_queued,
-				  atomic_exchange(&pool->n_incoming, 0),
-				  memory_order_relaxed);
-	lwstp_unlock_intake(pool);
-}
-
 /* Somebody has to time the syncing list: all that are idle went to sleep when
  * it was empty, or the keeper was woken for a task that is pinned to it. */
 static LWSTP_POOL_HELD bool

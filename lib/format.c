@@ -32,8 +32,7 @@ put(struct out *o, const char *s, size_t len)
 
 /* base is a constant in each call: so it is no division */
 static inline __attribute__((always_inline)) void
-put_number(struct out *o, unsigned long long value, unsigned int base,
-	   bool negative)
+put_number(struct out *o, unsigned long long value, unsigned int base)
 {
 	char digits[24], *p = digits + sizeof(digits);
 
@@ -41,8 +40,6 @@ put_number(struct out *o, unsigned long long value, unsigned int base,
 		*--p = "0123456789abcdef"[value % base];
 		value /= base;
 	} while (value);
-	if (negative)
-		*--p = '-';
 	put(o, p, (size_t)(digits + sizeof(digits) - p));
 }
 
@@ -78,8 +75,10 @@ put_signed(struct out *o, enum length length, va_list *ap)
 		v = va_arg(*ap, ssize_t);
 	else
 		v = va_arg(*ap, long long);
+	if (v < 0)
+		put(o, "-", 1);
 	put_number(o, v < 0 ? 0 - (unsigned long long)v :
-			      (unsigned long long)v, 10, v < 0);
+			      (unsigned long long)v, 10);
 }
 
 static unsigned long long
@@ -111,10 +110,10 @@ convert(struct out *o, const char **f, va_list *ap)
 		put_signed(o, length, ap);
 		return true;
 	case 'u':
-		put_number(o, take_unsigned(length, ap), 10, false);
+		put_number(o, take_unsigned(length, ap), 10);
 		return true;
 	case 'x':
-		put_number(o, take_unsigned(length, ap), 16, false);
+		put_number(o, take_unsigned(length, ap), 16);
 		return true;
 	case 's':
 		if (length)
@@ -131,7 +130,7 @@ convert(struct out *o, const char **f, va_list *ap)
 		if (!address)
 			return false;
 		put(o, "0x", 2);
-		put_number(o, address, 16, false);
+		put_number(o, address, 16);
 		return true;
 	case 'c':
 		if (length)

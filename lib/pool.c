@@ -338,6 +338,8 @@ pool_init(struct lwstp_pool *pool, struct lwstp_host *host,
 			LWSTP_SYNC_TIMEOUT_SECS) * LWS_US_PER_SEC;
 	pool->spin_us = o->sync_spin_us < 0 || processors() < 2 ? 0 :
 		(o->sync_spin_us ? o->sync_spin_us : LWSTP_SYNC_SPIN_US);
+	pool->nap_us = pool->spin_us < LWSTP_NAP_US ? pool->spin_us :
+						      LWSTP_NAP_US;
 	memset(pool->refusal_logged, 0, sizeof(pool->refusal_logged));
 	memset(pool->refusals, 0, sizeof(pool->refusals));
 	pool->pin_tasks = o->pin_tasks;

@@ -269,7 +269,7 @@ struct lwstp_pool {
 						 * workers without */
 	int			threads;	/* constant: as many started */
 	int			max_queue_depth; /* constant */
-	int			spin_us;	/* constant; 0: never */
+	int			spin_us, nap_us; /* constant; 0: never */
 	lws_usec_t		sync_timeout;	/* constant, us; 0: never */
 	struct lwstp_worker	**workers;	/* constant: threads of them */
 	struct lwstp_host	*host;		/* constant: a reference */

@@ -320,8 +320,7 @@ __spin(struct lwstp_pool *pool, struct lwstp_worker *w)
 	now = precise_now();
 	if (now < pool->no_spin_until)
 		return false;
-	end = now + (nap && pool->spin_us > LWSTP_NAP_US ? LWSTP_NAP_US :
-							   pool->spin_us);
+	end = now + (nap ? pool->nap_us : pool->spin_us);
 	pool->spinner = w;
 	pool->spin_end = end;
 	__set_may_wake(pool);

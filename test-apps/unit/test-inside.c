@@ -325,15 +325,16 @@ options_and_their_defaults(void **state)
 		int		secs, us;
 		long		processors;
 		lws_usec_t	timeout;
-		int		spin;
+		int		spin, nap;
 	} want[] = {
 		{ 0, 0, 4, LWSTP_SYNC_TIMEOUT_SECS * LWS_US_PER_SEC,
-		  LWSTP_SYNC_SPIN_US },
-		{ -1, -1, 4, 0, 0 },
-		{ -7, 77, 4, 0, 77 },
-		{ 7, 77, 2, 7 * LWS_US_PER_SEC, 77 },
-		{ 7, 77, 1, 7 * LWS_US_PER_SEC, 0 },
-		{ 7, 0, 1, 7 * LWS_US_PER_SEC, 0 },
+		  LWSTP_SYNC_SPIN_US, LWSTP_NAP_US },
+		{ -1, -1, 4, 0, 0, 0 },
+		{ -7, 77, 4, 0, 77, LWSTP_NAP_US },
+		{ 7, 77, 2, 7 * LWS_US_PER_SEC, 77, LWSTP_NAP_US },
+		{ 7, 3, 2, 7 * LWS_US_PER_SEC, 3, 3 },
+		{ 7, 77, 1, 7 * LWS_US_PER_SEC, 0, 0 },
+		{ 7, 0, 1, 7 * LWS_US_PER_SEC, 0, 0 },
 	};
 	struct rig *rig = *state;
 	struct lws_threadpool_options o;
@@ -350,6 +351,7 @@ options_and_their_defaults(void **state)
 		processors = 0;
 		assert_int_equal(pool_of(tp)->sync_timeout, want[n].timeout);
 		assert_int_equal(pool_of(tp)->spin_us, want[n].spin);
+		assert_int_equal(pool_of(tp)->nap_us, want[n].nap);
 	}
 }
 

@@ -622,6 +622,41 @@ a_sleeping_thread_becomes_the_keeper(void **state)
 	assert_int_equal(atomic_load(&second->stopping), 1);
 }
 
+#define BURST	10
+
+/* S3: however many SYNC before the service thread answers, that is one write */
+static void
+a_burst_rings_once(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 1, BURST);
+	struct conn *c = conn_open(rig, CONN_RAW);
+	struct lwstp_bell *bell = pool_of(tp)->host->bell;
+	struct job *j[BURST];
+	uint64_t writes = 0;
+	int n;
+
+	c->manual = true;
+	rig_drain(rig);
+	if (!atomic_load(&bell->adopted))
+		return;
+	for (n = 0; n < BURST; n++) {
+		j[n] = job_script(rig, 1, LWS_TP_RETURN_SYNC);
+		assert_non_null(job_enqueue(tp, j[n], c->wsi));
+		wait_status(j[n], LWS_TP_STATUS_SYNCING);
+	}
+	/* the thread sleeps: whatever it wrote is there */
+	wait_until(has_an_idle_thread, pool_of(tp));
+	assert_int_equal(read(bell->fd, &writes, sizeof(writes)),
+			 sizeof(writes));
+	assert_int_equal(writes, 1);
+	/* and now for lws */
+	assert_int_equal(write(bell->fd, &writes, sizeof(writes)),
+			 sizeof(writes));
+	c->manual = false;
+	rig_until_cleaned(rig);
+}
+
 static bool
 is_asked_for(void *wsi)
 {
@@ -668,6 +703,36 @@ the_repeat_leaves_a_ring_to_its_answer(void **state)
 	assert_true(!asked && rung);
 	assert_int_equal(log_count(LLL_INFO, "asking for WRITEABLE again"), 0);
 	c->manual = false;
+}
+
+/* Once some SYNCs were answered in a turn, the inbox is looked into before the
+ * next */
+static void
+answers_are_followed_by_a_look(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 1, LWSTP_LOOK_ANSWERS);
+	struct conn *c = conn_open(rig, CONN_RAW);
+	struct lwstp_bell *bell = pool_of(tp)->host->bell;
+	struct job *j[LWSTP_LOOK_ANSWERS];
+	int n;
+
+	c->manual = true;
+	for (n = 0; n < LWSTP_LOOK_ANSWERS; n++) {
+		j[n] = job_script(rig, 1, LWS_TP_RETURN_SYNC);
+		assert_non_null(job_enqueue(tp, j[n], c->wsi));
+		wait_status(j[n], LWS_TP_STATUS_SYNCING);
+	}
+	/* it is this thread that answers */
+	rig_until(rig, is_asked_for, c->wsi);
+	for (n = 0; n < LWSTP_LOOK_ANSWERS; n++) {
+		assert_true(lws_dll2_is_detached(&bell->look.list));
+		lws_threadpool_task_sync(j[n]->task, 0);
+	}
+	assert_false(lws_dll2_is_detached(&bell->look.list));
+	c->manual = false;
+	lws_callback_on_writable(c->wsi);
+	rig_until_cleaned(rig);
 }
 
 struct finishing {
@@ -792,6 +857,8 @@ main(void)
 		INSIDE_TEST(no_timer_outlives_its_context),
 		INSIDE_TEST(slots_are_used_again),
 		INSIDE_TEST(a_sleeping_thread_becomes_the_keeper),
+		INSIDE_TEST(a_burst_rings_once),
+		INSIDE_TEST(answers_are_followed_by_a_look),
 		INSIDE_TEST(the_repeat_leaves_a_ring_to_its_answer),
 		INSIDE_TEST(no_thread_leaves_a_parked_task),
 		INSIDE_TEST(destroy_names_many_tasks),

@@ -15,7 +15,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <libwebsockets.h>
 
@@ -24,8 +26,9 @@
 const char * const fault_names[FAULTS] = {
 	"calloc", "malloc", "pthread_create", "pthread_mutex_init",
 	"pthread_mutexattr_init", "pthread_cond_init", "pthread_condattr_init",
-	"pthread_condattr_setclock", "eventfd", "eventfd_write", "fcntl",
-	"fstat", "lws_create_vhost", "lws_adopt_descriptor_vhost_via_info",
+	"pthread_condattr_setclock", "eventfd", "eventfd_write",
+	"eventfd_read", "socket", "fcntl", "fstat", "getrlimit", "sysconf",
+	"lws_create_vhost", "lws_adopt_descriptor_vhost_via_info",
 	"lws_callback_on_writable", "lws's allocator in adoption"
 };
 
@@ -112,10 +115,18 @@ int __real_eventfd(unsigned int value, int flags);
 int __wrap_eventfd(unsigned int value, int flags);
 int __real_eventfd_write(int fd, eventfd_t value);
 int __wrap_eventfd_write(int fd, eventfd_t value);
+int __real_eventfd_read(int fd, eventfd_t *value);
+int __wrap_eventfd_read(int fd, eventfd_t *value);
+int __real_socket(int domain, int type, int protocol);
+int __wrap_socket(int domain, int type, int protocol);
 int __real_fcntl(int fd, int cmd, ...);
 int __wrap_fcntl(int fd, int cmd, ...);
 int __real_fstat(int fd, struct stat *st);
 int __wrap_fstat(int fd, struct stat *st);
+int __real_getrlimit(int what, struct rlimit *limit);
+int __wrap_getrlimit(int what, struct rlimit *limit);
+long __real_sysconf(int name);
+long __wrap_sysconf(int name);
 struct lws_vhost *
 __real_lws_create_vhost(struct lws_context *context,
 			const struct lws_context_creation_info *info);
@@ -207,6 +218,29 @@ __wrap_eventfd_write(int fd, eventfd_t value)
 	return __real_eventfd_write(fd, value);
 }
 
+/* Then it goes on being readable. */
+int
+__wrap_eventfd_read(int fd, eventfd_t *value)
+{
+	if (fails(FAULT_EVENTFD_READ)) {
+		errno = EINTR;
+		return -1;
+	}
+
+	return __real_eventfd_read(fd, value);
+}
+
+int
+__wrap_socket(int domain, int type, int protocol)
+{
+	if (fails(FAULT_SOCKET)) {
+		errno = EMFILE;
+		return -1;
+	}
+
+	return __real_socket(domain, type, protocol);
+}
+
 int
 __wrap_fcntl(int fd, int cmd, ...)
 {
@@ -233,6 +267,23 @@ __wrap_fstat(int fd, struct stat *st)
 	}
 
 	return __real_fstat(fd, st);
+}
+
+int
+__wrap_getrlimit(int what, struct rlimit *limit)
+{
+	if (fails(FAULT_GETRLIMIT)) {
+		errno = EPERM;
+		return -1;
+	}
+
+	return __real_getrlimit(what, limit);
+}
+
+long
+__wrap_sysconf(int name)
+{
+	return fails(FAULT_SYSCONF) ? -1 : __real_sysconf(name);
 }
 
 struct lws_vhost *

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -28,6 +29,16 @@ shim_seed(uint64_t s)
 {
 	atomic_store(&threads, 0);
 	atomic_store(&seed, s);
+}
+
+/* for programs that do not know of it: the unit tests */
+__attribute__((constructor)) static void
+seed_by_environment(void)
+{
+	const char *s = getenv("LWSTP_SHIM_SEED");
+
+	if (s)
+		shim_seed(strtoull(s, NULL, 0));
 }
 
 unsigned long
@@ -74,8 +85,10 @@ shim_point(void)
 }
 
 /*
- * The wraps
+ * The wraps: weak, for a program that has one of its own
  */
+
+#define WRAP __attribute__((weak))
 
 int __real_pthread_mutex_lock(pthread_mutex_t *m);
 int __wrap_pthread_mutex_lock(pthread_mutex_t *m);
@@ -104,7 +117,7 @@ int __wrap_lws_callback_on_writable(struct lws *wsi);
 void __real_lws_cancel_service(struct lws_context *context);
 void __wrap_lws_cancel_service(struct lws_context *context);
 
-int
+WRAP int
 __wrap_pthread_mutex_lock(pthread_mutex_t *m)
 {
 	shim_point();
@@ -112,7 +125,7 @@ __wrap_pthread_mutex_lock(pthread_mutex_t *m)
 	return __real_pthread_mutex_lock(m);
 }
 
-int
+WRAP int
 __wrap_pthread_mutex_unlock(pthread_mutex_t *m)
 {
 	int r = __real_pthread_mutex_unlock(m);
@@ -135,7 +148,7 @@ spurious(pthread_mutex_t *m)
 	return 1;
 }
 
-int
+WRAP int
 __wrap_pthread_cond_wait(pthread_cond_t *c, pthread_mutex_t *m)
 {
 	int r;
@@ -148,7 +161,7 @@ __wrap_pthread_cond_wait(pthread_cond_t *c, pthread_mutex_t *m)
 	return r;
 }
 
-int
+WRAP int
 __wrap_pthread_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *m,
 			      const struct timespec *ts)
 {
@@ -162,7 +175,7 @@ __wrap_pthread_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *m,
 	return r;
 }
 
-int
+WRAP int
 __wrap_pthread_cond_signal(pthread_cond_t *c)
 {
 	shim_point();
@@ -170,7 +183,7 @@ __wrap_pthread_cond_signal(pthread_cond_t *c)
 	return __real_pthread_cond_signal(c);
 }
 
-int
+WRAP int
 __wrap_pthread_cond_broadcast(pthread_cond_t *c)
 {
 	shim_point();
@@ -178,7 +191,7 @@ __wrap_pthread_cond_broadcast(pthread_cond_t *c)
 	return __real_pthread_cond_broadcast(c);
 }
 
-int
+WRAP int
 __wrap_eventfd_write(int fd, eventfd_t value)
 {
 	int r;
@@ -190,7 +203,7 @@ __wrap_eventfd_write(int fd, eventfd_t value)
 	return r;
 }
 
-int
+WRAP int
 __wrap_eventfd_read(int fd, eventfd_t *value)
 {
 	int r;
@@ -202,7 +215,7 @@ __wrap_eventfd_read(int fd, eventfd_t *value)
 	return r;
 }
 
-ssize_t
+WRAP ssize_t
 __wrap_write(int fd, const void *buf, size_t len)
 {
 	shim_point();
@@ -210,7 +223,7 @@ __wrap_write(int fd, const void *buf, size_t len)
 	return __real_write(fd, buf, len);
 }
 
-ssize_t
+WRAP ssize_t
 __wrap_read(int fd, void *buf, size_t len)
 {
 	shim_point();
@@ -218,7 +231,7 @@ __wrap_read(int fd, void *buf, size_t len)
 	return __real_read(fd, buf, len);
 }
 
-int
+WRAP int
 __wrap_lws_callback_on_writable(struct lws *wsi)
 {
 	shim_point();
@@ -226,7 +239,7 @@ __wrap_lws_callback_on_writable(struct lws *wsi)
 	return __real_lws_callback_on_writable(wsi);
 }
 
-void
+WRAP void
 __wrap_lws_cancel_service(struct lws_context *context)
 {
 	shim_point();

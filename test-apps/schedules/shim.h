@@ -15,7 +15,8 @@
 
 #include <stdint.h>
 
-/* Perturb from now on, by this seed.  0: do not. */
+/* Perturb from now on, by this seed.  0: do not, as until the first call, where
+ * LWSTP_SHIM_SEED in the environment is no seed either. */
 void
 shim_seed(uint64_t seed);
 

@@ -1,5 +1,6 @@
 /*
- * lws-threadpool unit tests - fact 5: no room in lws's table of fds, and no fds
+ * lws-threadpool unit tests - facts 5, 18: no room in lws's table of fds, and no
+ * fds
  *
  * SPDX-License-Identifier: MIT
  *
@@ -13,6 +14,8 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -163,6 +166,118 @@ table_of_fds_full_before_the_pool(void **state)
 		assert_int_equal(rig_destroy(rig), 0);
 		assert_int_equal(rig_open_fds(), fds);
 	}
+}
+
+/* ---- fact 18: accepts are held back ---- */
+
+#define CALLERS	(LIMIT + 4)
+
+struct callers {
+	struct lws_threadpool	*tp;
+	int			fd[CALLERS];
+	int			established;
+	int			wanted;
+	int			refused;
+};
+
+/* each gets a task that stays */
+static int
+caller_event(struct rig *rig, struct lws *wsi,
+	     enum lws_callback_reasons reason, void *user, void *in, size_t len)
+{
+	struct callers *callers = rig->priv;
+
+	(void)user;
+	(void)in;
+	(void)len;
+	if (reason == LWS_CALLBACK_ESTABLISHED) {
+		callers->established++;
+		callers->refused += !job_enqueue(callers->tp,
+			job_script(rig, INT32_MAX, LWS_TP_RETURN_SYNC), wsi);
+	}
+
+	return RIG_DEFAULT;
+}
+
+static int
+call(struct rig *rig)
+{
+	static const char request[] = "GET / HTTP/1.1\r\nHost: localhost\r\n"
+		"Upgrade: websocket\r\nConnection: Upgrade\r\n"
+		"Sec-WebSocket-Key: bHdzdHAtdW5pdC10ZXN0cw==\r\n"
+		"Sec-WebSocket-Version: 13\r\n"
+		"Sec-WebSocket-Protocol: tp-test\r\n\r\n";
+	struct sockaddr_in sin = { .sin_family = AF_INET };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_true(fd >= 0);
+	sin.sin_port = htons((uint16_t)rig->port);
+	sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	assert_int_equal(connect(fd, (struct sockaddr *)&sin, sizeof(sin)), 0);
+	assert_int_equal(write(fd, request, sizeof(request) - 1),
+			 sizeof(request) - 1);
+
+	return fd;
+}
+
+static bool
+enough_established(void *arg)
+{
+	struct callers *callers = arg;
+
+	return callers->established >= callers->wanted;
+}
+
+/* how many of those who call are let in until one hangs up */
+static int
+let_in(bool opt_in)
+{
+	struct callers callers = { .established = 0 };
+	struct rig_opts opts = { .info = few_fds, .opt_in = opt_in,
+				 .on_event = caller_event, .priv = &callers };
+	struct rig *rig = rig_create(&opts);
+	int n, first;
+
+	rig->any_log = true;		/* lws has a word to say itself */
+	callers.tp = rig_pool(rig, 1, 100);
+	rig_drain(rig);
+	for (n = 0; n < CALLERS; n++) {
+		callers.fd[n] = call(rig);
+		rig_drain(rig);
+	}
+	first = callers.established;
+	print_message("  %d of %d are let in\n", first, CALLERS);
+	assert_true(first >= 2 && first < CALLERS);
+	assert_int_equal(callers.refused, 0);
+
+	/* The others come in as these leave.  Two may take the places of one,
+	 * and then there is none for their watches. */
+	for (n = 0; n < first; n++)
+		close(callers.fd[n]);
+	for (; n < CALLERS; n++) {
+		callers.wanted = n + 1;
+		rig_until(rig, enough_established, &callers);
+		close(callers.fd[n]);
+	}
+	assert_int_equal(rig_destroy(rig), 0);
+
+	return first;
+}
+
+/* A wsi that is watched takes two places in lws's table: so half as many are let
+ * in, each can have its task, and the others are not forgotten. */
+static void
+accepts_are_held_back(void **state)
+{
+	int watched, free_ones;
+
+	(void)state;
+	watched = let_in(false);
+	free_ones = let_in(true);
+	if (conn_kind_watched(CONN_WS))
+		assert_true(watched <= free_ones / 2 + 1);
+	else
+		assert_int_equal(watched, free_ones);
 }
 
 /* ---- RLIMIT_NOFILE ---- */
@@ -478,6 +593,7 @@ main(void)
 		cmocka_unit_test(table_of_fds_full),
 		cmocka_unit_test(table_of_fds_full_with_the_opt_in),
 		cmocka_unit_test(table_of_fds_full_before_the_pool),
+		cmocka_unit_test(accepts_are_held_back),
 		cmocka_unit_test_setup_teardown(no_fd_for_the_watch,
 						limit_setup, limit_teardown),
 		cmocka_unit_test_setup_teardown(no_fd_for_the_pool,
@@ -489,5 +605,5 @@ main(void)
 						limit_setup, limit_teardown),
 	};
 
-	return cmocka_run_group_tests_name("fact 5: fds", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("facts 5, 18: fds", tests, NULL, NULL);
 }

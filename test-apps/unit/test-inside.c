@@ -671,6 +671,34 @@ is_asked_for(void *wsi)
 	return asked;
 }
 
+/* S2: a thread looks out for what is enqueued, and has lost its processor.  When
+ * much came, and its time is over, another is woken. */
+static void
+a_spinner_that_is_late_is_not_waited_for(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 1, 4 * LWSTP_NAP_TASKS);
+	struct lwstp_pool *pool = pool_of(tp);
+	struct job *j = NULL;
+	int n;
+
+	wait_until(has_an_idle_thread, pool);
+	lwstp_lock_pool(pool);
+	pool->spinner = pool->workers[0];
+	pool->spin_end = 0;
+	atomic_store(&pool->may_wake, (int)LWSTP_WAKE_IF_MANY);
+	lwstp_unlock_pool(pool);
+	for (n = 0; n < 4 * LWSTP_NAP_TASKS; n++) {
+		assert_true(has_an_idle_thread(pool));
+		j = job_new(rig);
+		assert_non_null(job_enqueue(tp, j, NULL));
+	}
+	wait_int(&j->cleanups, 1);
+	lwstp_lock_pool(pool);
+	pool->spinner = NULL;
+	lwstp_unlock_pool(pool);
+}
+
 /* S5: what was rung and not yet answered is not asked for a second time */
 static void
 the_repeat_leaves_a_ring_to_its_answer(void **state)
@@ -859,6 +887,7 @@ main(void)
 		INSIDE_TEST(a_sleeping_thread_becomes_the_keeper),
 		INSIDE_TEST(a_burst_rings_once),
 		INSIDE_TEST(answers_are_followed_by_a_look),
+		INSIDE_TEST(a_spinner_that_is_late_is_not_waited_for),
 		INSIDE_TEST(the_repeat_leaves_a_ring_to_its_answer),
 		INSIDE_TEST(no_thread_leaves_a_parked_task),
 		INSIDE_TEST(destroy_names_many_tasks),

@@ -228,18 +228,12 @@ adopt_bells(struct lwstp_host *host)
 #endif
 }
 
-/* No first task on a wsi any more (W4).  From 4.2 on lws closes every wsi before
- * it changes the state that host.c is told of. */
+/* No first task on a wsi any more (W4) */
 static bool
 ending(const struct lwstp_host *host)
 {
-	if (host->dying || !host->context)
-		return true;
-#if LWS_LIBRARY_VERSION_NUMBER >= 4002000
-	return lws_context_is_being_destroyed(host->context);
-#else
-	return false;
-#endif
+	return host->dying || !host->context ||
+	       lwstp_context_ending(host->context);
 }
 
 static bool

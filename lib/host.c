@@ -225,6 +225,23 @@ open_timer(lws_sorted_usec_list_t *sul)
 	lwstp_host_open(lws_container_of(sul, struct lwstp_host, open));
 }
 
+/* Its destruction has begun: what would be made now it might forget to end.  From
+ * 4.2 on lws closes every wsi before it changes its state. */
+bool
+lwstp_context_ending(struct lws_context *context)
+{
+#if LWS_LIBRARY_VERSION_NUMBER >= 4002000
+	return lws_context_is_being_destroyed(context);
+#elif defined(LWS_WITH_SYS_STATE)
+	return lws_system_get_state_manager(context)->state ==
+							LWSTP_SYSTATE_GONE;
+#else
+	(void)context;
+
+	return false;
+#endif
+}
+
 /* With one reference for the caller.  Service thread of the context, or before
  * there is one; NULL without memory or fds, or if the context is ending. */
 struct lwstp_host *
@@ -233,6 +250,8 @@ lwstp_host_get(struct lws_context *context)
 	struct lwstp_host *host;
 	bool dying;
 
+	if (lwstp_context_ending(context))
+		return NULL;
 	lwstp_lock_bindings();
 	host = __host_find(context);
 	dying = host && host->dying;

@@ -426,8 +426,10 @@ create(struct lws_context *context,
 	if (pool)
 		host = lwstp_host_get(context);
 	if (!host) {
-		lwsl_err("lws_threadpool_create: pool %s: out of memory or "
-			 "fds\n", name);
+		lwsl_err("lws_threadpool_create: pool %s: %s\n", name,
+			 lwstp_context_ending(context) ?
+				"the context is being destroyed" :
+				"out of memory or fds");
 		if (pool) {
 			pool->threads = 0;
 			pool_free(pool);

@@ -598,6 +598,8 @@ struct lwstp_host {				/* one a context */
 	struct lwstp_bell	bell[];
 };
 
+bool
+lwstp_context_ending(struct lws_context *context);
 struct lwstp_host *
 lwstp_host_get(struct lws_context *context);
 void

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TURNS_TO_END	10000
+#define SECS_TO_CLOSE	60
 
 struct evlib {
 	const char	*name;
@@ -22,6 +22,7 @@ struct evlib {
 	uint64_t	option;
 	void		*(*make)(void *lib);
 	void		(*turn)(void *lib, void *loop, bool wait);
+	bool		(*alive)(void *lib, void *loop); /* NULL: is no help */
 	void		(*end)(void *lib, void *loop);
 };
 
@@ -80,6 +81,16 @@ uv_turn(void *handle, void *loop, bool wait)
 
 	NEED(run, handle, "uv_run");
 	run(loop, wait ? 1 /* UV_RUN_ONCE */ : 2 /* UV_RUN_NOWAIT */);
+}
+
+static bool
+uv_alive(void *handle, void *loop)
+{
+	int (*alive)(const void *loop);
+
+	NEED(alive, handle, "uv_loop_alive");
+
+	return alive(loop);
 }
 
 static void
@@ -167,11 +178,11 @@ glib_end(void *handle, void *loop)
 
 static const struct evlib evlibs[] = {
 	{ "uv", "libuv.so.1", LWS_SERVER_OPTION_LIBUV,
-	  uv_make, uv_turn, uv_end },
+	  uv_make, uv_turn, uv_alive, uv_end },
 	{ "ev", "libev.so.4", LWS_SERVER_OPTION_LIBEV,
-	  ev_make, ev_turn, ev_end },
+	  ev_make, ev_turn, NULL, ev_end },
 	{ "glib", "libglib-2.0.so.0", LWS_SERVER_OPTION_GLIB,
-	  glib_make, glib_turn, glib_end },
+	  glib_make, glib_turn, NULL, glib_end },
 };
 
 static const char *
@@ -247,7 +258,24 @@ evloop_turn(struct evloop *loop, struct lws_context *context, bool wait)
 		lws_service(context, wait ? 0 : -1);
 }
 
-/* With libuv lws wants to be asked again when its handles are closed. */
+/* lws closes its handles, which takes turns of the loop */
+static void
+close_handles(struct evloop *loop, struct lws_context *context)
+{
+	lws_usec_t end = lws_now_usecs() + SECS_TO_CLOSE * LWS_US_PER_SEC;
+
+	while (loop->context && loop->lib->alive &&
+	       loop->lib->alive(loop->handle, loop->loop)) {
+		if (lws_now_usecs() > end) {
+			fprintf(stderr, "lws has not closed its handles\n");
+			abort();
+		}
+		evloop_turn(loop, context, false);
+	}
+}
+
+/* With libuv lws wants to be asked again when its handles are closed, and not
+ * before. */
 void
 evloop_context_destroy(struct evloop *loop, struct lws_context *context)
 {
@@ -256,11 +284,12 @@ evloop_context_destroy(struct evloop *loop, struct lws_context *context)
 	if (loop)
 		loop->context = context;
 	lws_context_destroy(context);
-	for (n = 0; loop && loop->context && n < TURNS_TO_END; n++)
-		evloop_turn(loop, context, false);
-	if (loop && loop->context)
+	if (!loop)
+		return;
+	close_handles(loop, context);
+	if (loop->context)
 		lws_context_destroy(context);
-	for (n = 0; loop && n < 10; n++)
+	for (n = 0; n < 10; n++)
 		evloop_turn(loop, context, false);
 }
 

@@ -492,7 +492,6 @@ pool_made_while_its_context_is_destroyed(void **state)
 			struct rig_opts opts = { .on_event = create_late_event,
 						 .priv = tp };
 			struct rig *rig = rig_create(&opts);
-			struct job *j = job_new(rig);
 
 			if (before)	/* there is one already */
 				rig_pool(rig, 1, 10);
@@ -500,14 +499,9 @@ pool_made_while_its_context_is_destroyed(void **state)
 			if (conn)
 				conn_open(rig, CONN_RAW);
 			rig_context_destroy(rig);
-			if (tp[0]) {
-				job_enqueue(tp[0], j, NULL);
-				if (j->accepted)
-					wait_int(&j->cleanups, 1);
-				lws_threadpool_destroy(tp[0]);
-			}
-			log_claim(LLL_ERR, "lws_threadpool");
-			log_claim(LLL_WARN, "lws_threadpool");
+			assert_null(tp[0]);
+			assert_true(log_claim(LLL_ERR,
+					"the context is being destroyed") > 0);
 			assert_int_equal(rig_destroy(rig), 0);
 			contexts_afterwards();
 		}

@@ -43,19 +43,24 @@ static char repeat[160];
 #endif
 
 /* Threads that log at a time may mix their lines, since lws has one buffer for
- * all: so nothing but a whole line of the service thread is believed. */
+ * all: so nothing but a whole line of the service thread is believed.  And no
+ * sscanf() reads it, which keeps what it puts back, if that has changed. */
 static void
 emit(int level, const char *line)
 {
 	static const char again[] = "asking for WRITEABLE again for wsi ";
 	const char *p = strstr(line, again);
-	void *wsi;
+	char *end;
+	uintptr_t wsi;
 
 	(void)level;
-
-	if (p && sscanf(p + sizeof(again) - 1, "%p", &wsi) == 1) {
+	if (!p)
+		return;
+	p += sizeof(again) - 1;
+	wsi = (uintptr_t)strtoull(p, &end, 16);
+	if (end != p) {
 		atomic_fetch_add(&soak.rerings, 1);
-		server_rering(wsi);
+		server_rering((struct lws *)wsi);
 	}
 }
 

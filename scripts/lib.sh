@@ -1,9 +1,9 @@
 # shellcheck shell=bash
 #
-# What scripts/demo, scripts/test and scripts/test-matrix share: a known
-# environment, error messages, installing the packages that are missing,
-# configuring and building a tree below build/, and counting what was tested.
-# To be sourced, not run.
+# What the scripts share: a known environment, error messages, installing the
+# packages that are missing, configuring and building a tree below build/,
+# counting what was tested, and writing figures into a README.  To be sourced,
+# not run.
 #
 # SPDX-License-Identifier: MIT
 
@@ -289,4 +289,29 @@ count_cmocka() {
 		close_program()
 		print passed + 0, failed + 0, left + 0
 	}' "$1"
+}
+
+# --- figures in a README ------------------------------------------------------
+
+# write_figures README SCRIPT DIR: what is on stdin, between the marks of SCRIPT.
+# The hand-written part around them is left alone.  DIR is for what is written on
+# the way.
+write_figures() {
+	local begin="<!-- $2 writes from here" end='<!-- to here -->'
+
+	if ! grep -q "^$begin" "$1" || ! grep -q "^$end" "$1"; then
+		die "READMEs/${1##*/} has lost its marks"
+	fi
+	cat >"$3/generated.md"
+	awk -v begin="$begin" -v end="$end" -v file="$3/generated.md" '
+	index($0, end) == 1 { on = 0 }
+	!on { print }
+	index($0, begin) == 1 {
+		on = 1
+		print ""
+		while ((getline text < file) > 0)
+			print text
+		print ""
+	}' "$1" >"$3/README.md"
+	cp "$3/README.md" "$1"
 }

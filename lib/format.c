@@ -84,7 +84,6 @@ put_signed(struct out *o, enum length length, va_list *ap)
 static unsigned long long
 take_unsigned(enum length length, va_list *ap)
 {
-
 	if (length == LENGTH_INT)
 		return va_arg(*ap, unsigned int);
 	if (length == LENGTH_LONG)

@@ -67,7 +67,7 @@ lwstp_hash(const void *key)
 
 #include "locks.h"
 
-#define LWSTP_CACHE_LINE	64	/* bytes: a guess, right nearly everywhere */
+#define LWSTP_CACHE_LINE	64	/* bytes, nearly everywhere */
 #define LWSTP_MAX_THREADS	1024
 #define LWSTP_POOL_NAME		32	/* bytes, the NUL included */
 #define LWSTP_TASK_NAME		48
@@ -75,6 +75,7 @@ lwstp_hash(const void *key)
 #define LWSTP_SYNC_SPIN_US	20
 #define LWSTP_NAP_US		5
 #define LWSTP_NAP_TASKS		16	/* more than these end a nap */
+#define LWSTP_MANY_TASKS	64	/* a spinner would have taken them */
 #define LWSTP_LOOKS		32	/* between two looks at the clock */
 #define LWSTP_NO_SPIN_US	(10 * LWS_US_PER_MS)
 #define LWSTP_DESTROY_WARN_SECS	5

@@ -106,7 +106,7 @@ lwstp_wake_for_incoming(struct lwstp_pool *pool, struct lwstp_after *after)
 	if (may == LWSTP_WAKE_NOBODY ||
 	    (may == LWSTP_WAKE_IF_MANY &&
 	     atomic_load_explicit(&pool->n_incoming, memory_order_relaxed) <
-							4 * LWSTP_NAP_TASKS))
+							LWSTP_MANY_TASKS))
 		return;
 	lwstp_lock_pool(pool);
 	__wake(pool, NULL, after);

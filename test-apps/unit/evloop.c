@@ -7,14 +7,12 @@
  * of them can be unloaded.
  */
 
-#include "evloop.h"
+#include "harness.h"
 
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define SECS_TO_CLOSE	60
 
 struct evlib {
 	const char	*name;
@@ -262,7 +260,7 @@ evloop_turn(struct evloop *loop, struct lws_context *context, bool wait)
 static void
 close_handles(struct evloop *loop, struct lws_context *context)
 {
-	lws_usec_t end = lws_now_usecs() + SECS_TO_CLOSE * LWS_US_PER_SEC;
+	lws_usec_t end = lws_now_usecs() + wait_secs() * LWS_US_PER_SEC;
 
 	while (loop->context && loop->lib->alive &&
 	       loop->lib->alive(loop->handle, loop->loop)) {

@@ -476,9 +476,8 @@ rig_tick_stop(struct rig *rig)
 			 LWS_SET_TIMER_USEC_CANCEL);
 }
 
-/* of a wait: where everything is slow, by an emulator or valgrind, more */
-static int
-deadline_secs(void)
+int
+wait_secs(void)
 {
 	const char *secs = getenv("LWSTP_UNIT_DEADLINE");
 
@@ -493,7 +492,7 @@ rig_create(const struct rig_opts *opts)
 
 	assert_non_null(rig);
 	rig->tick_us = 2 * LWS_US_PER_MS;
-	rig->deadline_secs = deadline_secs();
+	rig->deadline_secs = wait_secs();
 	rig->thread = pthread_self();
 	rig->protocols[0].name = "tp-http";
 	rig->protocols[0].callback = rig_callback_first;
@@ -698,7 +697,7 @@ void
 wait_until_(bool (*cond)(void *), void *arg, const char *what,
 	    const char *file, int line)
 {
-	lws_usec_t end = lws_now_usecs() + deadline_secs() * LWS_US_PER_SEC;
+	lws_usec_t end = lws_now_usecs() + wait_secs() * LWS_US_PER_SEC;
 	int tries = 0;
 
 	while (!cond(arg)) {
@@ -867,8 +866,7 @@ fd_prepare(int fd)
 	assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
 }
 
-/* A loopback TCP connection to a listening port */
-static int
+int
 tcp_connect(int port)
 {
 	struct sockaddr_in sin;
@@ -885,23 +883,31 @@ tcp_connect(int port)
 	return fd;
 }
 
-static void
-tcp_pair(int fds[2])
+int
+tcp_listen(int *port)
 {
 	struct sockaddr_in sin;
 	socklen_t len = sizeof(sin);
-	int listener = socket(AF_INET, SOCK_STREAM, 0);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
-	assert_true(listener >= 0);
+	fd_prepare(fd);
 	memset(&sin, 0, sizeof(sin));
 	sin.sin_family = AF_INET;
 	sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	assert_int_equal(bind(listener, (struct sockaddr *)&sin, sizeof(sin)),
-			 0);
-	assert_int_equal(listen(listener, 1), 0);
-	assert_int_equal(getsockname(listener, (struct sockaddr *)&sin, &len),
-			 0);
-	fds[1] = tcp_connect(ntohs(sin.sin_port));
+	assert_int_equal(bind(fd, (struct sockaddr *)&sin, sizeof(sin)), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&sin, &len), 0);
+	*port = ntohs(sin.sin_port);
+
+	return fd;
+}
+
+static void
+tcp_pair(int fds[2])
+{
+	int port, listener = tcp_listen(&port);
+
+	fds[1] = tcp_connect(port);
 	fds[0] = accept(listener, NULL, NULL);
 	fd_prepare(fds[0]);
 	close(listener);
@@ -1368,6 +1374,17 @@ job_block(struct rig *rig, struct lws_threadpool *tp, struct gate *gate)
 	j->name = "blocker";
 	assert_non_null(job_enqueue(tp, j, NULL));
 	wait_int(&j->calls, 1);
+
+	return j;
+}
+
+struct job *
+job_park(struct rig *rig, struct lws_threadpool *tp, struct lws *wsi)
+{
+	struct job *j = job_script(rig, 1, LWS_TP_RETURN_SYNC);
+
+	assert_non_null(job_enqueue(tp, j, wsi));
+	wait_status(j, LWS_TP_STATUS_SYNCING);
 
 	return j;
 }

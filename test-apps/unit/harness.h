@@ -144,6 +144,11 @@ rig_setup(void **state);
 int
 rig_teardown(void **state);
 
+/* The deadline of a wait, in seconds: LWSTP_UNIT_DEADLINE, where everything is
+ * slow, by an emulator or valgrind, or 60 */
+int
+wait_secs(void);
+
 /* Service until cond(arg) is true; past the deadline the test fails. */
 #define rig_until(rig, cond, arg) \
 	rig_until_((rig), (cond), (arg), #cond, __FILE__, __LINE__)
@@ -204,6 +209,13 @@ void
 wait_int_(atomic_int *p, int n, const char *what, const char *file, int line);
 
 /* -------- connections -------- */
+
+/* For peers of their own: a TCP connection to a port of 127.0.0.1, and a socket
+ * that listens on a free one.  Close them. */
+int
+tcp_connect(int port);
+int
+tcp_listen(int *port);
 
 /* Established on both sides when it returns; freed with the rig. */
 struct conn *
@@ -326,6 +338,10 @@ job_enqueue(struct lws_threadpool *tp, struct job *j, struct lws *wsi);
  * when this returns. */
 struct job *
 job_block(struct rig *rig, struct lws_threadpool *tp, struct gate *gate);
+
+/* A job that SYNCs once and is SYNCING when this returns */
+struct job *
+job_park(struct rig *rig, struct lws_threadpool *tp, struct lws *wsi);
 
 /* Service until every accepted job was cleaned up */
 #define rig_until_cleaned(rig) \

@@ -12,8 +12,6 @@
  * LWSTP_WRAP: lws_get_socket_fd
  */
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -392,25 +390,6 @@ redirect_event(struct rig *rig, struct lws *wsi,
 	return ret;
 }
 
-/* whoever connects to this port is sent to the rig's */
-static int
-redirect_listen(struct redirect *r)
-{
-	struct sockaddr_in sin = { .sin_family = AF_INET };
-	socklen_t len = sizeof(sin);
-
-	sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	r->listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK |
-					      SOCK_CLOEXEC, 0);
-	assert_true(r->listener >= 0);
-	assert_int_equal(bind(r->listener, (struct sockaddr *)&sin, len), 0);
-	assert_int_equal(listen(r->listener, 1), 0);
-	assert_int_equal(getsockname(r->listener, (struct sockaddr *)&sin,
-				     &len), 0);
-
-	return ntohs(sin.sin_port);
-}
-
 static bool
 has_asked(void *arg)
 {
@@ -469,7 +448,8 @@ redirected(bool opt_in, bool early)
 	info.address = "127.0.0.1";
 	info.host = info.origin = "localhost";
 	info.path = "/";
-	info.port = redirect_listen(&r);
+	/* whoever connects to this port is sent to the rig's */
+	r.listener = tcp_listen(&info.port);
 	info.protocol = "tp-test";
 	info.local_protocol_name = "tp-client";
 	info.opaque_user_data = r.s.conn;

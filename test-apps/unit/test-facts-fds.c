@@ -14,8 +14,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -207,13 +205,8 @@ call(struct rig *rig)
 		"Sec-WebSocket-Key: bHdzdHAtdW5pdC10ZXN0cw==\r\n"
 		"Sec-WebSocket-Version: 13\r\n"
 		"Sec-WebSocket-Protocol: tp-test\r\n\r\n";
-	struct sockaddr_in sin = { .sin_family = AF_INET };
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = tcp_connect(rig->port);
 
-	assert_true(fd >= 0);
-	sin.sin_port = htons((uint16_t)rig->port);
-	sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	assert_int_equal(connect(fd, (struct sockaddr *)&sin, sizeof(sin)), 0);
 	assert_int_equal(write(fd, request, sizeof(request) - 1),
 			 sizeof(request) - 1);
 

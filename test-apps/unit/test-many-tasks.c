@@ -112,11 +112,8 @@ seen_ones_do_not_ask(void **state)
 	int before;
 
 	c->manual = true;
-	for (int n = 0; n < 6; n++) {
-		j[n] = job_script(rig, 1, LWS_TP_RETURN_SYNC);
-		job_enqueue(tp, j[n], c->wsi);
-		wait_status(j[n], LWS_TP_STATUS_SYNCING);
-	}
+	for (int n = 0; n < 6; n++)
+		j[n] = job_park(rig, tp, c->wsi);
 	j[5]->gate = gate_new(rig);
 	rig_drain(rig);
 	for (int n = 0; n < 6; n++)

@@ -225,11 +225,8 @@ P2_resumed_tasks_take_no_room(void **state)
 	int n;
 
 	c->manual = true;
-	for (n = 0; n < 5; n++) {
-		parked[n] = job_script(rig, 1, LWS_TP_RETURN_SYNC);
-		assert_non_null(job_enqueue(tp, parked[n], c->wsi));
-		wait_status(parked[n], LWS_TP_STATUS_SYNCING);
-	}
+	for (n = 0; n < 5; n++)
+		parked[n] = job_park(rig, tp, c->wsi);
 	job_block(rig, tp, g);
 	for (n = 0; n < 5; n++)
 		lws_threadpool_task_sync(parked[n]->task, 0);

@@ -74,9 +74,7 @@ wanting_first_and_longest_first(void **state)
 	wait_status(a, LWS_TP_STATUS_SYNCING);
 	assert_ptr_equal(lws_threadpool_get_task_wsi(c->wsi), a->task);
 
-	b = job_script(rig, 1, LWS_TP_RETURN_SYNC);
-	job_enqueue(tp, b, c->wsi);
-	wait_status(b, LWS_TP_STATUS_SYNCING);
+	b = job_park(rig, tp, c->wsi);
 	done = job_new(rig);
 	job_enqueue(tp, done, c->wsi);
 	wait_status(done, LWS_TP_STATUS_FINISHED);
@@ -111,11 +109,8 @@ looking_keeps_the_order(void **state)
 	struct job *j[4];
 
 	c->manual = true;
-	for (int n = 0; n < 4; n++) {
-		j[n] = job_script(rig, 1, LWS_TP_RETURN_SYNC);
-		job_enqueue(tp, j[n], c->wsi);
-		wait_status(j[n], LWS_TP_STATUS_SYNCING);
-	}
+	for (int n = 0; n < 4; n++)
+		j[n] = job_park(rig, tp, c->wsi);
 	for (int n = 0; n < 4; n++) {
 		lws_threadpool_task_status(j[n]->task, NULL);
 		assert_ptr_equal(lws_threadpool_get_task_wsi(c->wsi),

@@ -27,6 +27,7 @@ struct names {
 	struct lws_threadpool	*tp;
 	struct job		*last;
 	char			expected[64];	/* ": NAME (" */
+	int			cuts;		/* told by the last enqueue */
 };
 
 static void
@@ -41,6 +42,7 @@ end_name(char *expected, size_t size)
 static void
 told_once(struct names *n)
 {
+	n->cuts = log_count(LLL_INFO, "a name of 48 bytes is cut to exactly");
 	lws_threadpool_dump(n->tp);
 	if (log_count(LLL_THREAD, n->expected) != 1)
 		fail_msg("not one line has '%s'", n->expected);
@@ -131,6 +133,20 @@ others(void **state)
 	NAMED(&n, "%d %l% %d", 1, 2);
 }
 
+/* only of one that does not fit */
+static void
+a_cut_name_is_told(void **state)
+{
+	struct names n;
+
+	blocked_pool(*state, &n);
+	log_info();
+	NAMED(&n, "%s%d", "exactly-46-bytes-of-text-and-then-one-digit-xx", 7);
+	assert_int_equal(n.cuts, 0);
+	NAMED(&n, "%s%d", "exactly-46-bytes-of-text-and-then-two-digits-x", 77);
+	assert_int_equal(n.cuts, 1);
+}
+
 /* a name that cannot be formed is no reason to refuse the task */
 static void
 a_name_that_fails(void **state)
@@ -157,6 +173,7 @@ main(void)
 		RIG_TEST(numbers),
 		RIG_TEST(text),
 		RIG_TEST(others),
+		RIG_TEST(a_cut_name_is_told),
 		RIG_TEST(a_name_that_fails),
 	};
 

@@ -5,12 +5,9 @@
  * SPDX-License-Identifier: MIT
  *
  * Fact 10 is of all versions; fact 15, NOTICE lines at adoptions, is of 4.3.3:
- * 4.1.6 and 5.0.0 log none, and nor may we; fact 19 is of 4.1.6.  Facts 11
- * (plugins), 12 (LWS_WITH_HTTP_PROXY) and 16 (LWS_MAX_SMP > 1) do not apply to
- * a stock Debian build, and are not tried; nor is 17, a poll loop of the
- * application's own, which is not supported.  That 4.3.5 as Debian builds it
- * could have one, and rings are no broadcasts there all the same, is tried with
- * fact 14.
+ * 4.1.6 and 5.0.0 log none, and nor may we; fact 19 is of 4.1.6.  That 4.3.5 as
+ * Debian builds it could have an external poll loop (fact 17), and rings are no
+ * broadcasts there all the same, is tried with fact 14.
  *
  * LWSTP_WRAP: lws_callback_on_writable
  */

@@ -49,9 +49,12 @@ struct run {
 	int		amount;		/* of so much */
 	unsigned int	fd_limit;	/* instead: lws's */
 	bool		limit_early;	/* before the context is made */
+	int		*hits;		/* how often something failed */
 };
 
-static int *shared_hits;		/* with the parent */
+#define AT_ONCE		4
+
+static int *shared_hits;		/* with the parent: AT_ONCE of them */
 static char repeat[128];
 static const struct ledger_hooks hooks = {
 	.alive = rig_alive,
@@ -240,7 +243,7 @@ scenario(const struct run *run)
 	turns_until(is_closed, &rig_conns[1], run);
 	use(one, &rig_conns[2], &rig_conns[1], run);
 
-	*shared_hits = fault_hits();
+	*run->hits = fault_hits();
 	fault_arm(FAULTS, 0, false);
 	no_limit(run);
 	/* a limit of fds that is raised later does not lengthen any table */
@@ -262,14 +265,12 @@ scenario(const struct run *run)
  * The driver
  */
 
-/* how often something failed in it, -1 if it ended badly */
-static int
-run_one(const struct run *run)
+static pid_t
+run_begin(const struct run *run)
 {
-	int status;
 	pid_t pid;
 
-	*shared_hits = 0;
+	*run->hits = 0;
 	fflush(NULL);
 	pid = fork();
 	if (!pid) {
@@ -278,6 +279,16 @@ run_one(const struct run *run)
 		scenario(run);
 		exit(0);
 	}
+
+	return pid;
+}
+
+/* 0, or -1 if it ended badly */
+static int
+run_end(const struct run *run, pid_t pid)
+{
+	int status;
+
 	if (pid < 0 || waitpid(pid, &status, 0) != pid)
 		return -1;
 	if (!WIFEXITED(status) || WEXITSTATUS(status)) {
@@ -293,43 +304,62 @@ run_one(const struct run *run)
 		return -1;
 	}
 
-	return *shared_hits;
+	return 0;
+}
+
+static int
+run_one(struct run *run)
+{
+	run->hits = shared_hits;
+
+	return run_end(run, run_begin(run));
+}
+
+/* The nth call fails, or all from it on, with and without the opt-in: whether
+ * one of the four got so far, -1 if one ended badly */
+static int
+each_way(enum fault f, int nth)
+{
+	struct run runs[AT_ONCE];
+	pid_t pids[AT_ONCE];
+	int n, reached = 0;
+
+	memset(runs, 0, sizeof(runs));
+	for (n = 0; n < AT_ONCE; n++) {
+		runs[n].fault = f;
+		runs[n].nth = nth;
+		runs[n].on = n & 1;
+		runs[n].opt_in = n & 2;
+		runs[n].context_first = runs[n].on ^ runs[n].opt_in ^ (nth & 1);
+		runs[n].hits = &shared_hits[n];
+		pids[n] = run_begin(&runs[n]);
+	}
+	for (n = 0; n < AT_ONCE; n++)
+		if (run_end(&runs[n], pids[n]))
+			reached = -1;
+		else if (*runs[n].hits && !reached)
+			reached = 1;
+
+	return reached;
 }
 
 static int
 one_fault(enum fault f)
 {
-	struct run run = { .fault = f };
-	int runs = 0, most = 0, hits;
+	int nth = 0, reached;
 
-	for (; run.nth < MAX_NTH; ) {
-		run.nth++;
-		run.opt_in = run.nth & 1;
-		hits = 0;
-		do {
-			run.on = false;
-			do {
-				run.context_first = run.on ^ run.opt_in;
-				hits = run_one(&run);
-				runs++;
-				if (hits < 0)
-					return 1;
-				if (hits)
-					most = run.nth;
-				run.on = !run.on;
-			} while (run.on);
-			run.opt_in = !run.opt_in;
-		} while (run.opt_in != (run.nth & 1));
-		if (most < run.nth)
-			break;
-	}
-	if (!most) {
+	do {
+		reached = each_way(f, ++nth);
+	} while (reached > 0 && nth < MAX_NTH);
+	if (reached < 0)
+		return 1;
+	if (nth == 1) {
 		fprintf(stderr, "FAILED: %s was never called\n",
 			fault_names[f]);
 		return 1;
 	}
 	printf("%-36s failed at each of %d calls, %d runs\n", fault_names[f],
-	       most, runs);
+	       nth - 1, AT_ONCE * nth);
 	fflush(stdout);
 
 	return 0;
@@ -448,7 +478,7 @@ main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	lws_set_log_level(LLL_ERR | LLL_WARN | LLL_THREAD,
 			  getenv("LWSTP_FAULTS_VERBOSE") ? NULL : quiet);
-	shared_hits = mmap(NULL, sizeof(int), PROT_READ | PROT_WRITE,
+	shared_hits = mmap(NULL, AT_ONCE * sizeof(int), PROT_READ | PROT_WRITE,
 			   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (shared_hits == MAP_FAILED)
 		return 1;

@@ -100,7 +100,7 @@ pool_new(unsigned int n, uint8_t how)
 	} later = {
 		.o = {
 			.size = how >= 0xc0 ? how : sizeof(later.o),
-			.pin_tasks = how & 1,
+			.pin_tasks = (how & 1) != 0,
 			.sync_timeout_secs = -1,
 		},
 		.more = { [5] = how == 0xf3 },

@@ -79,6 +79,14 @@ cleanup(struct lws *wsi, void *user)
 	atomic_fetch_add(&ended, 1);
 }
 
+static void
+names_end(void)
+{
+	atomic_store(&release, true);
+	lws_threadpool_destroy(tp);
+	rig_end();
+}
+
 int
 LLVMFuzzerInitialize(int *argc, char ***argv)
 {
@@ -102,7 +110,7 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 	while (!atomic_load(&blocked))
 		usleep(1000);
 
-	return 0;
+	return atexit(names_end);
 }
 
 struct input {

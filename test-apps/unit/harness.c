@@ -484,6 +484,24 @@ wait_secs(void)
 	return secs ? atoi(secs) : 60;
 }
 
+const struct lws_protocol_vhost_options *
+rig_pvo(void)
+{
+#if defined(LWS_WITH_PLUGINS)
+	static const struct lws_protocol_vhost_options pvo[] = {
+		{ &pvo[1], NULL, "tp-http", "" },
+		{ &pvo[2], NULL, "tp-test", "" },
+		{ &pvo[3], NULL, "tp-raw", "" },
+		{ &pvo[4], NULL, "tp-client", "" },
+		{ NULL, NULL, "tp-plugin", "" },
+	};
+
+	return pvo;
+#else
+	return NULL;
+#endif
+}
+
 struct rig *
 rig_create(const struct rig_opts *opts)
 {
@@ -513,6 +531,7 @@ rig_create(const struct rig_opts *opts)
 	info.port = 0;
 	info.iface = "lo";
 	info.protocols = rig->protocols;
+	info.pvo = rig_pvo();
 	info.user = rig;
 	/* int before 4.3 */
 	info.gid = (__typeof__(info.gid))-1;

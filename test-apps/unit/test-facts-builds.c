@@ -69,7 +69,7 @@ struct post {
 	int			completions;
 };
 
-/* as an application that leaves to lws what it does not know */
+/* as an application that has lws do with a body what it does */
 static int
 post_event(struct rig *rig, struct lws *wsi, enum lws_callback_reasons reason,
 	   void *user, void *in, size_t len)
@@ -86,9 +86,10 @@ post_event(struct rig *rig, struct lws *wsi, enum lws_callback_reasons reason,
 		return lws_callback_http_dummy(wsi, reason, user, in, len);
 	case LWS_CALLBACK_HTTP_BODY_COMPLETION:
 		p->completions++;
-		if (lws_return_http_status(wsi, HTTP_STATUS_OK, NULL))
+		if (lws_return_http_status(wsi, HTTP_STATUS_OK, NULL) ||
+		    lws_http_transaction_completed(wsi))
 			return -1;
-		return lws_callback_http_dummy(wsi, reason, user, in, len);
+		return 0;
 	case LWS_CALLBACK_HTTP_WRITEABLE:
 		job_serve_one(wsi);
 		return lws_callback_http_dummy(wsi, reason, user, in, len);

@@ -122,6 +122,7 @@ second_vhost(struct rig *rig, int port, const char *name)
 	info.iface = port == CONTEXT_PORT_NO_LISTEN ? NULL : "lo";
 	info.protocols = rig->protocols;
 	info.vhost_name = name;
+	info.pvo = rig_pvo();
 
 	return lws_create_vhost(rig->context, &info);
 }

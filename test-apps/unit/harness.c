@@ -99,12 +99,16 @@ log_line(int level, const char *line)
 		fprintf(stderr, "[%x] %s", (unsigned int)level, line);
 }
 
+/* this thread is in lws_create_context(), which tells much at NOTICE.  lws has
+ * one level for all threads, so it is not for us to lower it meanwhile. */
+static _Thread_local bool making;
+
 static void
 log_emit(int level, const char *line)
 {
 	static _Thread_local bool between;
 
-	if (between)
+	if (between || (making && !(level & (LLL_ERR | LLL_WARN))))
 		return;
 	log_line(level, line);
 	between = true;
@@ -523,7 +527,7 @@ rig_create(const struct rig_opts *opts)
 	for (int n = 0; n < 4; n++)
 		rig->protocols[n].per_session_data_size = 16;
 
-	lws_set_log_level(LLL_ERR | LLL_WARN, log_emit);
+	lws_set_log_level(log_levels(), log_emit);
 	if (!rigs_alive++)
 		log_forget();
 
@@ -545,9 +549,10 @@ rig_create(const struct rig_opts *opts)
 			opts->info(rig, &info);
 	}
 	rig->evloop = evloop_new(&info);
+	making = true;
 	rig->context = lws_create_context(&info);
+	making = false;
 	assert_non_null(rig->context);
-	lws_set_log_level(log_levels(), log_emit);
 	/* With an event library lws looks at its timers after an event of its
 	 * own only, not at those that are set between two turns as a test does
 	 * (and with libev's not at one that is due before the first).  So there

@@ -376,6 +376,13 @@ __lwstp_binding_insert(struct lwstp_binding *b)
 	return !out_of_memory;
 }
 
+/* of any context */
+LWSTP_BINDINGS_HELD bool
+__lwstp_binding_any(void)
+{
+	return table || streams;
+}
+
 /* The wsi of an http/2 connection itself: the application meets it only as it
  * ends, and then lws still says that a WRITEABLE will come.  No other wsi with a
  * socket of its own has tx credit (5.0 says -1 of a ws one). */

@@ -20,6 +20,12 @@
  * again after about a second, for as long as nobody has looked at what it
  * wants (S5).
  *
+ * An external poll loop, the application's own, is told by lws neither of our fd
+ * nor of the one of lws_cancel_service(): it may never poll them, or now and then
+ * by a turn of lws's own.  So where lws can be in one, a timer looks into the
+ * inbox, every few ms until the bell was heard once and every second from then
+ * on, for as long as a wsi may have tasks: SYNCs are late there, not lost.
+ *
  * A secure stream is asked to transmit from a timer, where no callback of any
  * stream is on the stack: what lws then wants done can be its destruction.
  *
@@ -255,7 +261,32 @@ lwstp_bell_answer(struct lwstp_bell *bell)
 static void
 look(lws_sorted_usec_list_t *sul)
 {
-	ask_all(lws_container_of(sul, struct lwstp_bell, look));
+	struct lwstp_bell *bell = lws_container_of(sul, struct lwstp_bell, look);
+
+	ask_all(bell);
+	lwstp_bell_expect(bell);
+}
+
+void
+lwstp_bell_expect(struct lwstp_bell *bell)
+{
+#if defined(LWS_WITH_EXTERNAL_POLL)
+	bool any, heard = atomic_load_explicit(&bell->served_by,
+					       memory_order_relaxed);
+
+	/* no external loop has several service threads */
+	if (bell->host->bells > 1 || !lws_dll2_is_detached(&bell->look.list))
+		return;
+	lwstp_lock_bindings();
+	any = __lwstp_binding_any();
+	lwstp_unlock_bindings();
+	if (any)
+		lws_sul_schedule(bell->host->context, bell->tsi, &bell->look,
+				 look, heard ? LWSTP_RERING_US :
+					       LWSTP_UNHEARD_US);
+#else
+	(void)bell;
+#endif
 }
 
 bool

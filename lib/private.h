@@ -80,6 +80,7 @@ lwstp_hash(const void *key)
 #define LWSTP_NO_SPIN_US	(10 * LWS_US_PER_MS)
 #define LWSTP_DESTROY_WARN_SECS	5
 #define LWSTP_LOOK_ANSWERS	8	/* see doorbell.c */
+#define LWSTP_UNHEARD_US	(10 * LWS_US_PER_MS) /* see doorbell.c */
 #define LWSTP_RERING_US		(1 * LWS_US_PER_SEC)
 #define LWSTP_MARK_US		(10 * LWS_US_PER_SEC) /* see binding.c */
 
@@ -476,6 +477,8 @@ LWSTP_BINDINGS_HELD struct lwstp_binding *
 __lwstp_binding_find_ss(const struct lws_ss_handle *ss);
 LWSTP_BINDINGS_HELD bool
 __lwstp_binding_insert(struct lwstp_binding *b);
+LWSTP_BINDINGS_HELD bool
+__lwstp_binding_any(void);
 /* Q2: the task that is next in line; NULL for no binding, or no task */
 LWSTP_BINDINGS_HELD struct lws_threadpool_task *
 __lwstp_binding_next_task(const struct lwstp_binding *b);
@@ -566,6 +569,9 @@ lwstp_bell_is_ours(const struct lwstp_bell *bell);
 /* a SYNC was answered; service thread */
 void
 lwstp_bell_look_again(struct lwstp_bell *bell);
+/* a wsi, or a secure stream, has tasks from now on; service thread */
+void
+lwstp_bell_expect(struct lwstp_bell *bell);
 void
 lwstp_bell_rering(lws_sorted_usec_list_t *sul);
 void

@@ -376,12 +376,14 @@ __lwstp_binding_insert(struct lwstp_binding *b)
 	return !out_of_memory;
 }
 
+#if defined(LWS_WITH_EXTERNAL_POLL)
 /* of any context */
 LWSTP_BINDINGS_HELD bool
 __lwstp_binding_any(void)
 {
 	return table || streams;
 }
+#endif
 
 /* The wsi of an http/2 connection itself: the application meets it only as it
  * ends, and then lws still says that a WRITEABLE will come.  No other wsi with a

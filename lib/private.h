@@ -478,7 +478,7 @@ __lwstp_binding_find_ss(const struct lws_ss_handle *ss);
 LWSTP_BINDINGS_HELD bool
 __lwstp_binding_insert(struct lwstp_binding *b);
 LWSTP_BINDINGS_HELD bool
-__lwstp_binding_any(void);
+__lwstp_binding_any(void);	/* where there may be an external poll loop */
 /* Q2: the task that is next in line; NULL for no binding, or no task */
 LWSTP_BINDINGS_HELD struct lws_threadpool_task *
 __lwstp_binding_next_task(const struct lwstp_binding *b);

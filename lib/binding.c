@@ -330,6 +330,8 @@ __lwstp_binding_free(struct lwstp_binding *b)
 	__lwstp_bell_unring(b);
 	if (b->closing)
 		DL_DELETE(b->bell->closed, b);
+	else
+		b->bell->open--;
 	if (b->ss)
 		HASH_DEL(streams, b);
 	else
@@ -372,18 +374,11 @@ __lwstp_binding_insert(struct lwstp_binding *b)
 		HASH_ADD_PTR(streams, ss, b);
 	else
 		HASH_ADD_PTR(table, wsi, b);
+	if (!out_of_memory)
+		b->bell->open++;
 
 	return !out_of_memory;
 }
-
-#if defined(LWS_WITH_EXTERNAL_POLL)
-/* of any context */
-LWSTP_BINDINGS_HELD bool
-__lwstp_binding_any(void)
-{
-	return table || streams;
-}
-#endif
 
 /* The wsi of an http/2 connection itself: the application meets it only as it
  * ends, and then lws still says that a WRITEABLE will come.  No other wsi with a
@@ -444,8 +439,10 @@ lwstp_binding_make(struct lwstp_host *host, struct lws *wsi)
 		free(b);
 		return LWSTP_OUT_OF_MEMORY;
 	}
-	if (lwstp_host_told(host, wsi) || lwstp_host_watch(host, b))
+	if (lwstp_host_told(host, wsi) || lwstp_host_watch(host, b)) {
+		lwstp_bell_expect(b->bell);
 		return LWSTP_ACCEPTED;
+	}
 
 	lwstp_lock_bindings();
 	__lwstp_binding_free(b);
@@ -480,6 +477,7 @@ LWSTP_BINDINGS_HELD void
 __lwstp_binding_mark_closing(struct lwstp_binding *b)
 {
 	b->closing = true;
+	b->bell->open--;
 	b->asked_at = lwstp_now();
 	b->watch = NULL;
 	__lwstp_bell_unring(b);

@@ -20,11 +20,11 @@
  * again after about a second, for as long as nobody has looked at what it
  * wants (S5).
  *
- * An external poll loop, the application's own, is told by lws neither of our fd
- * nor of the one of lws_cancel_service(): it may never poll them, or now and then
- * by a turn of lws's own.  So where lws can be in one, a timer looks into the
- * inbox, every few ms until the bell was heard once and every second from then
- * on, for as long as a wsi may have tasks: SYNCs are late there, not lost.
+ * An external poll loop, the application's own, is told by lws neither of our
+ * fd nor of the one of lws_cancel_service(), and may poll them never, or only by
+ * a turn of lws's own now and then.  So where lws can be in one, a timer looks
+ * into the inbox for as long as a wsi is open that had a task: every few ms, and
+ * up to a second later where it finds that the bell is heard without it.
  *
  * A secure stream is asked to transmit from a timer, where no callback of any
  * stream is on the stack: what lws then wants done can be its destruction.
@@ -261,29 +261,43 @@ lwstp_bell_answer(struct lwstp_bell *bell)
 static void
 look(lws_sorted_usec_list_t *sul)
 {
-	struct lwstp_bell *bell = lws_container_of(sul, struct lwstp_bell, look);
+	ask_all(lws_container_of(sul, struct lwstp_bell, look));
+}
+
+#if defined(LWS_WITH_EXTERNAL_POLL)
+static void
+expected(lws_sorted_usec_list_t *sul)
+{
+	struct lwstp_bell *bell = lws_container_of(sul, struct lwstp_bell,
+						   expect);
+	bool late = atomic_load(&bell->signalled) ||
+		    !atomic_load_explicit(&bell->served_by,
+					  memory_order_relaxed);
+	unsigned int open;
 
 	ask_all(bell);
-	lwstp_bell_expect(bell);
+	lwstp_lock_bindings();
+	open = bell->open;
+	lwstp_unlock_bindings();
+
+	bell->expect_us = late ? LWSTP_EXPECT_US : 2 * bell->expect_us;
+	if (bell->expect_us > LWSTP_RERING_US)
+		bell->expect_us = LWSTP_RERING_US;
+	if (open)
+		lws_sul_schedule(bell->host->context, bell->tsi, sul, expected,
+				 bell->expect_us);
 }
+#endif
 
 void
 lwstp_bell_expect(struct lwstp_bell *bell)
 {
 #if defined(LWS_WITH_EXTERNAL_POLL)
-	bool any, heard = atomic_load_explicit(&bell->served_by,
-					       memory_order_relaxed);
-
-	/* no external loop has several service threads */
-	if (bell->host->bells > 1 || !lws_dll2_is_detached(&bell->look.list))
+	if (!lws_dll2_is_detached(&bell->expect.list))
 		return;
-	lwstp_lock_bindings();
-	any = __lwstp_binding_any();
-	lwstp_unlock_bindings();
-	if (any)
-		lws_sul_schedule(bell->host->context, bell->tsi, &bell->look,
-				 look, heard ? LWSTP_RERING_US :
-					       LWSTP_UNHEARD_US);
+	bell->expect_us = LWSTP_EXPECT_US;
+	lws_sul_schedule(bell->host->context, bell->tsi, &bell->expect,
+			 expected, bell->expect_us);
 #else
 	(void)bell;
 #endif
@@ -371,4 +385,5 @@ lwstp_bell_hush(struct lwstp_bell *bell)
 	lws_sul_cancel(&bell->ask_streams);
 	lws_sul_cancel(&bell->sweep);
 	lws_sul_cancel(&bell->look);
+	lws_sul_cancel(&bell->expect);
 }

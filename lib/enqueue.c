@@ -304,8 +304,6 @@ enqueue_lock(struct lws_threadpool *tp,
 			why = lwstp_binding_make(host, args->wsi);
 		else
 			why = lwstp_ss_make(host, lwstp_args_ss(args));
-		if (!why)
-			lwstp_bell_expect(&host->bell[0]);
 		made = true;
 		lwstp_host_put(host);
 	}

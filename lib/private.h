@@ -80,7 +80,7 @@ lwstp_hash(const void *key)
 #define LWSTP_NO_SPIN_US	(10 * LWS_US_PER_MS)
 #define LWSTP_DESTROY_WARN_SECS	5
 #define LWSTP_LOOK_ANSWERS	8	/* see doorbell.c */
-#define LWSTP_UNHEARD_US	(10 * LWS_US_PER_MS) /* see doorbell.c */
+#define LWSTP_EXPECT_US		(10 * LWS_US_PER_MS) /* see doorbell.c */
 #define LWSTP_RERING_US		(1 * LWS_US_PER_SEC)
 #define LWSTP_MARK_US		(10 * LWS_US_PER_SEC) /* see binding.c */
 
@@ -477,8 +477,6 @@ LWSTP_BINDINGS_HELD struct lwstp_binding *
 __lwstp_binding_find_ss(const struct lws_ss_handle *ss);
 LWSTP_BINDINGS_HELD bool
 __lwstp_binding_insert(struct lwstp_binding *b);
-LWSTP_BINDINGS_HELD bool
-__lwstp_binding_any(void);	/* where there may be an external poll loop */
 /* Q2: the task that is next in line; NULL for no binding, or no task */
 LWSTP_BINDINGS_HELD struct lws_threadpool_task *
 __lwstp_binding_next_task(const struct lwstp_binding *b);
@@ -529,10 +527,13 @@ struct lwstp_bell {				/* one a service thread */
 	LWSTP_BY_BINDINGS struct lwstp_binding *streams; /* rung, of an ss */
 	LWSTP_BY_BINDINGS struct lwstp_binding *asked; /* oldest first */
 	LWSTP_BY_BINDINGS struct lwstp_binding *closed; /* W4's marks */
+	LWSTP_BY_BINDINGS unsigned int open; /* bindings, but for those */
 	lws_sorted_usec_list_t	rering;		/* service thread */
 	lws_sorted_usec_list_t	ask_streams;	/* service thread */
 	lws_sorted_usec_list_t	sweep;		/* service thread */
 	lws_sorted_usec_list_t	look;		/* service thread */
+	lws_sorted_usec_list_t	expect;		/* service thread */
+	lws_usec_t		expect_us;	/* service thread: its interval */
 	unsigned int		answers;	/* service thread: to SYNCs, in
 						 * this turn of the loop */
 	bool			rering_armed;	/* service thread */
@@ -569,7 +570,7 @@ lwstp_bell_is_ours(const struct lwstp_bell *bell);
 /* a SYNC was answered; service thread */
 void
 lwstp_bell_look_again(struct lwstp_bell *bell);
-/* a wsi, or a secure stream, has tasks from now on; service thread */
+/* a wsi, or a secure stream, may have tasks from now on; service thread */
 void
 lwstp_bell_expect(struct lwstp_bell *bell);
 void

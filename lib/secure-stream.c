@@ -97,11 +97,13 @@ lwstp_ss_make(struct lwstp_host *host, struct lws_ss_handle *ss)
 	lwstp_lock_bindings();
 	ok = __lwstp_binding_insert(b);
 	lwstp_unlock_bindings();
-	if (ok)
-		return LWSTP_ACCEPTED;
-	free(b);
+	if (!ok) {
+		free(b);
+		return LWSTP_OUT_OF_MEMORY;
+	}
+	lwstp_bell_expect(b->bell);
 
-	return LWSTP_OUT_OF_MEMORY;
+	return LWSTP_ACCEPTED;
 }
 
 /* W1: lws begins to destroy it */

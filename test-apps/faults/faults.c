@@ -353,6 +353,11 @@ one_fault(enum fault f)
 	} while (reached > 0 && nth < MAX_NTH);
 	if (reached < 0)
 		return 1;
+	if (reached) {
+		fprintf(stderr, "FAILED: %s is called more than %d times\n",
+			fault_names[f], MAX_NTH);
+		return 1;
+	}
 	if (nth == 1) {
 		fprintf(stderr, "FAILED: %s was never called\n",
 			fault_names[f]);

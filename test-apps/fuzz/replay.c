@@ -8,6 +8,7 @@
  * For any compiler, and for valgrind.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -20,15 +21,17 @@ static int
 replay(const char *path)
 {
 	uint8_t data[4096];
-	size_t size;
 	FILE *f = fopen(path, "rb");
+	size_t size = f ? fread(data, 1, sizeof(data), f) : 0;
+	bool whole = f && !ferror(f) && size < sizeof(data);
 
-	if (!f) {
-		perror(path);
+	if (f)
+		fclose(f);
+	if (!whole) {
+		fprintf(stderr, "%s: cannot be read, or has %zu bytes or more\n",
+			path, sizeof(data));
 		return 1;
 	}
-	size = fread(data, 1, sizeof(data), f);
-	fclose(f);
 
 	return LLVMFuzzerTestOneInput(data, size);
 }
@@ -38,11 +41,12 @@ main(int argc, char **argv)
 {
 	int n;
 
-	LLVMFuzzerInitialize(&argc, &argv);
+	if (argc < 2 || LLVMFuzzerInitialize(&argc, &argv))
+		return 1;
 	for (n = 1; n < argc; n++)
 		if (replay(argv[n]))
 			return 1;
 	printf("%d inputs\n", argc - 1);
 
-	return argc < 2;
+	return 0;
 }

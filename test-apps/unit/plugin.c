@@ -1,5 +1,6 @@
 /*
- * lws-threadpool unit tests - a plugin for lws, of one protocol that does nothing
+ * lws-threadpool unit tests - a plugin for lws, of one protocol that does
+ * nothing
  *
  * SPDX-License-Identifier: MIT
  *

@@ -1,10 +1,11 @@
 /*
- * lws-threadpool unit tests - facts 11, 12 and 17: a libwebsockets that was built
- * with plugins, with its http proxy, or for an external poll loop
+ * lws-threadpool unit tests - facts 11, 12 and 17: a libwebsockets that was
+ * built with plugins, with its http proxy, or for an external poll loop
  *
  * SPDX-License-Identifier: MIT
  *
- * Debian's has none of these: there the first and the last leave themselves out.
+ * Debian 12's has none of these: there, what wants the first or the last leaves
+ * itself out.
  */
 
 #include <poll.h>
@@ -215,8 +216,8 @@ loop_event(struct rig *rig, struct lws *wsi, enum lws_callback_reasons reason,
 	return 0;
 }
 
-/* Lws tells the application neither of our fds nor of lws_cancel_service()'s pipe:
- * a turn of lws's own polls them. */
+/* Lws tells the application neither of our fds nor of lws_cancel_service()'s
+ * pipe: a turn of lws's own polls them. */
 static void
 loop_turn(struct rig *rig)
 {

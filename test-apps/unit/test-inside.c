@@ -756,6 +756,51 @@ answers_are_followed_by_a_look(void **state)
 	rig_until_cleaned(rig);
 }
 
+/* Where lws may be in an external poll loop a timer looks too, as long as a wsi
+ * is open: less and less often, since here the bell is heard without it */
+#if defined(LWS_WITH_EXTERNAL_POLL)
+static bool
+is_slow(void *arg)
+{
+	struct lwstp_bell *bell = arg;
+
+	return bell->expect_us == LWSTP_RERING_US;
+}
+
+static bool
+is_not_expecting(void *arg)
+{
+	struct lwstp_bell *bell = arg;
+
+	return lws_dll2_is_detached(&bell->expect.list);
+}
+#endif
+
+static void
+the_timer_of_external_poll_loops_ends(void **state)
+{
+#if defined(LWS_WITH_EXTERNAL_POLL)
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
+	struct lwstp_bell *bell = pool_of(tp)->host->bell;
+	struct conn *c = conn_open(rig, CONN_RAW);
+	struct job *j = job_script(rig, 1, LWS_TP_RETURN_SYNC);
+
+	assert_true(is_not_expecting(bell));
+	assert_non_null(job_enqueue(tp, j, c->wsi));
+	assert_false(is_not_expecting(bell));
+	assert_int_equal(bell->expect_us, LWSTP_EXPECT_US);
+	rig_until_cleaned(rig);
+	rig_until(rig, is_slow, bell);
+	assert_false(is_not_expecting(bell));
+	conn_fin(c);
+	rig_until(rig, is_not_expecting, bell);
+#else
+	(void)state;
+	skip();		/* there is none */
+#endif
+}
+
 struct finishing {
 	struct lwstp_pool	*pool;
 	struct gate		*gate;
@@ -880,6 +925,7 @@ main(void)
 		INSIDE_TEST(a_sleeping_thread_becomes_the_keeper),
 		INSIDE_TEST(a_burst_rings_once),
 		INSIDE_TEST(answers_are_followed_by_a_look),
+		INSIDE_TEST(the_timer_of_external_poll_loops_ends),
 		INSIDE_TEST(a_spinner_that_is_late_is_not_waited_for),
 		INSIDE_TEST(the_repeat_leaves_a_ring_to_its_answer),
 		INSIDE_TEST(no_thread_leaves_a_parked_task),

@@ -381,8 +381,8 @@ __lwstp_binding_insert(struct lwstp_binding *b)
 }
 
 /* The wsi of an http/2 connection itself: the application meets it only as it
- * ends, and then lws still says that a WRITEABLE will come.  No other wsi with a
- * socket of its own has tx credit (5.0 says -1 of a ws one). */
+ * ends, and then lws still says that a WRITEABLE will come.  No other wsi with
+ * a socket of its own has tx credit (5.0 says -1 of a ws one). */
 static bool
 is_mux_connection(struct lws *wsi)
 {

@@ -21,16 +21,17 @@
  * wants (S5).
  *
  * An external poll loop, the application's own, is told by lws neither of our
- * fd nor of the one of lws_cancel_service(), and may poll them never, or only by
- * a turn of lws's own now and then.  So where lws can be in one, a timer looks
- * into the inbox for as long as a wsi is open that had a task: every few ms, and
- * up to a second later where it finds that the bell is heard without it.
+ * fd nor of the one of lws_cancel_service(), and may poll them never, or only
+ * by a turn of lws's own now and then.  So where lws can be in one, a timer
+ * looks into the inbox for as long as a wsi is open that had a task: every few
+ * ms, and up to a second later where it finds that the bell is heard without
+ * it.
  *
  * A secure stream is asked to transmit from a timer, where no callback of any
  * stream is on the stack: what lws then wants done can be its destruction.
  *
- * The inbox is lock-free, the lists are under lwstp_bindings_lock, the timers are
- * the service thread's.
+ * The inbox is lock-free, the lists are under lwstp_bindings_lock, the timers
+ * are the service thread's.
  */
 
 #include <unistd.h>

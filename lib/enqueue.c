@@ -33,7 +33,7 @@ __lwstp_restock(struct lwstp_pool *pool)
 	pool->freed = NULL;
 }
 
-/* what was enqueued lately joins the list that is worked on, all of it at once */
+/* what was enqueued lately joins the list that is worked on, all at once */
 LWSTP_POOL_HELD void
 __lwstp_admit(struct lwstp_pool *pool)
 {
@@ -131,7 +131,7 @@ args_refusal(const struct lws_threadpool_task_args *args)
 }
 
 /* P2, if `unclaimed` threads are about to take a task: those do not count as
- * waiting.  Tasks leave the queue all the time, so what had room once has it. */
+ * waiting.  Tasks leave it all the time, so what had room once has it. */
 static LWSTP_INTAKE_HELD enum lwstp_refusal
 __pool_refusal(struct lwstp_pool *pool, int unclaimed)
 {
@@ -218,8 +218,8 @@ refused_unlock(struct lwstp_pool *pool, enum lwstp_refusal why,
  * Enqueue
  */
 
-/* The binding to hang it on is there, and its lock held; NULL for none.  What is
- * of pool->lock else is nobody's but ours until the task is live. */
+/* The binding to hang it on is there, and its lock held; NULL for none.  What
+ * is of pool->lock else is nobody's but ours until the task is live. */
 static LWSTP_INTAKE_HELD LWSTP_UNCHECKED struct lwstp_task *
 __enqueue(struct lwstp_pool *pool, const struct lws_threadpool_task_args *args,
 	  const char *name, struct lwstp_binding *b)

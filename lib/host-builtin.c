@@ -32,8 +32,8 @@ lws_threadpool_tsi_context(struct lws_context *context, int tsi)
 	return 0;
 }
 
-/* Nothing public tells that lws has begun to close a wsi, nor a raw file wsi from
- * the others: for wsi->wsistate_pre_close and wsi->role_ops */
+/* Nothing public tells that lws has begun to close a wsi, nor a raw file wsi
+ * from the others: for wsi->wsistate_pre_close and wsi->role_ops */
 #include "private-lib-core.h"
 
 /* lws notes the state that a wsi was in when its close began.  Up to 4.3 the

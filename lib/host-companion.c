@@ -31,7 +31,7 @@ static _Thread_local struct lws *newest;
 /* this thread makes a hidden vhost */
 static _Thread_local bool opening;
 
-/* one service thread of several makes it, and nothing of the user's runs then */
+/* one service thread of several makes it; nothing of the user's runs then */
 static pthread_mutex_t opening_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /*

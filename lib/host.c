@@ -225,8 +225,8 @@ open_timer(lws_sorted_usec_list_t *sul)
 	lwstp_host_open(lws_container_of(sul, struct lwstp_host, open));
 }
 
-/* Its destruction has begun: what would be made now it might forget to end.  From
- * 4.2 on lws closes every wsi before it changes its state. */
+/* Its destruction has begun: what would be made now it might forget to end.
+ * From 4.2 on lws closes every wsi before it changes its state. */
 bool
 lwstp_context_ending(struct lws_context *context)
 {

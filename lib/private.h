@@ -257,12 +257,12 @@ enum lwstp_may_wake {
 	LWSTP_WAKE_ONE,
 };
 
-/* In four parts, with a cache line between any two, so that who is busy with one
- * does not slow down who is with another: what stays as it is, the workers',
- * enqueue's, and what these ask of each other. */
+/* In four parts, with a cache line between any two, so that who is busy with
+ * one does not slow down who is with another: what stays as it is, the
+ * workers', enqueue's, and what these ask of each other. */
 struct lwstp_pool {
 	struct lwstp_slot	slot;		/* must be first */
-	atomic_bool		ready;		/* once: locks, ended are made */
+	atomic_bool		ready;		/* once locks, ended are made */
 	bool			live;		/* a pool, not a free slot; set
 						 * under both its locks: may be
 						 * read under either */
@@ -533,7 +533,7 @@ struct lwstp_bell {				/* one a service thread */
 	lws_sorted_usec_list_t	sweep;		/* service thread */
 	lws_sorted_usec_list_t	look;		/* service thread */
 	lws_sorted_usec_list_t	expect;		/* service thread */
-	lws_usec_t		expect_us;	/* service thread: its interval */
+	lws_usec_t		expect_us;	/* service thread: interval */
 	unsigned int		answers;	/* service thread: to SYNCs, in
 						 * this turn of the loop */
 	bool			rering_armed;	/* service thread */

@@ -66,8 +66,8 @@ __not_idle(struct lwstp_pool *pool, struct lwstp_worker *w)
 	__set_may_wake(pool);
 }
 
-/* Wakes an idle worker: `pinned` itself, or where that is NULL any.  At most once
- * for an `after`. */
+/* Wakes an idle worker: `pinned` itself, or where that is NULL any.  At most
+ * once for an `after`. */
 static LWSTP_POOL_HELD void
 __wake(struct lwstp_pool *pool, struct lwstp_worker *pinned,
        struct lwstp_after *after)
@@ -87,7 +87,8 @@ __wake(struct lwstp_pool *pool, struct lwstp_worker *pinned,
 	after->wake = w;
 }
 
-/* for what was added, and is for `pinned` alone or, where that is NULL, for any */
+/* for what was added, and is for `pinned` alone or, where that is NULL, for
+ * any */
 LWSTP_POOL_HELD void
 __lwstp_wake_for(struct lwstp_pool *pool, struct lwstp_worker *pinned,
 		 struct lwstp_after *after)
@@ -304,8 +305,8 @@ look_out(const struct lwstp_pool *pool, unsigned int added, bool nap,
 }
 
 /* Spins or naps, if it is time for that: true if it is worth looking for work
- * again.  While it does, and its time is not over, nobody is woken for work that
- * it will find.  pool->lock held, released meanwhile. */
+ * again.  While it does, and its time is not over, nobody is woken for work
+ * that it will find.  pool->lock held, released meanwhile. */
 static LWSTP_POOL_HELD bool
 __spin(struct lwstp_pool *pool, struct lwstp_worker *w)
 {

@@ -4,10 +4,10 @@
  * SPDX-License-Identifier: MIT
  *
  * Connections are set up 100 at a time, get one task each that ends at once,
- * and when all are reaped they are closed.  There are four kinds: with a task or
- * without, on a vhost that passes its events to lws_threadpool_wsi_event() or
- * on one that does not.  The kinds take turns, and what the watch and the opt-in
- * cost is the median of the differences within a turn.
+ * and when all are reaped they are closed.  There are four kinds: with a task
+ * or without, on a vhost that passes its events to lws_threadpool_wsi_event()
+ * or on one that does not.  The kinds take turns, and what the watch and the
+ * opt-in cost is the median of the differences within a turn.
  */
 
 #include <stdlib.h>

@@ -5,12 +5,13 @@
  *
  * usage: lwstp-faults [NAME]
  *
- * One scenario, from the first pool to the end of the context, is run again and
- * again, each time in a process of its own: with the 1st, the 2nd, ... nth call
- * of a function failing, and then with all calls from the nth on failing, until
- * none is left to fail.  Then with real limits: fds, memory, threads, and lws's
- * own table of fds.  Each time nothing may crash, hang or leak, what was accepted
- * must be cleaned up, and once calls succeed again everything must work again.
+ * One scenario, from the first pool to the end of the context, is run again
+ * and again, each time in a process of its own: with the 1st, the 2nd, ... nth
+ * call of a function failing, and then with all calls from the nth on failing,
+ * until none is left to fail.  Then with real limits: fds, memory, threads,
+ * and lws's own table of fds.  Each time nothing may crash, hang or leak, what
+ * was accepted must be cleaned up, and once calls succeed again everything
+ * must work again.
  */
 
 #include <dirent.h>

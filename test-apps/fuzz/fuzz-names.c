@@ -4,9 +4,10 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * An input is a format, made of literal bytes and of conversions, and the values
- * for it.  The name that lws_threadpool_dump() tells must be what snprintf()
- * makes of the same, cut to 47 bytes for a task and to 31 for a pool.
+ * An input is a format, made of literal bytes and of conversions, and the
+ * values for it.  The name that lws_threadpool_dump() tells must be what
+ * snprintf() makes of the same, cut to 47 bytes for a task and to 31 for a
+ * pool.
  */
 
 #include <signal.h>

@@ -427,7 +427,7 @@ median(double *of, int n)
 	return of[n / 2];
 }
 
-/* ROUNDS turns of the two: how many times the loop's own delay is the stream's */
+/* ROUNDS turns of the two: how many times the loop's delay is the stream's */
 static double
 measure(const char *when)
 {

@@ -5,8 +5,8 @@
  *
  * finish() asks them to stop and does not wait.  destroy() waits, and tells
  * every five seconds for which; a context that is destroyed with the pool does
- * the same in the application's PROTOCOL_DESTROY.  When they return at last, all
- * is as ever.
+ * the same in the application's PROTOCOL_DESTROY.  When they return at last,
+ * all is as ever.
  */
 
 #include <pthread.h>

@@ -9,15 +9,15 @@
  * request's wsi asks for one by one.  From the close callback it tries to
  * start another task, which must be refused (W4).
  *
- * Two paths are for streams of one http/2 connection.  /cut is answered, and so
- * its stream closed, when all tasks of both are SYNCING: then its own must end,
- * and that of /hold, which is answered after that, must not know (W1).  It is
- * the server that closes it, as libwebsockets before 5.0 ignores RST_STREAM from
- * a client.
+ * Two paths are for streams of one http/2 connection.  /cut is answered, and
+ * so its stream closed, when all tasks of both are SYNCING: then its own must
+ * end, and that of /hold, which is answered after that, must not know (W1).
+ * It is the server that closes it, as libwebsockets before 5.0 ignores
+ * RST_STREAM from a client.
  *
- * SIGINT ends it when all tasks are gone, and it tells what it has counted; exit
- * status 0 if every task was cleaned up once, with the context still there, and
- * W1 and W4 were kept.
+ * SIGINT ends it when all tasks are gone, and it tells what it has counted;
+ * exit status 0 if every task was cleaned up once, with the context still
+ * there, and W1 and W4 were kept.
  */
 
 #include <signal.h>

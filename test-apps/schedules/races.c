@@ -6,10 +6,10 @@
  * usage: lwstp-races [--seeds N] [--first S] [--race NAME] [--minutes M]
  *
  * Each race has two to four threads do their operations at the same time on a
- * few tasks and connections; the shim makes the schedule a function of the seed,
- * as far as a program can.  What must hold afterwards is the ledger's: every
- * task ended and was cleaned up once, where and when it may be.  No WRITEABLE
- * may be lost: a ring that the library has to repeat fails the race.
+ * few tasks and connections; the shim makes the schedule a function of the
+ * seed, as far as a program can.  What must hold afterwards is the ledger's:
+ * every task ended and was cleaned up once, where and when it may be.  No
+ * WRITEABLE may be lost: a ring that the library has to repeat fails the race.
  */
 
 #include <getopt.h>

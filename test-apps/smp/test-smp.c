@@ -8,16 +8,16 @@
  * and every cleanup that has a wsi, must come on the service thread of that
  * wsi, by thread id; every task must be cleaned up exactly once.
  *
- * It goes in rounds: all connect, all begin to stream, then all hang up, and each
- * service thread has come out of lws once before what follows.  For libwebsockets
- * itself (seen with 4.1.6) does not stand one service thread that accepts, or
- * adopts, while another closes:
+ * It goes in rounds: all connect, all begin to stream, then all hang up, and
+ * each service thread has come out of lws once before what follows.  For
+ * libwebsockets itself (seen with 4.1.6) does not stand one service thread that
+ * accepts, or adopts, while another closes:
  *
- *  - the first takes its lock of the context and then that of the other's thread,
+ *  - the first takes the context's lock and then that of the other's thread,
  *    the second the other way round, after its last callback: a deadlock;
- *  - before 5.0 an fd is closed first and struck from the table of fds then, when
- *    its number may already be that of a new connection, which is deaf from then
- *    on.  Our watches are such fds: each wsi has its own by its first task.
+ *  - before 5.0 an fd is closed first and struck from the table of fds then,
+ *    when its number may already be that of a new connection, which is deaf from
+ *    then on.  Our watches are such fds: each wsi has its own by its first task.
  */
 
 #include <pthread.h>
@@ -265,8 +265,8 @@ read_bytes(int fd, int want)
 	return !want;
 }
 
-/* After the first byte, every third one is read to its end, others hang up in the
- * middle, by FIN or reset.  Returns if all came that was to come. */
+/* After the first byte every third one is read to its end, others hang up in
+ * the middle, by FIN or reset.  Returns if all came that was to come. */
 static bool
 read_one(int fd, int n)
 {

@@ -1,6 +1,6 @@
 /*
- * lws-threadpool soak - the lws side: connections of every role, pools that come
- * and go, and an application that does everything it may, at random
+ * lws-threadpool soak - the lws side: connections of every role, pools that
+ * come and go, and an application that does everything it may, at random
  *
  * SPDX-License-Identifier: MIT
  *

@@ -299,8 +299,8 @@ job_serve_one(struct lws *wsi)
 }
 
 /* lws reads nothing from an http/1 peer during its transaction, and libev does
- * not tell it that a pipe has lost its reader: as any server does, we learn that
- * it is gone from our writes. */
+ * not tell it that a pipe has lost its reader: as any server does, we learn
+ * that it is gone from our writes. */
 static bool
 conn_write_fails(struct conn *c, struct lws *wsi)
 {

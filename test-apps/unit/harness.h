@@ -134,9 +134,9 @@ rig_create(const struct rig_opts *opts);
 int
 rig_destroy(struct rig *rig);
 
-/* What a vhost with the rig's protocols asks for: a libwebsockets with plugins,
- * from 4.2 on, tells no protocol of PROTOCOL_INIT that is not asked for by name.
- * NULL with others. */
+/* What a vhost with the rig's protocols asks for: a libwebsockets with
+ * plugins, from 4.2 on, tells no protocol of PROTOCOL_INIT that is not asked
+ * for by name.  NULL with others. */
 const struct lws_protocol_vhost_options *
 rig_pvo(void);
 

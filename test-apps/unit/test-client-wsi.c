@@ -3,10 +3,10 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * Fact 4: before ESTABLISHED a client wsi may lose its children, as at a redirect
- * from 4.3 on, or be freed without a close (4.1.6: a redirect with failing DNS),
- * so tasks belong on it from then on.  Redirects that fail, and h2 and MQTT
- * migration, are not tried here.
+ * Fact 4: before ESTABLISHED a client wsi may lose its children, as at a
+ * redirect from 4.3 on, or be freed without a close (4.1.6: a redirect with
+ * failing DNS), so tasks belong on it from then on.  Redirects that fail, and
+ * h2 and MQTT migration, are not tried here.
  *
  * LWSTP_WRAP: lws_callback_on_writable lws_adopt_descriptor_vhost_via_info
  * LWSTP_WRAP: lws_get_socket_fd

@@ -250,7 +250,8 @@ loop_until_int(struct rig *rig, atomic_int *p, int n)
 }
 
 static void
-loop_syncs(struct rig *rig, struct lws_threadpool *tp, struct conn *c, int syncs)
+loop_syncs(struct rig *rig, struct lws_threadpool *tp, struct conn *c,
+	   int syncs)
 {
 	struct job *j = job_script(rig, syncs, LWS_TP_RETURN_SYNC);
 	struct loop *l = rig->priv;

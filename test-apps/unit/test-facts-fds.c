@@ -1,6 +1,6 @@
 /*
- * lws-threadpool unit tests - facts 5, 18: no room in lws's table of fds, and no
- * fds
+ * lws-threadpool unit tests - facts 5, 18: no room in lws's table of fds, and
+ * no fds
  *
  * SPDX-License-Identifier: MIT
  *
@@ -257,8 +257,8 @@ let_in(bool opt_in)
 	return first;
 }
 
-/* A wsi that is watched takes two places in lws's table: so half as many are let
- * in, each can have its task, and the others are not forgotten. */
+/* A wsi that is watched takes two places in lws's table: so half as many are
+ * let in, each can have its task, and the others are not forgotten. */
 static void
 accepts_are_held_back(void **state)
 {

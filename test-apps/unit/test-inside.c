@@ -667,8 +667,8 @@ is_asked_for(void *wsi)
 	return asked;
 }
 
-/* S2: a thread looks out for what is enqueued, and has lost its processor.  When
- * much came, and its time is over, another is woken. */
+/* S2: a thread looks out for what is enqueued, and has lost its processor.
+ * When much came, and its time is over, another is woken. */
 static void
 a_spinner_that_is_late_is_not_waited_for(void **state)
 {

@@ -4,8 +4,8 @@
  * SPDX-License-Identifier: MIT
  *
  * Here are ws (server side, with a socket and with an lws client as the peer),
- * http/1 with keep-alive, raw sockets and raw files.  http/2 and ws over TLS are
- * in test-apps/roles, several service threads in test-apps/smp.
+ * http/1 with keep-alive, raw sockets and raw files.  http/2 and ws over TLS
+ * are in test-apps/roles, several service threads in test-apps/smp.
  */
 
 #include "closings.h"

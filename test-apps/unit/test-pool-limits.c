@@ -336,41 +336,58 @@ P5_diagnose(void **state)
 		wait_int(&queued[n]->cleanups, 1);
 }
 
+/* A task of one thread on each list: what is resumed waits for the thread */
 static void
-P5_dump_writes_every_list(void **state)
+dump_writes_every_list(struct rig *rig, unsigned int pin)
 {
-	static const char * const names[] = {
-		"task-queued", "task-running", "task-syncing", "task-done"
+	static const char * const lines[] = {
+		"queued: task-0", "running: task-1", "resumed: task-2",
+		"syncing: task-3", "done: task-4"
 	};
-	struct rig *rig = *state;
+	static const char * const names[] = {
+		"task-0", "task-1", "task-2", "task-3", "task-4"
+	};
+	const struct lws_threadpool_options o = {
+		.size = sizeof(o), .pin_tasks = pin
+	};
+	struct lws_threadpool *tp = rig_pool_ext(rig, 1, 100, &o);
 	struct conn *c = conn_open(rig, CONN_RAW);
 	struct gate *g = gate_new(rig);
-	struct lws_threadpool *tp = rig_pool(rig, 1, 100);
-	struct job *j[4];
+	struct job *j[5];
 	int n;
 
 	c->manual = true;
-	for (n = 3; n >= 0; n--) {
-		j[n] = n == 2 ? job_script(rig, INT32_MAX, LWS_TP_RETURN_SYNC) :
+	for (n = 4; n >= 0; n--) {
+		j[n] = n == 3 || n == 2 ?
+			job_script(rig, INT32_MAX, LWS_TP_RETURN_SYNC) :
 		       n == 1 ? job_gated(rig, g) : job_new(rig);
 		j[n]->name = names[n];
 		assert_non_null(job_enqueue(tp, j[n], c->wsi));
-		if (n == 3)
+		if (n == 4)
 			wait_status(j[n], LWS_TP_STATUS_FINISHED);
-		if (n == 2)
+		if (n == 3 || n == 2)
 			wait_status(j[n], LWS_TP_STATUS_SYNCING);
 		if (n == 1)
 			wait_int(&j[n]->calls, 1);
 	}
+	lws_threadpool_task_sync(j[2]->task, 0);
 	log_forget();
 	lws_threadpool_dump(tp);
-	for (n = 0; n < 4; n++)
-		if (log_count(LLL_THREAD, names[n]) != 1)
-			fail_msg("%s: %d lines", names[n],
-				 log_count(LLL_THREAD, names[n]));
-	assert_true(log_count(LLL_THREAD, "unit0") >= 1);
+	for (n = 0; n < 5; n++)
+		if (log_count(LLL_THREAD, lines[n]) != 1 ||
+		    log_count(LLL_THREAD, names[n]) != 1)
+			fail_msg("not one line has '%s'", lines[n]);
+	assert_true(log_count(LLL_THREAD, "unit") >= 1);
 	/* and to no other level */
 	assert_int_equal(log_unclaimed(), 0);
+	gate_open(g);
+}
+
+static void
+P5_dump_writes_every_list(void **state)
+{
+	dump_writes_every_list(*state, 0);
+	dump_writes_every_list(*state, 1);
 }
 
 /* Nothing may be formatted for a level that is off: it must not crash either */

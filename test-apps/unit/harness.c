@@ -99,8 +99,9 @@ log_line(int level, const char *line)
 		fprintf(stderr, "[%x] %s", (unsigned int)level, line);
 }
 
-/* this thread is in lws_create_context(), which tells much at NOTICE.  lws has
- * one level for all threads, so it is not for us to lower it meanwhile. */
+/* This thread is in lws_create_context(), which tells much at NOTICE, and some
+ * at WARN of a second context.  lws has one level for all threads, so it is not
+ * for us to lower it meanwhile. */
 static _Thread_local bool making;
 
 static void
@@ -108,7 +109,7 @@ log_emit(int level, const char *line)
 {
 	static _Thread_local bool between;
 
-	if (between || (making && !(level & (LLL_ERR | LLL_WARN))))
+	if (between || (making && level != LLL_ERR))
 		return;
 	log_line(level, line);
 	between = true;

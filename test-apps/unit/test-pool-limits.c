@@ -338,7 +338,7 @@ P5_diagnose(void **state)
 
 /* A task of one thread on each list: what is resumed waits for the thread */
 static void
-dump_writes_every_list(struct rig *rig, unsigned int pin)
+dump_writes_every_list(struct rig *rig, bool pin)
 {
 	static const char * const lines[] = {
 		"queued: task-0", "running: task-1", "resumed: task-2",
@@ -386,8 +386,8 @@ dump_writes_every_list(struct rig *rig, unsigned int pin)
 static void
 P5_dump_writes_every_list(void **state)
 {
-	dump_writes_every_list(*state, 0);
-	dump_writes_every_list(*state, 1);
+	dump_writes_every_list(*state, false);
+	dump_writes_every_list(*state, true);
 }
 
 /* Nothing may be formatted for a level that is off: it must not crash either */

@@ -142,7 +142,7 @@ lwstp_bell_signal(struct lwstp_bell *bell)
 	/* The lock keeps the context alive meanwhile.  (A debug build of lws
 	 * logs here, at LLL_DEBUG.) */
 	lwstp_lock_bindings();
-	if (host->context && !host->dying)
+	if (host->context && !host->dying && !lwstp_host_deaf(host))
 		lws_cancel_service(host->context);
 	lwstp_unlock_bindings();
 }

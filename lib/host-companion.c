@@ -70,13 +70,6 @@ refuse_connections(enum lws_callback_reasons reason)
 	}
 }
 
-/* lws polls this bell: from now on it is rung and not lws_cancel_service() */
-static void
-trust(struct lwstp_bell *bell)
-{
-	atomic_store_explicit(&bell->adopted, true, memory_order_release);
-}
-
 static int
 callback_bell(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 	      void *in, size_t len)
@@ -94,9 +87,7 @@ callback_bell(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 		return 0;
 
 	case LWS_CALLBACK_RAW_RX_FILE:
-		bell = lws_get_opaque_user_data(wsi);
-		trust(bell);
-		lwstp_bell_answer(bell);
+		lwstp_bell_answer(lws_get_opaque_user_data(wsi));
 		return 0;
 
 	case LWS_CALLBACK_EVENT_WAIT_CANCELLED:
@@ -204,8 +195,8 @@ adopt(struct lwstp_host *host, int fd, const char *protocol,
 }
 
 /* A bell that lws cannot poll is no loss but of speed: lws_cancel_service()
- * reaches every service thread.  Where the poll loop may be the application's,
- * which does not know of our fds, the bell has to be heard once first. */
+ * reaches every service thread that a bell would.  Where the poll loop may be
+ * the application's it is rung once, for us to learn whether it is heard. */
 static void
 adopt_bells(struct lwstp_host *host)
 {
@@ -218,10 +209,10 @@ adopt_bells(struct lwstp_host *host)
 	if (!adopt(host, host->bell[0].fd, protocols[0].name, NULL,
 		   &host->bell[0], &whole) || !whole)
 		return;
+	atomic_store_explicit(&host->bell[0].adopted, true,
+			      memory_order_release);
 #if defined(LWS_WITH_EXTERNAL_POLL)
 	(void)eventfd_write(host->bell[0].fd, 1);
-#else
-	trust(&host->bell[0]);
 #endif
 #else
 	(void)host;

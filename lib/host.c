@@ -242,6 +242,20 @@ lwstp_context_ending(struct lws_context *context)
 #endif
 }
 
+/* Any thread, lwstp_bindings_lock held: lws may have closed the pipe by which it
+ * is woken, which from 4.2 on it does before it tells us of the end. */
+LWSTP_BINDINGS_HELD bool
+lwstp_host_deaf(const struct lwstp_host *host)
+{
+#if LWS_LIBRARY_VERSION_NUMBER >= 4002000
+	return lws_context_is_being_destroyed(host->context);
+#else
+	(void)host;
+
+	return false;
+#endif
+}
+
 /* With one reference for the caller.  Service thread of the context, or before
  * there is one; NULL without memory or fds, or if the context is ending. */
 struct lwstp_host *

@@ -608,6 +608,8 @@ struct lwstp_host {				/* one a context */
 
 bool
 lwstp_context_ending(struct lws_context *context);
+LWSTP_BINDINGS_HELD bool
+lwstp_host_deaf(const struct lwstp_host *host);
 struct lwstp_host *
 lwstp_host_get(struct lws_context *context);
 void

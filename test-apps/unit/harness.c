@@ -228,13 +228,15 @@ const char *
 __tsan_default_suppressions(void);
 
 /* libwebsockets with LWS_MAX_SMP 1 writes every line that it logs into a static
- * buffer: its own lines and those of a worker may meet there.  (From 4.3 on that
- * is by a function that its caller, which is not built with TSan, hides.) */
+ * buffer: its own lines and those of a worker may meet there.  (From 4.3 on by
+ * functions of lws that hide their caller, since it is not built with TSan.) */
 const char *
 __tsan_default_suppressions(void)
 {
-	return LWS_LIBRARY_VERSION_NUMBER < 4003000 ? "race:_lws_logv\n" :
-						      "race:lws_snprintf\n";
+	if (LWS_LIBRARY_VERSION_NUMBER < 4003000)
+		return "race:_lws_logv\n";
+
+	return "race:_lws_logv\nrace:lws_snprintf\nrace:lws_strncpy\n";
 }
 #endif
 

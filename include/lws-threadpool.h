@@ -4,9 +4,10 @@
  * SPDX-License-Identifier: MIT
  *
  * The base API (enqueue, task_status, task_sync...) is declared by
- * <libwebsockets.h> itself and not again here: a program written for it needs
- * no other header.  This one adds what the installed libwebsockets lacks, and
- * our extensions.
+ * <libwebsockets.h> itself, in its part <libwebsockets/lws-threadpool.h>, and
+ * not again here: a program written for it needs no other header.  This one
+ * adds what the installed libwebsockets lacks, and our extensions.  Where the
+ * comments of that other one differ from the contract, the contract holds.
  *
  * The rules named in brackets, [S5] say, are those of the contract in
  * READMEs/README.threadpool.md.
@@ -35,16 +36,19 @@ extern "C" {
 struct lws_threadpool_options {
 	size_t		size;
 	/**< sizeof(struct lws_threadpool_options), so that an older program
-	 * goes on working with a newer library */
+	 * goes on working with a newer library.  Smaller, over 4096, or with
+	 * members set that this version does not know, it is refused */
 	int		sync_timeout_secs;
 	/**< seconds that a task may stay SYNCING before it is stopped with a
-	 * warning: 0 = the default of 300, negative = never [S5] */
+	 * warning, as soon as a thread is free: 0 = the default of 300,
+	 * negative = never [S5] */
 	int		sync_spin_us;
 	/**< microseconds that a thread without work looks out for an answer
 	 * before it sleeps, when there are SYNCING tasks: 0 = the default of
 	 * 20, negative = none.  When there are none, and it has just run a
 	 * task, it looks out for new ones, for 5 at most.  At most one thread
-	 * of a pool does, and none on a machine with one processor */
+	 * of a pool does, and none on a machine with one processor.  A
+	 * processor is busy for as long as that */
 	unsigned int	pin_tasks:1;
 	/**< 1 = a task resumes only on the thread that it began on, for
 	 * libraries that are bound to a thread [S1] */
@@ -56,16 +60,18 @@ struct lws_threadpool_options {
  * \param context: the lws_context that the pool belongs to
  * \param args: threads, 1..1024, and max_queue_depth, 1..INT_MAX tasks
  * \param options: NULL for the defaults, or our options.  It is copied.
- * \param format: printf-type format for the pool's name, or NULL
+ * \param format: printf-type format for the pool's name, of which 31 bytes are
+ *		  kept, or NULL: it is called pool
  *
  * Call it on the service thread, or before any service thread runs, in
  * PROTOCOL_INIT callbacks too.  The caller owns the pool and ends it with
  * lws_threadpool_destroy(), before, during or after the destruction of the
  * context [P4].
  *
- * Returns NULL, with the reason logged at LLL_ERR, if an argument is NULL or
- * out of range, if memory is short, or if not even one thread could be started
- * [P1].  With fewer threads than asked for it goes on, with a warning.
+ * Returns NULL, with the reason logged at LLL_ERR, if \p context or \p args is
+ * NULL, if a number or \p options is out of range, if the context is being
+ * destroyed, if memory or fds are short, or if not even one thread could be
+ * started [P1].  With fewer threads than asked for it goes on, with a warning.
  */
 LWS_VISIBLE LWS_EXTERN struct lws_threadpool *
 lws_threadpool_create_ext(struct lws_context *context,
@@ -74,7 +80,7 @@ lws_threadpool_create_ext(struct lws_context *context,
 			  const char *format, ...) LWS_FORMAT(4);
 
 /**
- * lws_threadpool_wsi_event() - tell us of a wsi's events: saves an fd a wsi
+ * lws_threadpool_wsi_event() - tell us of a wsi's events: saves a fd for each
  *
  * \param wsi: the wsi of the callback
  * \param reason: the reason of the callback
@@ -90,7 +96,10 @@ lws_threadpool_create_ext(struct lws_context *context,
  * with its vhost, so do it in all the vhosts of a context or in none.
  *
  * To be called on the service thread of \p wsi.  Any wsi, NULL included, and
- * any reason is fine.  Returns 0.
+ * any reason is fine.  On the reasons that tell of a close, and on WSI_DESTROY,
+ * the wsi's tasks are detached, and cleanups can run within the call, with wsi
+ * NULL [W1, T7, W5].
+ * We keep no reference on the wsi.  It cannot fail, and returns 0.
  */
 LWS_VISIBLE LWS_EXTERN int
 lws_threadpool_wsi_event(struct lws *wsi, enum lws_callback_reasons reason);
@@ -148,7 +157,8 @@ lws_threadpool_ss_event(struct lws_ss_handle *ss, lws_ss_constate_t state);
  *		       queue
  *
  * One moment's picture, from any thread [P5].  All 0 for a pool that does not
- * exist.  From libwebsockets 5.0 its own header declares this.
+ * exist, which is logged at LLL_ERR.  From libwebsockets 5.0 its own header
+ * declares this.
  */
 LWS_VISIBLE LWS_EXTERN void
 lws_threadpool_diagnose(struct lws_threadpool *tp, int *ongoing, int *possible,

@@ -268,7 +268,7 @@ callback_minimal_threadpool(struct lws *wsi, enum lws_callback_reasons reason,
 		return init_vhost(wsi, in);
 
 	case LWS_CALLBACK_PROTOCOL_DESTROY:
-		if (vhd)
+		if (vhd && vhd->tp)
 			lws_threadpool_destroy(vhd->tp);
 		break;
 

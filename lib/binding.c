@@ -106,7 +106,7 @@ __lwstp_binding_want(struct lwstp_task *task)
 
 /* S5: the application was told its state */
 LWSTP_POOL_HELD void
-lwstp_binding_look(struct lwstp_task *task)
+__lwstp_binding_look(struct lwstp_task *task)
 {
 	if (!task->binding)
 		return;
@@ -117,7 +117,7 @@ lwstp_binding_look(struct lwstp_task *task)
 }
 
 LWSTP_POOL_HELD void
-lwstp_binding_unwant(struct lwstp_task *task, struct lwstp_after *after)
+__lwstp_binding_unwant(struct lwstp_task *task, struct lwstp_after *after)
 {
 	lwstp_lock_bindings();
 	__lwstp_bell_collect(task->binding->bell);
@@ -127,7 +127,7 @@ lwstp_binding_unwant(struct lwstp_task *task, struct lwstp_after *after)
 }
 
 LWSTP_POOL_HELD bool
-lwstp_binding_closing(const struct lwstp_task *task)
+__lwstp_binding_closing(const struct lwstp_task *task)
 {
 	bool closing;
 
@@ -141,7 +141,7 @@ lwstp_binding_closing(const struct lwstp_task *task)
 /* returns the wsi that it was attached to, NULL if that is closing (T7), or if
  * it was attached to a secure stream */
 LWSTP_POOL_HELD struct lws *
-lwstp_binding_detach(struct lwstp_task *task, struct lwstp_after *after)
+__lwstp_binding_detach(struct lwstp_task *task, struct lwstp_after *after)
 {
 	struct lwstp_binding *b = task->binding;
 	struct lws *wsi = NULL;

@@ -63,7 +63,7 @@ signal_after(struct lwstp_bell *bell, struct lwstp_after *after)
 /* S3: the task is SYNCING or done, and its service thread is to know.  It stays
  * attached for as long as it is in the inbox. */
 LWSTP_POOL_HELD void
-lwstp_bell_put(struct lwstp_task *task, struct lwstp_after *after)
+__lwstp_bell_put(struct lwstp_task *task, struct lwstp_after *after)
 {
 	struct lwstp_bell *bell = task->binding->bell;
 

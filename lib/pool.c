@@ -251,7 +251,7 @@ pool_free(struct lwstp_pool *pool)
 }
 
 static LWSTP_POOL_HELD int
-worker_start(struct lwstp_pool *pool, int index)
+__worker_start(struct lwstp_pool *pool, int index)
 {
 	struct lwstp_worker *w = (struct lwstp_worker *)
 				lwstp_slots_take(&lwstp_worker_slots, 1);
@@ -293,7 +293,7 @@ workers_start(struct lwstp_pool *pool, int threads)
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	lwstp_lock_pool(pool);
 	while (pool->threads < threads) {
-		r = worker_start(pool, pool->threads);
+		r = __worker_start(pool, pool->threads);
 		if (r)
 			break;
 		pool->threads++;

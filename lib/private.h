@@ -490,13 +490,13 @@ __lwstp_binding_attach(struct lwstp_binding *b, struct lwstp_task *task);
 LWSTP_BINDINGS_HELD void
 __lwstp_binding_want(struct lwstp_task *task);
 LWSTP_POOL_HELD void
-lwstp_binding_look(struct lwstp_task *task);
+__lwstp_binding_look(struct lwstp_task *task);
 LWSTP_POOL_HELD void
-lwstp_binding_unwant(struct lwstp_task *task, struct lwstp_after *after);
+__lwstp_binding_unwant(struct lwstp_task *task, struct lwstp_after *after);
 LWSTP_POOL_HELD struct lws *
-lwstp_binding_detach(struct lwstp_task *task, struct lwstp_after *after);
+__lwstp_binding_detach(struct lwstp_task *task, struct lwstp_after *after);
 LWSTP_POOL_HELD bool
-lwstp_binding_closing(const struct lwstp_task *task);
+__lwstp_binding_closing(const struct lwstp_task *task);
 enum lwstp_refusal
 lwstp_binding_make(struct lwstp_host *host, struct lws *wsi);
 enum lwstp_close {
@@ -550,7 +550,7 @@ struct lwstp_bell {				/* one a service thread */
 };
 
 LWSTP_POOL_HELD void
-lwstp_bell_put(struct lwstp_task *task, struct lwstp_after *after);
+__lwstp_bell_put(struct lwstp_task *task, struct lwstp_after *after);
 LWSTP_BINDINGS_HELD void
 __lwstp_bell_collect(struct lwstp_bell *bell);
 LWSTP_BINDINGS_HELD void

@@ -147,7 +147,7 @@ __release(struct lwstp_pool *pool, struct lwstp_task *task,
 	after->cleanup = task->cleanup;
 	after->user = task->user;
 	if (task->binding)
-		after->wsi = lwstp_binding_detach(task, after);
+		after->wsi = __lwstp_binding_detach(task, after);
 	atomic_store_explicit(&task->live, false, memory_order_relaxed);
 	if (after->on_worker && after->cleanup)
 		after->spent = task;
@@ -170,7 +170,7 @@ __end(struct lwstp_pool *pool, struct lwstp_task *task,
 	}
 	DL_APPEND(pool->done, task);
 	pool->n_done++;
-	lwstp_bell_put(task, after);
+	__lwstp_bell_put(task, after);
 }
 
 /* a queued or done task: nothing runs it, and nothing will */
@@ -201,7 +201,7 @@ __lwstp_task_stop(struct lwstp_pool *pool, struct lwstp_task *task,
 		atomic_store_explicit(&task->stop, true, memory_order_relaxed);
 		__from_syncing(pool, task);
 		if (task->binding)
-			lwstp_binding_unwant(task, after);
+			__lwstp_binding_unwant(task, after);
 		__to_resumed(pool, task, after);
 		break;
 	case LWS_TP_STATUS_RUNNING:
@@ -223,7 +223,7 @@ __lwstp_task_returned(struct lwstp_pool *pool, struct lwstp_task *task,
 		if (__lwstp_task_stopping(pool, task) || !task->binding)
 			return true;			/* T4, T5 */
 		__to_syncing(pool, task, now);
-		lwstp_bell_put(task, after);
+		__lwstp_bell_put(task, after);
 	} else
 		__end(pool, task, ret == LWS_TP_RETURN_FINISHED ?
 					LWS_TP_STATUS_FINISHED :
@@ -268,7 +268,7 @@ lws_threadpool_task_status(struct lws_threadpool_task *handle, void **user)
 		else
 			__lwstp_task_reap(pool, task, &after);
 	} else if (status == LWS_TP_STATUS_SYNCING && !lwstp_this_worker)
-		lwstp_binding_look(task);
+		__lwstp_binding_look(task);
 	lwstp_unlock_pool(pool);
 
 	if (wrong)
@@ -292,7 +292,7 @@ lws_threadpool_task_status_noreap(struct lws_threadpool_task *handle)
 	status = __status(pool, task);
 	if ((status == LWS_TP_STATUS_SYNCING || __is_done(task)) &&
 	    !lwstp_this_worker)
-		lwstp_binding_look(task);
+		__lwstp_binding_look(task);
 	lwstp_unlock_pool(pool);
 
 	return status;
@@ -314,7 +314,7 @@ lws_threadpool_task_sync(struct lws_threadpool_task *handle, int stop)
 		if (lwstp_bell_is_ours(task->binding->bell))
 			bell = task->binding->bell;
 		__from_syncing(pool, task);
-		lwstp_binding_unwant(task, &after);
+		__lwstp_binding_unwant(task, &after);
 		__to_resumed(pool, task, &after);
 	}
 	lwstp_unlock_pool(pool);
@@ -334,9 +334,9 @@ __detach(struct lwstp_pool *pool, struct lwstp_task *task, bool closing,
 	bool queued = task->status == LWS_TP_STATUS_QUEUED;
 
 	if (task->binding) {
-		closing = closing || lwstp_binding_closing(task);
+		closing = closing || __lwstp_binding_closing(task);
 		if (closing || !(queued || __is_done(task)))
-			lwstp_binding_detach(task, after);
+			__lwstp_binding_detach(task, after);
 	}
 
 	if (__is_done(task) || (queued && !(closing && task->outlive))) {

@@ -148,7 +148,7 @@ inline bell_ring(b)
 	fi
 }
 
-/* lwstp_bell_put() */
+/* __lwstp_bell_put() */
 inline bell_put(t)
 {
 	inbox!t;
@@ -182,7 +182,7 @@ inline ring_for_others(b)
 	fi
 }
 
-/* lwstp_binding_look() */
+/* __lwstp_binding_look() */
 inline look(t)
 {
 	collect();
@@ -215,7 +215,7 @@ inline unwant(t)
 	fi
 }
 
-/* lwstp_binding_detach() */
+/* __lwstp_binding_detach() */
 inline binding_detach(t)
 {
 	v = task[t].wsi;

@@ -57,6 +57,7 @@ LWSTP_POOL_HELD LWSTP_BINDINGS_HELD void
 __lwstp_binding_attach(struct lwstp_binding *b, struct lwstp_task *task)
 {
 	task->binding = b;
+	task->tsi = (uint16_t)b->bell->tsi;
 	task->att_seq = b->seq++;
 	task->wanting = task->seen = 0;
 	DL_APPEND2(b->attached, task, att_prev, att_next);
@@ -93,7 +94,7 @@ __unwant(struct lwstp_task *task)
 
 /* S3: out of the bell's inbox, for WRITEABLE to be asked for */
 LWSTP_BINDINGS_HELD void
-__lwstp_binding_want(struct lwstp_task *task)
+__lwstp_binding_want(struct lwstp_bell *bell, struct lwstp_task *task)
 {
 	struct lwstp_binding *b = task->binding;
 
@@ -101,7 +102,7 @@ __lwstp_binding_want(struct lwstp_task *task)
 	task->seen = 0;
 	b->unseen++;
 	DL_APPEND2(b->wanting, task, want_prev, want_next);
-	__lwstp_bell_push(b);
+	__lwstp_bell_push(bell, b);
 }
 
 /* S5: the application was told its state */
@@ -332,10 +333,10 @@ __lwstp_binding_free(struct lwstp_binding *b)
 		DL_DELETE(b->bell->closed, b);
 	else
 		b->bell->open--;
-	if (b->ss)
-		HASH_DEL(streams, b);
-	else
+	if (b->wsi)
 		HASH_DEL(table, b);
+	else
+		HASH_DEL(streams, b);
 	free(b);
 }
 
@@ -363,21 +364,46 @@ __known_closing(struct lws *wsi)
 	return false;
 }
 
-LWSTP_BINDINGS_HELD bool
-__lwstp_binding_insert(struct lwstp_binding *b)
+static LWSTP_BINDINGS_HELD bool
+__insert(struct lwstp_binding *b)
 {
 	bool out_of_memory = false;
 
+	/* what uthash does then, in both of these */
 #undef uthash_nonfatal_oom
 #define uthash_nonfatal_oom(e) do { out_of_memory = true; } while (0)
-	if (b->ss)
-		HASH_ADD_PTR(streams, ss, b);
-	else
+	if (b->wsi)
 		HASH_ADD_PTR(table, wsi, b);
+	else
+		HASH_ADD_PTR(streams, ss, b);
 	if (!out_of_memory)
 		b->bell->open++;
 
 	return !out_of_memory;
+}
+
+struct lwstp_binding *
+lwstp_binding_new(struct lwstp_bell *bell, struct lws *wsi,
+		  struct lws_ss_handle *ss)
+{
+	struct lwstp_binding *b = aligned_alloc(LWSTP_CACHE_LINE, sizeof(*b));
+	bool ok;
+
+	if (!b)
+		return NULL;
+	memset(b, 0, sizeof(*b));
+	b->wsi = wsi;
+	b->ss = ss;
+	b->bell = bell;
+
+	lwstp_lock_bindings();
+	ok = __insert(b);
+	lwstp_unlock_bindings();
+	if (ok)
+		return b;
+	free(b);
+
+	return NULL;
 }
 
 /* The wsi of an http/2 connection itself: the application meets it only as it
@@ -416,7 +442,6 @@ lwstp_binding_make(struct lwstp_host *host, struct lws *wsi)
 {
 	enum lwstp_refusal why;
 	struct lwstp_binding *b;
-	bool ok;
 
 	if (lws_get_context(wsi) != host->context)
 		return LWSTP_FOREIGN_WSI;
@@ -426,19 +451,9 @@ lwstp_binding_make(struct lwstp_host *host, struct lws *wsi)
 	if (why)
 		return why;
 
-	b = calloc(1, sizeof(*b));
+	b = lwstp_binding_new(&host->bell[lws_get_tsi(wsi)], wsi, NULL);
 	if (!b)
 		return LWSTP_OUT_OF_MEMORY;
-	b->wsi = wsi;
-	b->bell = &host->bell[lws_get_tsi(wsi)];
-
-	lwstp_lock_bindings();
-	ok = __lwstp_binding_insert(b);
-	lwstp_unlock_bindings();
-	if (!ok) {
-		free(b);
-		return LWSTP_OUT_OF_MEMORY;
-	}
 	if (lwstp_host_told(host, wsi) || lwstp_host_watch(host, b)) {
 		lwstp_bell_expect(b->bell);
 		return LWSTP_ACCEPTED;
@@ -454,8 +469,8 @@ lwstp_binding_make(struct lwstp_host *host, struct lws *wsi)
 /* W1: no call, callback or thread uses the wsi after this.  The newest first:
  * so a task that is queued is gone before an older one, as it stops, makes room
  * for it to start. */
-void
-lwstp_binding_detach_all(struct lwstp_binding *b)
+static void
+detach_all(struct lwstp_binding *b)
 {
 	struct lws_threadpool_task *handle;
 
@@ -469,6 +484,15 @@ lwstp_binding_detach_all(struct lwstp_binding *b)
 		lwstp_lock_bindings();
 	}
 	b->detaching = false;
+	lwstp_unlock_bindings();
+}
+
+void
+lwstp_binding_end(struct lwstp_binding *b)
+{
+	detach_all(b);
+	lwstp_lock_bindings();
+	__lwstp_binding_free(b);
 	lwstp_unlock_bindings();
 }
 
@@ -505,7 +529,7 @@ lwstp_binding_close(struct lws *wsi, struct lws *watch, enum lwstp_close how)
 
 	if (first) {
 		note_socket(b);
-		lwstp_binding_detach_all(b);
+		detach_all(b);
 	}
 	if (how == LWSTP_CLOSE_GONE) {
 		lwstp_lock_bindings();
@@ -542,11 +566,7 @@ lwstp_binding_close_all(struct lwstp_host *host)
 		if (mine && !mine->closing)
 			__lwstp_binding_mark_closing(mine);
 		lwstp_unlock_bindings();
-		if (mine) {
-			lwstp_binding_detach_all(mine);
-			lwstp_lock_bindings();
-			__lwstp_binding_free(mine);
-			lwstp_unlock_bindings();
-		}
+		if (mine)
+			lwstp_binding_end(mine);
 	} while (mine);
 }

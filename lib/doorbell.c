@@ -63,9 +63,10 @@ signal_after(struct lwstp_bell *bell, struct lwstp_after *after)
 /* S3: the task is SYNCING or done, and its service thread is to know.  It stays
  * attached for as long as it is in the inbox. */
 LWSTP_POOL_HELD void
-__lwstp_bell_put(struct lwstp_task *task, struct lwstp_after *after)
+__lwstp_bell_put(const struct lwstp_pool *pool, struct lwstp_task *task,
+		 struct lwstp_after *after)
 {
-	struct lwstp_bell *bell = task->binding->bell;
+	struct lwstp_bell *bell = &pool->host->bell[task->tsi];
 
 	task->put_next = atomic_load_explicit(&bell->inbox,
 					      memory_order_relaxed);
@@ -90,24 +91,24 @@ __lwstp_bell_collect(struct lwstp_bell *bell)
 	}
 	for (task = oldest; task; task = next) {
 		next = task->put_next;
-		__lwstp_binding_want(task);
+		__lwstp_binding_want(bell, task);
 	}
 }
 
 /* on the list of what was rung */
 LWSTP_BINDINGS_HELD void
-__lwstp_bell_push(struct lwstp_binding *b)
+__lwstp_bell_push(struct lwstp_bell *bell, struct lwstp_binding *b)
 {
 	if (b->rung || b->due || b->closing)
 		return;
 	b->rung = true;
-	DL_APPEND(b->bell->rung, b);
+	DL_APPEND(bell->rung, b);
 }
 
 LWSTP_BINDINGS_HELD void
 __lwstp_bell_ring(struct lwstp_binding *b, struct lwstp_after *after)
 {
-	__lwstp_bell_push(b);
+	__lwstp_bell_push(b->bell, b);
 	if (b->rung)
 		signal_after(b->bell, after);
 }
@@ -142,7 +143,8 @@ lwstp_bell_signal(struct lwstp_bell *bell)
 	/* The lock keeps the context alive meanwhile.  (A debug build of lws
 	 * logs here, at LLL_DEBUG.) */
 	lwstp_lock_bindings();
-	if (host->context && !host->dying && !lwstp_host_deaf(host))
+	if (host->context && !atomic_load(&host->dying) &&
+	    !lwstp_host_deaf(host))
 		lws_cancel_service(host->context);
 	lwstp_unlock_bindings();
 }
@@ -157,8 +159,8 @@ static LWSTP_BINDINGS_HELD void
 __ask(struct lwstp_bell *bell, struct lwstp_binding *b, lws_usec_t now,
       bool again)
 {
-	struct lws_ss_handle *ss = b->ss;
 	struct lws *wsi = b->wsi;
+	struct lws_ss_handle *ss = wsi ? NULL : b->ss;
 
 	if (b->asked)
 		DL_DELETE2(bell->asked, b, ask_prev, ask_next);
@@ -220,13 +222,15 @@ ask_all(struct lwstp_bell *bell)
 	bell->answers = 0;
 	lwstp_lock_bindings();
 	__lwstp_bell_collect(bell);
+	/* what is rung while __ask() has released the lock is for the next
+	 * time */
 	last = bell->rung ? bell->rung->prev : NULL;
 	while ((b = bell->rung) && last) {
 		DL_DELETE(bell->rung, b);
 		b->rung = false;
 		if (b == last)
 			last = NULL;
-		if (b->ss) {
+		if (!b->wsi) {
 			b->due = true;
 			DL_APPEND(bell->streams, b);
 		} else if (b->wanting) {

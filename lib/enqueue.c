@@ -130,8 +130,9 @@ args_refusal(const struct lws_threadpool_task_args *args)
 	return LWSTP_ACCEPTED;
 }
 
-/* P2, if `unclaimed` threads are about to take a task: those do not count as
- * waiting.  Tasks leave it all the time, so what had room once has it. */
+/* P2, if `unclaimed` threads are about to take a task: as many tasks do not
+ * count as waiting.  Between two enqueues room only grows, so what was counted
+ * once need not be counted again. */
 static LWSTP_INTAKE_HELD enum lwstp_refusal
 __pool_refusal(struct lwstp_pool *pool, int unclaimed)
 {
@@ -297,7 +298,8 @@ enqueue_lock(struct lws_threadpool *tp,
 		lwstp_unlock_bindings();
 		lwstp_unlock_intake(*pool);
 
-		/* again from the start, to go on with it or to say why not */
+		/* again from the start: with its binding it is accepted, and
+		 * with a reason refused */
 		if (made)
 			why = LWSTP_WRONG_THREAD;
 		else if (args->wsi)
@@ -327,6 +329,7 @@ format_name(char *name, const char *format, va_list ap, const char *other)
 			   "to %s\n", (unsigned long)n, name);
 }
 
+/* locked by enqueue_lock(), the bindings only where there is one */
 LWSTP_UNCHECKED struct lws_threadpool_task *
 lws_threadpool_enqueue(struct lws_threadpool *tp,
 		       const struct lws_threadpool_task_args *args,

@@ -11,9 +11,10 @@
  *
  * The hidden vhost cannot be made inside a PROTOCOL_INIT callback, where pools
  * often are: so it is made by a timer on the first turn of the service loop, or
- * by the first enqueue of a task with a wsi.  With several service threads only
- * by that: lws runs a timer with its lock of that thread, and one that accepts
- * takes this after the lock of the context, which a new vhost needs.
+ * by the first enqueue of a task with a wsi.  With several service threads it is
+ * made only by such an enqueue: lws runs timers with the lock of their thread
+ * held, and a new vhost needs that of the context, which one that accepts takes
+ * first.
  */
 
 #include <fcntl.h>
@@ -158,13 +159,13 @@ vhost_gone(struct lws_vhost *vhost, void *arg)
  */
 
 /* Gives lws a duplicate of fd as a raw file: NULL if that was not possible, and
- * then the duplicate is closed.  An adoption that fails late leaves a wsi
- * behind that owns the fd, and as a watch it works all the same. */
+ * then the duplicate is closed.  An adoption that fails late (*whole is false)
+ * leaves a wsi behind that owns the fd: as a watch it works all the same. */
 static struct lws *
 adopt(struct lwstp_host *host, int fd, const char *protocol,
       struct lws *parent, void *opaque, bool *whole)
 {
-	struct lws *before = parent ? lws_get_child(parent) : NULL;
+	struct lws *before = parent ? lws_get_child(parent) : NULL, *made;
 	lws_adopt_desc_t info;
 
 	memset(&info, 0, sizeof(info));
@@ -183,15 +184,13 @@ adopt(struct lwstp_host *host, int fd, const char *protocol,
 		info.opaque = opaque;
 		*whole = lws_adopt_descriptor_vhost_via_info(&info);
 	}
-	if (parent) {
-		newest = lws_get_child(parent);
-		if (newest == before)
-			newest = NULL;
-	}
-	if (!newest)
+	made = parent ? lws_get_child(parent) : newest;
+	if (made == before) {
 		close(info.fd.filefd);
+		return NULL;
+	}
 
-	return newest;
+	return made;
 }
 
 /* A bell that lws cannot poll is no loss but of speed: lws_cancel_service()
@@ -223,7 +222,7 @@ adopt_bells(struct lwstp_host *host)
 static bool
 ending(const struct lwstp_host *host)
 {
-	return host->dying || !host->context ||
+	return atomic_load(&host->dying) || !host->context ||
 	       lwstp_context_ending(host->context);
 }
 

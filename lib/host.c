@@ -30,7 +30,7 @@
 #define LWSTP_SYSTATE_GONE LWS_SYSTATE_POLICY_INVALID
 #endif
 
-/* above this lws takes the limit for a joke, and 2560 instead */
+/* lws ignores a limit above this, and uses 2560 instead */
 #define LWSTP_SILLY_FD_LIMIT 10000000
 /* fds that the process's table has room for from the start: 8 bytes each */
 #define LWSTP_FD_TABLE 65535
@@ -75,7 +75,7 @@ lwstp_host_gone(struct lwstp_host *host)
 	int n;
 
 	lwstp_lock_bindings();
-	host->dying = true;
+	atomic_store(&host->dying, true);
 	lwstp_unlock_bindings();
 	lwstp_binding_close_all(host);
 
@@ -121,7 +121,7 @@ state_changed(struct lws_state_manager *mgr, struct lws_state_notify_link *link,
 
 	if (host->vhost) {
 		lwstp_lock_bindings();
-		host->dying = true;
+		atomic_store(&host->dying, true);
 		lwstp_unlock_bindings();
 		return 0;
 	}
@@ -168,6 +168,7 @@ grow_fd_table(const struct lwstp_host *host)
 		close(fd);
 }
 
+/* the last reference to it, and so nothing is locked */
 static LWSTP_UNCHECKED void
 host_free(struct lwstp_host *host)
 {
@@ -182,6 +183,7 @@ host_free(struct lwstp_host *host)
 		free(host);
 }
 
+/* nobody else knows of it yet, and so nothing is locked */
 static LWSTP_UNCHECKED struct lwstp_host *
 host_alloc(struct lws_context *context)
 {
@@ -268,7 +270,7 @@ lwstp_host_get(struct lws_context *context)
 		return NULL;
 	lwstp_lock_bindings();
 	host = __host_find(context);
-	dying = host && host->dying;
+	dying = host && atomic_load(&host->dying);
 	if (host && !dying)
 		atomic_fetch_add(&host->refs, 1);
 	lwstp_unlock_bindings();
@@ -337,7 +339,7 @@ __learn(struct lwstp_host *host, struct lws_vhost *vhost, bool passes)
 	}
 }
 
-/* the application tells us of the end of what is on this wsi's vhost */
+/* the application passes the events of this wsi's vhost: the opt-in */
 bool
 lwstp_host_told(struct lwstp_host *host, struct lws *wsi)
 {

@@ -268,7 +268,7 @@ __worker_start(struct lwstp_pool *pool, int index)
 	w->pool = pool;
 	w->index = index;
 	w->task = w->resumed = NULL;
-	w->idle = w->chain = w->turn = false;
+	w->idle = w->chain = w->ran = w->turn = false;
 	r = pthread_create(&w->thread, NULL, lwstp_worker_thread, w);
 	if (!r) {
 		pool->workers[index] = w;
@@ -430,10 +430,8 @@ create(struct lws_context *context,
 			 lwstp_context_ending(context) ?
 				"the context is being destroyed" :
 				"out of memory or fds");
-		if (pool) {
-			pool->threads = 0;
+		if (pool)
 			pool_free(pool);
-		}
 		return NULL;
 	}
 

@@ -52,6 +52,9 @@
 /* our keys are addresses */
 #define HASH_FUNCTION(key, len, value) ((value) = lwstp_hash(key))
 #include "uthash.h"
+/* short chains: each entry looked at is likely to be fetched from far */
+#undef HASH_BKT_CAPACITY_THRESH
+#define HASH_BKT_CAPACITY_THRESH 3U
 #include "utlist.h"
 
 /* the low bits of an address are 0, those in the middle tell most */
@@ -211,6 +214,8 @@ struct lwstp_task {
 						 * under pool->lock */
 	LWSTP_BY_POOL uint8_t outlive; /* T5 */
 	LWSTP_BY_POOL uint16_t worker; /* index of whom it started on */
+	LWSTP_BY_POOL uint16_t tsi; /* its binding's service thread: so that
+				     * a worker need not look there */
 	/* not in one word with those above: it may be read as one */
 	LWSTP_BY_BINDINGS uint32_t att_seq; /* attached in order */
 	LWSTP_BY_BINDINGS uint8_t wanting; /* SYNCING or done */
@@ -440,34 +445,38 @@ struct lwstp_cursor {				/* a foreach under way */
 	LWSTP_BY_BINDINGS struct lwstp_task *next;
 };
 
+/* In three cache lines: what a look-up compares, what a SYNC needs, and what it
+ * does not.  With thousands of wsi a SYNC costs what it fetches of them. */
 struct lwstp_binding {
-	struct lws		*wsi;		/* the key, or NULL and: */
-	struct lws_ss_handle	*ss;		/* the key */
+	_Alignas(LWSTP_CACHE_LINE) UT_hash_handle hh; /* bindings */
 	struct lwstp_bell	*bell;		/* constant: of its service
 						 * thread */
-	LWSTP_BY_BINDINGS struct lws *watch; /* our child of it, or NULL */
-	LWSTP_BY_BINDINGS struct lwstp_task *attached; /* oldest first */
+
+	struct lws		*wsi;		/* the key, or NULL and: ss */
 	LWSTP_BY_BINDINGS struct lwstp_task *wanting; /* longest first */
-	LWSTP_BY_BINDINGS struct lwstp_cursor *cursors; /* innermost first */
 	/* bell->rung, bell->streams, or bell->closed once closing */
 	LWSTP_BY_BINDINGS struct lwstp_binding *prev, *next;
 	/* ...asked */
 	LWSTP_BY_BINDINGS struct lwstp_binding *ask_prev, *ask_next;
 	LWSTP_BY_BINDINGS lws_usec_t asked_at; /* or closed at */
 	LWSTP_BY_BINDINGS unsigned int unseen; /* wanting, unseen */
-	LWSTP_BY_BINDINGS uint32_t seq; /* next att_seq */
 	LWSTP_BY_BINDINGS bool rung; /* on bell->rung */
 	LWSTP_BY_BINDINGS bool due; /* on bell->streams */
-	LWSTP_BY_BINDINGS bool given_up; /* the ss: all retries failed */
 	LWSTP_BY_BINDINGS bool asked; /* on bell->asked */
 	LWSTP_BY_BINDINGS bool closing; /* W4 */
+
+	LWSTP_BY_BINDINGS struct lwstp_task *attached; /* oldest first */
+	struct lws_ss_handle	*ss;		/* the key, if wsi is NULL */
+	LWSTP_BY_BINDINGS struct lws *watch; /* our child of it, or NULL */
+	LWSTP_BY_BINDINGS struct lwstp_cursor *cursors; /* innermost first */
+	LWSTP_BY_BINDINGS uint32_t seq; /* next att_seq */
+	LWSTP_BY_BINDINGS bool given_up; /* the ss: all retries failed */
 	LWSTP_BY_BINDINGS bool detaching; /* cleanups may run */
 	/* the closing wsi's socket.  Service thread: so not beside the flags
 	 * above, several of which may be read as one word */
 	dev_t			dev;		/* its identity, with ino */
 	ino_t			ino;
 	bool			socket;		/* it has one */
-	UT_hash_handle		hh;		/* bindings */
 };
 
 /* lwstp_bindings_lock held in the __ ones */
@@ -475,8 +484,10 @@ LWSTP_BINDINGS_HELD struct lwstp_binding *
 __lwstp_binding_find(const struct lws *wsi);
 LWSTP_BINDINGS_HELD struct lwstp_binding *
 __lwstp_binding_find_ss(const struct lws_ss_handle *ss);
-LWSTP_BINDINGS_HELD bool
-__lwstp_binding_insert(struct lwstp_binding *b);
+/* of a wsi or, where that is NULL, of a secure stream: NULL without memory */
+struct lwstp_binding *
+lwstp_binding_new(struct lwstp_bell *bell, struct lws *wsi,
+		  struct lws_ss_handle *ss);
 /* Q2: the task that is next in line; NULL for no binding, or no task */
 LWSTP_BINDINGS_HELD struct lws_threadpool_task *
 __lwstp_binding_next_task(const struct lwstp_binding *b);
@@ -488,7 +499,7 @@ __lwstp_binding_foreach(struct lwstp_cursor *c, void *user,
 LWSTP_POOL_HELD LWSTP_BINDINGS_HELD void
 __lwstp_binding_attach(struct lwstp_binding *b, struct lwstp_task *task);
 LWSTP_BINDINGS_HELD void
-__lwstp_binding_want(struct lwstp_task *task);
+__lwstp_binding_want(struct lwstp_bell *bell, struct lwstp_task *task);
 LWSTP_POOL_HELD void
 __lwstp_binding_look(struct lwstp_task *task);
 LWSTP_POOL_HELD void
@@ -507,11 +518,12 @@ enum lwstp_close {
 
 void
 lwstp_binding_close(struct lws *wsi, struct lws *watch, enum lwstp_close how);
-/* the parts of that: nothing is asked for it, and nothing hangs on it */
+/* the parts of that: nothing is asked for it, and nothing hangs on it, or on
+ * what is freed then */
 LWSTP_BINDINGS_HELD void
 __lwstp_binding_mark_closing(struct lwstp_binding *b);
 void
-lwstp_binding_detach_all(struct lwstp_binding *b);
+lwstp_binding_end(struct lwstp_binding *b);
 void
 lwstp_binding_close_all(struct lwstp_host *host);
 LWSTP_BINDINGS_HELD void
@@ -550,11 +562,12 @@ struct lwstp_bell {				/* one a service thread */
 };
 
 LWSTP_POOL_HELD void
-__lwstp_bell_put(struct lwstp_task *task, struct lwstp_after *after);
+__lwstp_bell_put(const struct lwstp_pool *pool, struct lwstp_task *task,
+		 struct lwstp_after *after);
 LWSTP_BINDINGS_HELD void
 __lwstp_bell_collect(struct lwstp_bell *bell);
 LWSTP_BINDINGS_HELD void
-__lwstp_bell_push(struct lwstp_binding *b);
+__lwstp_bell_push(struct lwstp_bell *bell, struct lwstp_binding *b);
 LWSTP_BINDINGS_HELD void
 __lwstp_bell_ring(struct lwstp_binding *b, struct lwstp_after *after);
 /* off every list on which it waits for lws to be asked */
@@ -591,15 +604,18 @@ struct lwstp_vhost {				/* passes its events to us */
 
 struct lwstp_host {				/* one a context */
 	LWSTP_BY_BINDINGS struct lwstp_host *next; /* all of them */
-	struct lws_context	*context;	/* bindings: NULL: destroyed */
+	struct lws_context	*context;	/* service thread; reset under
+						 * bindings: NULL: destroyed */
 	struct lws_vhost	*vhost;		/* service thread: hidden one */
 	LWSTP_BY_BINDINGS struct lwstp_vhost *passing;
 	lws_sorted_usec_list_t	open;		/* service thread */
 	lws_state_notify_link_t	notify;		/* lws, while it lives */
 	atomic_uint		refs;		/* pools, the context, and bells
 						 * about to be signalled */
-	bool			dying;		/* bindings: no more ringing */
-	bool			forgotten;	/* bindings: never freed */
+	atomic_bool		dying;		/* no more ringing: set under
+						 * bindings */
+	bool			forgotten;	/* set before the last reference
+						 * goes: never freed */
 	int			idle_fd;	/* constant: never readable */
 	int			max_fd;		/* constant: limit when made */
 	int			bells;		/* constant: service threads */

@@ -14,8 +14,6 @@
  * that hung on it is detached then, and the binding goes.
  */
 
-#include <stdlib.h>
-
 #include "private.h"
 
 #if defined(LWS_WITH_SECURE_STREAMS)
@@ -79,7 +77,6 @@ lwstp_ss_make(struct lwstp_host *host, struct lws_ss_handle *ss)
 {
 	enum lwstp_refusal why = ss_refusal(host, ss);
 	struct lwstp_binding *b;
-	bool ok;
 
 	if (why)
 		return why;
@@ -88,19 +85,9 @@ lwstp_ss_make(struct lwstp_host *host, struct lws_ss_handle *ss)
 	if (!lwstp_host_open(host))
 		return LWSTP_NO_HOST;
 
-	b = calloc(1, sizeof(*b));
+	b = lwstp_binding_new(&host->bell[ss_tsi(ss)], NULL, ss);
 	if (!b)
 		return LWSTP_OUT_OF_MEMORY;
-	b->ss = ss;
-	b->bell = &host->bell[ss_tsi(ss)];
-
-	lwstp_lock_bindings();
-	ok = __lwstp_binding_insert(b);
-	lwstp_unlock_bindings();
-	if (!ok) {
-		free(b);
-		return LWSTP_OUT_OF_MEMORY;
-	}
 	lwstp_bell_expect(b->bell);
 
 	return LWSTP_ACCEPTED;
@@ -115,17 +102,12 @@ ss_close(struct lws_ss_handle *ss)
 	lwstp_lock_bindings();
 	b = __lwstp_binding_find_ss(ss);
 	if (b && b->closing)
-		b = NULL;	/* a cleanup of it passes on what it is in */
+		b = NULL;	/* told again, by a cleanup that this runs */
 	if (b)
 		__lwstp_binding_mark_closing(b);
 	lwstp_unlock_bindings();
-	if (!b)
-		return;
-
-	lwstp_binding_detach_all(b);
-	lwstp_lock_bindings();
-	__lwstp_binding_free(b);
-	lwstp_unlock_bindings();
+	if (b)
+		lwstp_binding_end(b);
 }
 
 #if defined(LWSTP_LWS_SS_HOOK)

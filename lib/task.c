@@ -170,7 +170,7 @@ __end(struct lwstp_pool *pool, struct lwstp_task *task,
 	}
 	DL_APPEND(pool->done, task);
 	pool->n_done++;
-	__lwstp_bell_put(task, after);
+	__lwstp_bell_put(pool, task, after);
 }
 
 /* a queued or done task: nothing runs it, and nothing will */
@@ -223,7 +223,7 @@ __lwstp_task_returned(struct lwstp_pool *pool, struct lwstp_task *task,
 		if (__lwstp_task_stopping(pool, task) || !task->binding)
 			return true;			/* T4, T5 */
 		__to_syncing(pool, task, now);
-		__lwstp_bell_put(task, after);
+		__lwstp_bell_put(pool, task, after);
 	} else
 		__end(pool, task, ret == LWS_TP_RETURN_FINISHED ?
 					LWS_TP_STATUS_FINISHED :

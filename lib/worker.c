@@ -44,8 +44,9 @@ precise_now(void)
  * Idle workers.  pool->lock held.
  */
 
-/* Whoever enqueues adds to n_incoming before he reads this, and a worker reads
- * n_incoming after it has set this: so one of the two sees the other's. */
+/* An enqueue adds to n_incoming, then reads may_wake; a worker sets may_wake,
+ * then reads n_incoming.  So one of the two sees what the other wrote, and no
+ * task is left without a wake. */
 static LWSTP_POOL_HELD void
 __set_may_wake(struct lwstp_pool *pool)
 {
@@ -184,7 +185,8 @@ __take(struct lwstp_pool *pool, struct lwstp_worker *w, lws_usec_t now,
 	return task;
 }
 
-/* Until here the worker counts as busy, with the task's cleanup perhaps. */
+/* The worker runs nothing any more: its task is parked or has ended, and if the
+ * cleanup was for it to call, that has returned. */
 static LWSTP_POOL_HELD void
 __put_down(struct lwstp_pool *pool, struct lwstp_worker *w,
 	   struct lwstp_task *spent)
@@ -213,14 +215,13 @@ static LWSTP_POOL_HELD void
 __stop_timed_out(struct lwstp_pool *pool, struct lwstp_task *task)
 {
 	struct lwstp_after after = { .ring = NULL };
-	char name[LWSTP_TASK_NAME], pname[LWSTP_POOL_NAME];
+	char name[LWSTP_TASK_NAME];
 
 	memcpy(name, task->name, sizeof(name));
-	memcpy(pname, pool->name, sizeof(pname));
 	__lwstp_task_stop(pool, task, &after);
 	lwstp_unlock_pool(pool);
 	lwsl_warn("lws_threadpool: pool %s: task %s is stopped: nobody "
-		  "answered its SYNC for %lld s\n", pname, name,
+		  "answered its SYNC for %lld s\n", pool->name, name,
 		  (long long)(pool->sync_timeout / LWS_US_PER_SEC));
 	lwstp_after_do(&after);
 	lwstp_lock_pool(pool);
@@ -332,7 +333,7 @@ __spin(struct lwstp_pool *pool, struct lwstp_worker *w)
 	lwstp_lock_pool(pool);
 	pool->spinner = NULL;
 	__set_may_wake(pool);
-	/* somebody else has the processor: leave it to him for a while */
+	/* another thread has the processor: leave it to that for a while */
 	if (!found && now > end + pool->spin_us)
 		pool->no_spin_until = now + LWSTP_NO_SPIN_US;
 
@@ -348,6 +349,19 @@ __may_leave(const struct lwstp_pool *pool, const struct lwstp_worker *w)
 	return atomic_load_explicit(&pool->finishing, memory_order_relaxed) &&
 	       !pool->queued && !pool->resumed && !pool->syncing &&
 	       !w->resumed;
+}
+
+/* Nothing is to be done: spins, naps or sleeps until there may be.  False if
+ * there never will.  pool->lock held, released meanwhile. */
+static LWSTP_POOL_HELD bool
+__idle(struct lwstp_pool *pool, struct lwstp_worker *w)
+{
+	if (__may_leave(pool, w))
+		return false;
+	if (!__spin(pool, w) && !__may_leave(pool, w))
+		__sleep(pool, w);
+
+	return true;
 }
 
 /*
@@ -442,10 +456,8 @@ lwstp_worker_thread(void *arg)
 			task = __take(pool, w, now, &after);
 
 		if (!task && !after.spent && !after.ring && !after.wake) {
-			if (__may_leave(pool, w))
+			if (!__idle(pool, w))
 				break;
-			if (!__spin(pool, w) && !__may_leave(pool, w))
-				__sleep(pool, w);
 			continue;
 		}
 		lwstp_unlock_pool(pool);

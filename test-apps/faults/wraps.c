@@ -24,8 +24,9 @@
 #include "wraps.h"
 
 const char * const fault_names[FAULTS] = {
-	"calloc", "malloc", "pthread_create", "pthread_mutex_init",
-	"pthread_mutexattr_init", "pthread_cond_init", "pthread_condattr_init",
+	"calloc", "malloc", "aligned_alloc", "pthread_create",
+	"pthread_mutex_init", "pthread_mutexattr_init", "pthread_cond_init",
+	"pthread_condattr_init",
 	"pthread_condattr_setclock", "eventfd", "eventfd_write",
 	"eventfd_read", "socket", "fcntl", "fstat", "getrlimit", "sysconf",
 	"lws_create_vhost", "lws_adopt_descriptor_vhost_via_info",
@@ -97,6 +98,8 @@ void *__real_calloc(size_t n, size_t size);
 void *__wrap_calloc(size_t n, size_t size);
 void *__real_malloc(size_t size);
 void *__wrap_malloc(size_t size);
+void *__real_aligned_alloc(size_t align, size_t size);
+void *__wrap_aligned_alloc(size_t align, size_t size);
 int __real_pthread_create(pthread_t *t, const pthread_attr_t *a,
 			  void *(*fn)(void *), void *arg);
 int __wrap_pthread_create(pthread_t *t, const pthread_attr_t *a,
@@ -150,6 +153,13 @@ void *
 __wrap_malloc(size_t size)
 {
 	return fails(FAULT_MALLOC) ? NULL : __real_malloc(size);
+}
+
+void *
+__wrap_aligned_alloc(size_t align, size_t size)
+{
+	return fails(FAULT_ALIGNED_ALLOC) ? NULL :
+					__real_aligned_alloc(align, size);
 }
 
 int

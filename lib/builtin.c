@@ -15,6 +15,7 @@
 #include "lwstp-builtin.h"
 
 #include "handle.c"
+#include "create.c"
 #include "pool.c"
 #include "worker.c"
 #include "format.c"

@@ -1081,7 +1081,7 @@ inline destroy()
 		all_cleaned();
 		destroyed = 1;
 #endif
-		host_refs--			/* pool_free() */
+		host_refs--			/* lwstp_pool_free() */
 	}
 	b = 0;
 	do

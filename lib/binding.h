@@ -120,8 +120,15 @@ struct lwstp_bell {				/* one a service thread */
 	lws_sorted_usec_list_t	look;		/* service thread */
 	lws_sorted_usec_list_t	expect;		/* service thread */
 	lws_usec_t		expect_us;	/* service thread: interval */
-	unsigned int		answers;	/* service thread: to SYNCs, in
-						 * this turn of the loop */
+	lws_usec_t		look_until;	/* service thread */
+	unsigned int		looks;		/* service thread: since there
+						 * was a reason to */
+	unsigned int		look_after;	/* service thread: so many times
+						 * that it was heard */
+	unsigned int		heard;		/* service thread: without looks */
+	unsigned int		answers_seen;	/* service thread */
+	bool			looked_well;	/* service thread: it found some */
+	atomic_uint		answers;	/* any thread: to SYNCs */
 	bool			rering_armed;	/* service thread */
 	bool			sweep_armed;	/* service thread */
 	atomic_bool		adopted;	/* lws polls our fd */
@@ -154,9 +161,9 @@ lwstp_bell_answer(struct lwstp_bell *bell);
 /* this thread is the bell's service thread, as far as is known */
 bool
 lwstp_bell_is_ours(const struct lwstp_bell *bell);
-/* a SYNC was answered; service thread */
+/* a SYNC was answered; any thread */
 void
-lwstp_bell_look_again(struct lwstp_bell *bell);
+lwstp_bell_answered(struct lwstp_bell *bell);
 /* a wsi, or a secure stream, may have tasks from now on; service thread */
 void
 lwstp_bell_expect(struct lwstp_bell *bell);

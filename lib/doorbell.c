@@ -11,10 +11,14 @@
  * wanting lists of their bindings, and those on the list of what was rung.
  * Then the service thread asks lws for a WRITEABLE for each of these.
  *
- * Between the turns of its loop lws hands all its fds to the kernel, which for
- * thousands of them takes longer than many SYNCs.  So once some SYNCs were
- * answered in a turn, a timer looks into the inbox before the next: what was
- * put in meanwhile needs no turn of its own to be heard of.
+ * A SYNC that was answered is often followed by the next within microseconds,
+ * less than it takes to wake the service thread.  So once the bell was heard, a
+ * timer looks into the inbox before each turn of lws's loop, and the turns do
+ * not wait meanwhile, until nothing came for LWSTP_LOOK_US.  For that time the
+ * bell counts as signalled: nobody rings it.  Where the loop has thousands of
+ * fds, a turn takes longer than many SYNCs, and so they share it.  Looks that
+ * found nothing make the next ones rarer, up to one for LWSTP_LOOK_AFTER times
+ * that the bell was heard.
  *
  * lws can drop such a request.  So a binding that was asked for is asked for
  * again after about a second, for as long as nobody has looked at what it
@@ -211,15 +215,14 @@ ask_streams(lws_sorted_usec_list_t *sul)
 		arm_rering(bell, LWSTP_RERING_US);
 }
 
-/* on the service thread: all that were rung so far */
-static void
+/* On the service thread: all that were rung so far.  False if none was. */
+static bool
 ask_all(struct lwstp_bell *bell)
 {
 	lws_usec_t now = lwstp_now();
 	struct lwstp_binding *b, *last;
 	bool asked = false, streams;
 
-	bell->answers = 0;
 	lwstp_lock_bindings();
 	__lwstp_bell_collect(bell);
 	/* what is rung while __ask() has released the lock is for the next
@@ -246,27 +249,84 @@ ask_all(struct lwstp_bell *bell)
 				 &bell->ask_streams, ask_streams, 1);
 	if (asked && !bell->rering_armed)
 		arm_rering(bell, LWSTP_RERING_US);
+
+	return asked || streams;
+}
+
+static void
+look(lws_sorted_usec_list_t *sul);
+
+/* As if it were rung: all of what was put in before, and not asked for yet. */
+static bool
+hear(struct lwstp_bell *bell)
+{
+	atomic_store_explicit(&bell->served_by, &me, memory_order_relaxed);
+	atomic_exchange(&bell->signalled, false);
+
+	return ask_all(bell);
+}
+
+/* before the next turn; until then nobody needs to ring */
+static void
+look_soon(struct lwstp_bell *bell)
+{
+	atomic_store(&bell->signalled, true);
+	lws_sul_schedule(bell->host->context, bell->tsi, &bell->look, look, 1);
+}
+
+static void
+look(lws_sorted_usec_list_t *sul)
+{
+	struct lwstp_bell *bell = lws_container_of(sul, struct lwstp_bell,
+						   look);
+	unsigned int answers = atomic_load_explicit(&bell->answers,
+						    memory_order_relaxed);
+	lws_usec_t now = lwstp_precise_now();
+	bool found = hear(bell);
+
+	if (found)
+		bell->looked_well = true;
+	if (found || answers != bell->answers_seen) {
+		bell->answers_seen = answers;
+		bell->look_until = now + LWSTP_LOOK_US;
+		bell->looks = 0;
+	}
+	if (bell->looks++ < LWSTP_LOOKS_AT_LEAST || now < bell->look_until)
+		look_soon(bell);
+	else if (bell->looked_well)
+		bell->look_after = 1;
+	else if (bell->look_after < LWSTP_LOOK_AFTER)
+		bell->look_after *= 2;
+}
+
+void
+lwstp_bell_answered(struct lwstp_bell *bell)
+{
+	atomic_fetch_add_explicit(&bell->answers, 1, memory_order_relaxed);
 }
 
 /* lws tells of the fd, or of lws_cancel_service() */
 void
 lwstp_bell_answer(struct lwstp_bell *bell)
 {
+	bool found;
 #if defined(LWSTP_HAVE_EVENTFD)
 	eventfd_t value;
 
 	if (atomic_load(&bell->adopted))
 		(void)eventfd_read(bell->fd, &value);
 #endif
-	atomic_store_explicit(&bell->served_by, &me, memory_order_relaxed);
-	atomic_exchange(&bell->signalled, false);
-	ask_all(bell);
-}
-
-static void
-look(lws_sorted_usec_list_t *sul)
-{
-	ask_all(lws_container_of(sul, struct lwstp_bell, look));
+	found = hear(bell);
+	if (found)
+		bell->heard++;
+	if (!lws_dll2_is_detached(&bell->look.list))
+		atomic_store(&bell->signalled, true);	/* as it was */
+	else if (found && bell->heard >= bell->look_after) {
+		bell->heard = bell->looks = 0;
+		bell->looked_well = false;
+		bell->look_until = 0;
+		look_soon(bell);
+	}
 }
 
 #if defined(LWS_WITH_EXTERNAL_POLL)
@@ -313,16 +373,6 @@ lwstp_bell_is_ours(const struct lwstp_bell *bell)
 {
 	return atomic_load_explicit(&bell->served_by,
 				    memory_order_relaxed) == &me;
-}
-
-/* Timers are for the service thread alone.  Where another answers, the fd will
- * do; it does in any case, only later. */
-void
-lwstp_bell_look_again(struct lwstp_bell *bell)
-{
-	if (++bell->answers == LWSTP_LOOK_ANSWERS)
-		lws_sul_schedule(bell->host->context, bell->tsi, &bell->look,
-				 look, 1);
 }
 
 void

@@ -209,6 +209,7 @@ host_alloc(struct lws_context *context)
 	for (n = 0; n < bells; n++) {
 		host->bell[n].host = host;
 		host->bell[n].tsi = n;
+		host->bell[n].look_after = 1;
 		host->bell[n].fd = make_fd();
 		ok = ok && host->bell[n].fd >= 0;
 	}

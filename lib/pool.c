@@ -20,15 +20,26 @@
 #define LWSTP_CLOCK CLOCK_MONOTONIC
 #endif
 
-/* good to some milliseconds: it is for times of seconds */
-lws_usec_t
-lwstp_now(void)
+static lws_usec_t
+clock_us(clockid_t clock)
 {
 	struct timespec ts;
 
-	clock_gettime(LWSTP_CLOCK, &ts);
+	clock_gettime(clock, &ts);
 
 	return (lws_usec_t)ts.tv_sec * LWS_US_PER_SEC + ts.tv_nsec / 1000;
+}
+
+lws_usec_t
+lwstp_now(void)
+{
+	return clock_us(LWSTP_CLOCK);
+}
+
+lws_usec_t
+lwstp_precise_now(void)
+{
+	return clock_us(CLOCK_MONOTONIC);
 }
 
 void

@@ -82,7 +82,9 @@ lwstp_hash(const void *key)
 #define LWSTP_LOOKS		32	/* between two looks at the clock */
 #define LWSTP_NO_SPIN_US	(10 * LWS_US_PER_MS)
 #define LWSTP_DESTROY_WARN_SECS	5
-#define LWSTP_LOOK_ANSWERS	8	/* see doorbell.c */
+#define LWSTP_LOOK_US		5	/* see doorbell.c, these three */
+#define LWSTP_LOOKS_AT_LEAST	2
+#define LWSTP_LOOK_AFTER	64
 #define LWSTP_EXPECT_US		(10 * LWS_US_PER_MS) /* see doorbell.c */
 #define LWSTP_RERING_US		(1 * LWS_US_PER_SEC)
 #define LWSTP_MARK_US		(10 * LWS_US_PER_SEC) /* see binding.c */
@@ -385,8 +387,11 @@ void
 lwstp_pool_free(struct lwstp_pool *pool);
 LWSTP_NONE_HELD void
 lwstp_after_do(struct lwstp_after *after);
+/* lwstp_now() is good to some milliseconds: it is for times of seconds */
 lws_usec_t
 lwstp_now(void);
+lws_usec_t
+lwstp_precise_now(void);
 void
 lwstp_deadline(struct timespec *ts, lws_usec_t us_from_now);
 

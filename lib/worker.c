@@ -30,16 +30,6 @@
 
 _Thread_local struct lwstp_worker *lwstp_this_worker;
 
-static lws_usec_t
-precise_now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-
-	return (lws_usec_t)ts.tv_sec * LWS_US_PER_SEC + ts.tv_nsec / 1000;
-}
-
 /*
  * Idle workers.  pool->lock held.
  */
@@ -78,7 +68,7 @@ __wake(struct lwstp_pool *pool, struct lwstp_worker *pinned,
 	if (!w || !w->idle)
 		return;
 	if (!pinned && (pool->waking ||
-			(pool->spinner && precise_now() < pool->spin_end)))
+			(pool->spinner && lwstp_precise_now() < pool->spin_end)))
 		return;
 	if (!pinned) {
 		pool->waking = true;
@@ -299,7 +289,7 @@ look_out(const struct lwstp_pool *pool, unsigned int added, bool nap,
 		}
 		if (nap && has_come(pool, added, LWSTP_NAP_TASKS))
 			return true;
-		*now = precise_now();
+		*now = lwstp_precise_now();
 	} while (*now < end);
 
 	return false;
@@ -319,7 +309,7 @@ __spin(struct lwstp_pool *pool, struct lwstp_worker *w)
 	if (!pool->spin_us || pool->spinner || (nap && !w->ran))
 		return false;
 	w->ran = false;
-	now = precise_now();
+	now = lwstp_precise_now();
 	if (now < pool->no_spin_until)
 		return false;
 	end = now + (nap ? pool->nap_us : pool->spin_us);

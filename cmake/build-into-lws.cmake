@@ -80,6 +80,10 @@ find_path(UTHASH_DIR uthash.h PATHS /usr/include /usr/local/include)
 if(NOT UTHASH_DIR)
 	fail("uthash.h was not found: install uthash-dev")
 endif()
+file(STRINGS "${UTHASH_DIR}/uthash.h" found REGEX HASH_NONFATAL_OOM)
+if(NOT found)
+	fail("uthash 2.1 or later is needed: the one in ${UTHASH_DIR} is older")
+endif()
 
 # --- the copy -----------------------------------------------------------------
 

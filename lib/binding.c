@@ -111,6 +111,9 @@ __lwstp_binding_look(struct lwstp_task *task)
 {
 	if (!task->binding)
 		return;
+	/* S5: only its service thread will answer for it */
+	if (!lwstp_bell_is_ours(task->binding->bell))
+		return;
 	lwstp_lock_bindings();
 	__lwstp_bell_collect(task->binding->bell);
 	__look(task);

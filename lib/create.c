@@ -19,6 +19,10 @@
 
 #include "private.h"
 
+/* what struct lws_threadpool_options was in version 0.1: others come behind, and
+ * are at their defaults for a program that does not know of them */
+#define LWSTP_OPTIONS_0_1 (sizeof(size_t) + 3 * sizeof(int))
+
 /* A condition is made once for a slot, and stays. */
 static int
 cond_init(pthread_cond_t *cond)
@@ -229,7 +233,7 @@ create_args_ok(struct lws_context *context,
 	if (!options)
 		return true;
 
-	if (options->size < sizeof(*options) || options->size > 4096) {
+	if (options->size < LWSTP_OPTIONS_0_1 || options->size > 4096) {
 		lwsl_err("%s: options->size is %lu, not "
 			 "sizeof(struct lws_threadpool_options) = %lu\n", me,
 			 (unsigned long)options->size,
@@ -243,7 +247,8 @@ create_args_ok(struct lws_context *context,
 				 (unsigned long)n);
 			return false;
 		}
-	*copy = *options;
+	memcpy(copy, options, options->size < sizeof(*copy) ? options->size :
+							      sizeof(*copy));
 
 	return true;
 }

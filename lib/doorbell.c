@@ -7,6 +7,7 @@
  * attention, SYNCING or done, and an eventfd that lws polls.  A worker puts a
  * task in without taking the bindings' lock, and writes to the fd unless
  * somebody has since it was last answered: so a burst of SYNCs costs one write.
+ * Where lws does not poll our fd, lws_cancel_service() is called instead.
  * Whoever has the lock may collect what is in the inbox: the tasks go on the
  * wanting lists of their bindings, and those on the list of what was rung.
  * Then the service thread asks lws for a WRITEABLE for each of these.
@@ -371,8 +372,10 @@ lwstp_bell_expect(struct lwstp_bell *bell)
 bool
 lwstp_bell_is_ours(const struct lwstp_bell *bell)
 {
-	return atomic_load_explicit(&bell->served_by,
-				    memory_order_relaxed) == &me;
+	const char *by = atomic_load_explicit(&bell->served_by,
+					      memory_order_relaxed);
+
+	return !by || by == &me;
 }
 
 void

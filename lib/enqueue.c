@@ -4,9 +4,9 @@
  * SPDX-License-Identifier: MIT
  *
  * An enqueue takes a pool's intake_lock, and where there is a wsi then that of
- * the bindings, but no lock that workers hold: what it adds is incoming, and
- * joins the queued list when a worker has run out of those, or when somebody
- * needs the whole list.  Slots go round the other way: those of tasks that are
+ * the bindings, and pool->lock, which workers hold, only to wake one of them, or
+ * with a full queue: what it adds is incoming, and joins the queued list when a
+ * worker has run out of those, or when somebody needs the whole list.  Slots go round the other way: those of tasks that are
  * gone are freed under the pool's lock, and become stock to enqueue with when
  * what is incoming is admitted.
  *

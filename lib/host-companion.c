@@ -19,6 +19,7 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #if defined(LWSTP_HAVE_EVENTFD)
 #include <sys/eventfd.h>
@@ -148,9 +149,7 @@ vhost_gone(struct lws_vhost *vhost, void *arg)
 		return;	/* it was not made: lws_create_vhost() says so */
 	host->vhost = NULL;
 	lwstp_host_gone(host);
-#if defined(LWS_WITH_SYS_STATE)
 	lws_state_reg_deregister(&host->notify);
-#endif
 	lwstp_host_put(host);
 }
 
@@ -255,6 +254,26 @@ vhost_make(struct lwstp_host *host)
 	return true;
 }
 
+/* From 4.3 on lws adopts with the lock of the context held, which the thread
+ * that makes the vhost needs: so that one here is not waited for for ever. */
+static bool
+opening_begin(void)
+{
+	static const struct timespec pause = { 0, 1000 * 1000 };
+	int ms;
+
+	for (ms = 0; pthread_mutex_trylock(&opening_lock); ms++) {
+		if (ms == LWSTP_OPENING_MS) {
+			lwsl_err("lws_threadpool: the hidden vhost is still "
+				 "being made by another service thread\n");
+			return false;
+		}
+		nanosleep(&pause, NULL);
+	}
+
+	return true;
+}
+
 static bool
 vhost_open(struct lwstp_host *host)
 {
@@ -262,8 +281,8 @@ vhost_open(struct lwstp_host *host)
 
 	if (opening)
 		return false;
-	if (host->bells > 1)
-		pthread_mutex_lock(&opening_lock);
+	if (host->bells > 1 && !opening_begin())
+		return false;
 	open = vhost_make(host);
 	if (host->bells > 1)
 		pthread_mutex_unlock(&opening_lock);

@@ -37,6 +37,10 @@
 
 LWSTP_BY_BINDINGS static struct lwstp_host *hosts, *forgotten;
 
+/* two service threads that make pools at a time make one host; taken before any
+ * other lock */
+static pthread_mutex_t making_lock = PTHREAD_MUTEX_INITIALIZER;
+
 /* lwstp_bindings_lock held */
 static LWSTP_BINDINGS_HELD struct lwstp_host *
 __host_find(const struct lws_context *context)
@@ -101,7 +105,6 @@ lwstp_host_gone(struct lwstp_host *host)
  * The host: one a context
  */
 
-#if defined(LWS_WITH_SYS_STATE)
 /* The context begins to be destroyed.  Without the hidden vhost, if it was
  * never serviced for instance, nothing else will tell us.  Then the host is
  * forgotten, and its memory is kept, since lws still has our notifier on its
@@ -135,7 +138,6 @@ state_changed(struct lws_state_manager *mgr, struct lws_state_notify_link *link,
 
 	return 0;
 }
-#endif
 
 /* That nothing is to be read from, until a bell is rung */
 static int
@@ -235,13 +237,9 @@ lwstp_context_ending(struct lws_context *context)
 {
 #if LWS_LIBRARY_VERSION_NUMBER >= 4002000
 	return lws_context_is_being_destroyed(context);
-#elif defined(LWS_WITH_SYS_STATE)
+#else
 	return lws_system_get_state_manager(context)->state ==
 							LWSTP_SYSTATE_GONE;
-#else
-	(void)context;
-
-	return false;
 #endif
 }
 
@@ -259,16 +257,13 @@ lwstp_host_deaf(const struct lwstp_host *host)
 #endif
 }
 
-/* With one reference for the caller.  Service thread of the context, or before
- * there is one; NULL without memory or fds, or if the context is ending. */
-struct lwstp_host *
-lwstp_host_get(struct lws_context *context)
+/* With one reference for the caller.  making_lock held. */
+static struct lwstp_host *
+host_get(struct lws_context *context)
 {
 	struct lwstp_host *host;
 	bool dying;
 
-	if (lwstp_context_ending(context))
-		return NULL;
 	lwstp_lock_bindings();
 	host = __host_find(context);
 	dying = host && atomic_load(&host->dying);
@@ -281,12 +276,10 @@ lwstp_host_get(struct lws_context *context)
 	host = host_alloc(context);
 	if (!host)
 		return NULL;
-#if defined(LWS_WITH_SYS_STATE)
 	host->notify.name = "lws-threadpool";
 	host->notify.notify_cb = state_changed;
 	lws_state_reg_notifier(lws_system_get_state_manager(context),
 			       &host->notify);
-#endif
 	if (host->bells == 1)
 		lws_sul_schedule(context, 0, &host->open, open_timer, 1);
 
@@ -295,6 +288,22 @@ lwstp_host_get(struct lws_context *context)
 	host->next = hosts;
 	hosts = host;
 	lwstp_unlock_bindings();
+
+	return host;
+}
+
+/* A service thread of the context, or before there is one; NULL without memory
+ * or fds, or if the context is ending. */
+struct lwstp_host *
+lwstp_host_get(struct lws_context *context)
+{
+	struct lwstp_host *host;
+
+	if (lwstp_context_ending(context))
+		return NULL;
+	pthread_mutex_lock(&making_lock);
+	host = host_get(context);
+	pthread_mutex_unlock(&making_lock);
 
 	return host;
 }

@@ -47,6 +47,10 @@ lwstp_deadline(struct timespec *ts, lws_usec_t us_from_now)
 {
 	lws_usec_t us;
 
+	/* whoever sleeps that long looks again, and a time_t of 32 bits holds
+	 * it */
+	if (us_from_now > LWSTP_SLEEP_US)
+		us_from_now = LWSTP_SLEEP_US;
 	clock_gettime(CLOCK_MONOTONIC, ts);
 	us = ts->tv_nsec / 1000 + (us_from_now > 0 ? us_from_now : 0);
 	ts->tv_sec += (time_t)(us / LWS_US_PER_SEC);

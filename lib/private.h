@@ -47,6 +47,10 @@
 #pragma GCC visibility pop
 #endif
 
+#if !defined(LWS_WITH_SYS_STATE)
+#error "lws-threadpool needs a libwebsockets with LWS_WITH_SYS_STATE"
+#endif
+
 /* a failed insert into a hash must come back to us, not end the process */
 #define HASH_NONFATAL_OOM 1
 /* our keys are addresses */
@@ -86,7 +90,9 @@ lwstp_hash(const void *key)
 #define LWSTP_LOOKS_AT_LEAST	2
 #define LWSTP_LOOK_AFTER	64
 #define LWSTP_EXPECT_US		(10 * LWS_US_PER_MS) /* see doorbell.c */
+#define LWSTP_SLEEP_US		(24LL * 3600 * LWS_US_PER_SEC)
 #define LWSTP_RERING_US		(1 * LWS_US_PER_SEC)
+#define LWSTP_OPENING_MS	1000	/* see host-companion.c */
 #define LWSTP_MARK_US		(10 * LWS_US_PER_SEC) /* see binding.c */
 
 /* unlike lwsl_info(), in every build: the level alone decides */

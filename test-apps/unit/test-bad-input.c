@@ -72,11 +72,14 @@ create_with_NULLs(void **state)
 	assert_int_equal(log_unclaimed(), 0);
 }
 
+/* what struct lws_threadpool_options was in version 0.1 */
+#define OPTIONS_0_1 (sizeof(size_t) + 3 * sizeof(int))
+
 static void
 options_size_wrong(void **state)
 {
 	static const size_t bad[] = {
-		0, 1, 4, sizeof(struct lws_threadpool_options) - 1,
+		0, 1, 4, OPTIONS_0_1 - 1,
 		sizeof(struct lws_threadpool_options) + 8, 4096, 4097,
 		(size_t)1 << 20, SIZE_MAX
 	};
@@ -115,6 +118,14 @@ options_size_wrong(void **state)
 	j = job_new(rig);
 	assert_non_null(job_enqueue(tp, j, NULL));
 	wait_int(&j->cleanups, 1);
+	lws_threadpool_destroy(tp);
+
+	/* an older one: what it does not know of is not looked at */
+	memset(&u, 0xff, sizeof(u));
+	memset(&u, 0, OPTIONS_0_1);
+	u.o.size = OPTIONS_0_1;
+	tp = lws_threadpool_create_ext(rig->context, &args, &u.o, "o");
+	assert_non_null(tp);
 	lws_threadpool_destroy(tp);
 }
 

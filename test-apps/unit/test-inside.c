@@ -457,6 +457,45 @@ a_pool_thread_s_look_does_not_count(void **state)
 	lws_threadpool_task_status(parked->task, NULL);
 }
 
+static void *
+ask_for_status(void *task)
+{
+	if (lws_threadpool_task_status_noreap(task) != LWS_TP_STATUS_SYNCING)
+		return task;
+
+	return NULL;
+}
+
+/* S5: nor has any other thread that watches it */
+static void
+another_thread_s_look_does_not_count(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
+	struct conn *c = conn_open(rig, CONN_RAW);
+	struct job *parked = job_script(rig, 1, LWS_TP_RETURN_SYNC);
+	pthread_t watch;
+	void *wrong;
+
+	job_enqueue(tp, job_script(rig, 1, LWS_TP_RETURN_SYNC), c->wsi);
+	rig_until_cleaned(rig);		/* this thread serves the bell */
+	c->manual = true;
+	job_enqueue(tp, parked, c->wsi);
+	wait_int(&parked->returns, 1);
+	wait_until(is_unseen, parked->task);
+	assert_int_equal(pthread_create(&watch, NULL, ask_for_status,
+					parked->task), 0);
+	pthread_join(watch, &wrong);
+	assert_null(wrong);
+	assert_int_equal(unseen_of(parked->task), 1);
+	assert_int_equal(lws_threadpool_task_status_noreap(parked->task),
+			 LWS_TP_STATUS_SYNCING);
+	assert_int_equal(unseen_of(parked->task), 0);
+	lws_threadpool_task_sync(parked->task, 0);
+	c->manual = false;
+	rig_until_cleaned(rig);
+}
+
 /* S3: a bell that was answered is silent: nothing is left in its fd, which lws
  * would tell of for ever */
 static void
@@ -992,6 +1031,7 @@ main(void)
 		INSIDE_TEST(options_and_their_defaults),
 		INSIDE_TEST(a_timeout_begins_with_the_sync),
 		INSIDE_TEST(a_pool_thread_s_look_does_not_count),
+		INSIDE_TEST(another_thread_s_look_does_not_count),
 		INSIDE_TEST(a_bell_is_silent_when_answered),
 		INSIDE_TEST(no_timer_outlives_its_context),
 		INSIDE_TEST(slots_are_used_again),

@@ -259,7 +259,7 @@ vhost_make(struct lwstp_host *host)
 static bool
 opening_begin(void)
 {
-	static const struct timespec pause = { 0, 1000 * 1000 };
+	static const struct timespec pause = { 0, 1000000 };
 	int ms;
 
 	for (ms = 0; pthread_mutex_trylock(&opening_lock); ms++) {

@@ -96,7 +96,7 @@ static const struct {
 	[LWSTP_FOREIGN_WSI] =	{ LLL_ERR, "the wsi or ss is not of the pool's "
 				  "context, or that is gone" },
 	[LWSTP_NO_HOST] =	{ LLL_ERR, "the context is being destroyed, or "
-				  "has no memory for a vhost" },
+				  "its hidden vhost could not be made" },
 	[LWSTP_WSI_CLOSING] =	{ LLL_ERR, "the wsi is closing" },
 	[LWSTP_WSI_UNCONNECTED] = { LLL_ERR, "the wsi is closing, or has no "
 				  "connection" },

@@ -20,6 +20,7 @@
  *    then on.  Our watches are such fds: each wsi has its own by its first task.
  */
 
+#include <dlfcn.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -151,6 +152,54 @@ start_tasks(struct lws *wsi)
 	}
 }
 
+/* -------- two threads that need the hidden vhost at a time -------- */
+
+/* The maker begins a first task in a RAW_RX, and is held up within
+ * lws_create_vhost() until another thread, in a RAW_ADOPT, has tried to begin
+ * one, too: that may hold the lock of the context, which the maker needs. */
+static bool meet;
+static pthread_t acceptor;
+static atomic_bool has_acceptor, has_maker, in_the_making, other_tried, made;
+
+struct lws_vhost *
+lws_create_vhost(struct lws_context *cx,
+		 const struct lws_context_creation_info *info)
+{
+	struct lws_vhost *(*real)(struct lws_context *,
+				  const struct lws_context_creation_info *);
+	time_t end = time(NULL) + DEADLINE_SECS;
+
+	*(void **)&real = dlsym(RTLD_NEXT, "lws_create_vhost");
+	if (meet && atomic_load(&has_maker)) {
+		atomic_store(&in_the_making, true);
+		while (!atomic_load(&other_tried) && time(NULL) < end)
+			poll(NULL, 0, 1);
+	}
+
+	return real(cx, info);
+}
+
+static void
+meet_at_the_vhost(struct lws *wsi, enum lws_callback_reasons reason)
+{
+	if (reason == LWS_CALLBACK_RAW_ADOPT) {
+		if (!atomic_load(&has_acceptor)) {
+			acceptor = pthread_self();
+			atomic_store(&has_acceptor, true);
+		}
+		if (atomic_load(&in_the_making) && !atomic_load(&other_tried)) {
+			start_tasks(wsi);
+			atomic_store(&other_tried, true);
+		}
+	} else if (reason == LWS_CALLBACK_RAW_RX &&
+		   atomic_load(&has_acceptor) &&
+		   !pthread_equal(acceptor, pthread_self()) &&
+		   !atomic_exchange(&has_maker, true)) {
+		start_tasks(wsi);
+		atomic_store(&made, true);
+	}
+}
+
 /* -------- the server -------- */
 
 static int
@@ -193,6 +242,10 @@ callback(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 
 	if (opt_in)
 		lws_threadpool_wsi_event(wsi, reason);
+	if (meet && reason != LWS_CALLBACK_RAW_WRITEABLE) {
+		meet_at_the_vhost(wsi, reason);
+		return 0;
+	}
 	switch (reason) {
 	case LWS_CALLBACK_RAW_ADOPT:
 		atomic_fetch_add(&adopted, 1);
@@ -390,17 +443,13 @@ reset_counts(void)
 	}
 }
 
+/* a context, a pool and the service threads; or the test is left out */
 static void
-storm(void)
+server_begin(void)
 {
 	struct lws_threadpool_create_args args = {
 		.threads = 3, .max_queue_depth = 100000
 	};
-	atomic_int short_ones = 0;
-	pthread_t clients[CLIENT_THREADS];
-	struct task *t;
-	time_t end;
-	int n;
 
 	reset_counts();
 	if (!open_context()) {
@@ -410,13 +459,41 @@ storm(void)
 		assert_null(getenv("LWSTP_SMP_MUST_RUN"));
 		skip();
 	}
-	pthread_barrier_init(&all_clients, NULL, CLIENT_THREADS);
 	tp = lws_threadpool_create(context, &args, "storm");
 	assert_non_null(tp);
-	for (n = 0; n < SERVICE_THREADS; n++)
+	for (int n = 0; n < SERVICE_THREADS; n++)
 		assert_int_equal(pthread_create(&service[n], NULL,
 						service_thread,
 						(void *)(intptr_t)n), 0);
+}
+
+static void
+server_end(void)
+{
+	struct task *t;
+
+	atomic_store(&stop, true);
+	lws_cancel_service(context);
+	for (int n = 0; n < SERVICE_THREADS; n++)
+		pthread_join(service[n], NULL);
+	lws_context_destroy(context);
+	lws_threadpool_destroy(tp);
+	while ((t = atomic_load(&tasks))) {
+		atomic_store(&tasks, t->next);
+		free(t);
+	}
+}
+
+static void
+storm(void)
+{
+	atomic_int short_ones = 0;
+	pthread_t clients[CLIENT_THREADS];
+	time_t end;
+	int n;
+
+	server_begin();
+	pthread_barrier_init(&all_clients, NULL, CLIENT_THREADS);
 	for (n = 0; n < CLIENT_THREADS; n++)
 		assert_int_equal(pthread_create(&clients[n], NULL,
 						client_thread, &short_ones), 0);
@@ -429,22 +506,13 @@ storm(void)
 	       time(NULL) < end)
 		poll(NULL, 0, 10);
 	n = atomic_load(&cleaned);
-	atomic_store(&stop, true);
-	lws_cancel_service(context);
-	for (int s = 0; s < SERVICE_THREADS; s++)
-		pthread_join(service[s], NULL);
-	lws_context_destroy(context);
-	lws_threadpool_destroy(tp);
+	server_end();
 	pthread_barrier_destroy(&all_clients);
 
 	print_message("%d tasks accepted, %d refused, %d cleaned up before the "
 		      "end, %d with a wsi, %d WRITEABLEs\n",
 		      atomic_load(&accepted), atomic_load(&refused), n,
 		      atomic_load(&with_wsi), atomic_load(&writeables));
-	while ((t = atomic_load(&tasks))) {
-		atomic_store(&tasks, t->next);
-		free(t);
-	}
 	assert_int_equal(n, atomic_load(&accepted));
 	assert_int_equal(atomic_load(&cleaned), atomic_load(&accepted));
 	assert_int_equal(atomic_load(&cleaned_twice), 0);
@@ -471,12 +539,49 @@ W3_each_wsi_on_its_own_thread_opt_in(void **state)
 	storm();
 }
 
+/* From 4.3 on lws calls RAW_ADOPT with the lock of the context held */
+static void
+W3_a_thread_waits_for_the_hidden_vhost(void **state)
+{
+	time_t end = time(NULL) + DEADLINE_SECS;
+	int fd[SERVICE_THREADS + 1];
+	bool met;
+
+	(void)state;
+	opt_in = false;
+	meet = true;
+	server_begin();
+	for (int n = 0; n < SERVICE_THREADS; n++) {
+		fd[n] = connect_one();
+		if (send(fd[n], "x", 1, MSG_NOSIGNAL) != 1)
+			abort();
+	}
+	while (!atomic_load(&in_the_making) && !atomic_load(&made))
+		wait_until_end(end);
+	met = atomic_load(&in_the_making);	/* or there is no such vhost */
+	fd[SERVICE_THREADS] = connect_one();
+	while (met && !(atomic_load(&other_tried) && atomic_load(&made)))
+		wait_until_end(end);
+	while (atomic_load(&cleaned) < atomic_load(&accepted))
+		wait_until_end(end);
+	for (int n = 0; n <= SERVICE_THREADS; n++)
+		close(fd[n]);
+	server_end();
+	meet = false;
+	print_message("%d tasks accepted, %d refused\n",
+		      atomic_load(&accepted), atomic_load(&refused));
+	assert_true(atomic_load(&accepted) >= TASKS);
+	assert_int_equal(atomic_load(&cleaned), atomic_load(&accepted));
+	assert_int_equal(atomic_load(&cleaned_twice), 0);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(W3_each_wsi_on_its_own_thread),
 		cmocka_unit_test(W3_each_wsi_on_its_own_thread_opt_in),
+		cmocka_unit_test(W3_a_thread_waits_for_the_hidden_vhost),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

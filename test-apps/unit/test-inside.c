@@ -7,10 +7,11 @@
  * Includes the library's private header, and is linked with its archive.
  *
  * LWSTP_INSIDE
- * LWSTP_WRAP: clock_gettime sysconf
+ * LWSTP_WRAP: clock_gettime sysconf getrlimit
  */
 
 #include <poll.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "../../lib/private.h"
@@ -63,6 +64,23 @@ __wrap_sysconf(int name)
 		return processors;
 
 	return __real_sysconf(name);
+}
+
+/* makers of a host, which ask for the limit of fds: the first waits a while for
+ * the second, if a test says so */
+static atomic_int makers = 2;
+
+int __real_getrlimit(int what, struct rlimit *limit);
+int __wrap_getrlimit(int what, struct rlimit *limit);
+
+int
+__wrap_getrlimit(int what, struct rlimit *limit)
+{
+	if (!atomic_fetch_add(&makers, 1))
+		for (int ms = 0; ms < 500 && atomic_load(&makers) < 2; ms++)
+			poll(NULL, 0, 1);
+
+	return __real_getrlimit(what, limit);
 }
 
 static struct lwstp_pool *
@@ -554,6 +572,40 @@ no_timer_outlives_its_context(void **state)
 		wait_int(&j[n]->cleanups, 1);
 }
 
+static void *
+create_one(void *context)
+{
+	struct lws_threadpool_create_args args = { 1, 10 };
+
+	return lws_threadpool_create(context, &args, "one");
+}
+
+/* Two threads that make the first pools of a context at a time: one host, and so
+ * one binding for each wsi */
+static void
+two_threads_make_one_host(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp[2];
+	pthread_t t[2];
+	void *made;
+
+	atomic_store(&makers, 0);
+	for (int n = 0; n < 2; n++)
+		assert_int_equal(pthread_create(&t[n], NULL, create_one,
+						rig->context), 0);
+	for (int n = 0; n < 2; n++) {
+		pthread_join(t[n], &made);
+		assert_non_null(made);
+		tp[n] = made;
+	}
+	assert_int_equal(atomic_load(&makers), 1);
+	assert_ptr_equal(pool_of(tp[0])->host, pool_of(tp[1])->host);
+	for (int n = 0; n < 2; n++)
+		lws_threadpool_destroy(tp[n]);
+	atomic_store(&makers, 2);
+}
+
 /* T7: pools that come and go use the slots of those before */
 static void
 slots_are_used_again(void **state)
@@ -1034,6 +1086,7 @@ main(void)
 		INSIDE_TEST(another_thread_s_look_does_not_count),
 		INSIDE_TEST(a_bell_is_silent_when_answered),
 		INSIDE_TEST(no_timer_outlives_its_context),
+		INSIDE_TEST(two_threads_make_one_host),
 		INSIDE_TEST(slots_are_used_again),
 		INSIDE_TEST(a_sleeping_thread_becomes_the_keeper),
 		INSIDE_TEST(a_burst_rings_once),

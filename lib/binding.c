@@ -112,7 +112,7 @@ __lwstp_binding_look(struct lwstp_task *task)
 	if (!task->binding)
 		return;
 	/* S5: only its service thread will answer for it */
-	if (!lwstp_bell_is_ours(task->binding->bell))
+	if (lwstp_bell_is_anothers(task->binding->bell))
 		return;
 	lwstp_lock_bindings();
 	__lwstp_bell_collect(task->binding->bell);
@@ -186,9 +186,13 @@ struct lws_threadpool_task *
 lws_threadpool_get_task_wsi(struct lws *wsi)
 {
 	struct lws_threadpool_task *handle;
+	struct lwstp_binding *b;
 
 	lwstp_lock_bindings();
-	handle = __lwstp_binding_next_task(__lwstp_binding_find(wsi));
+	b = __lwstp_binding_find(wsi);
+	if (b)
+		lwstp_bell_serve(b->bell);
+	handle = __lwstp_binding_next_task(b);
 	lwstp_unlock_bindings();
 
 	return handle;

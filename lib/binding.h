@@ -120,15 +120,12 @@ struct lwstp_bell {				/* one a service thread */
 	lws_sorted_usec_list_t	look;		/* service thread */
 	lws_sorted_usec_list_t	expect;		/* service thread */
 	lws_usec_t		expect_us;	/* service thread: interval */
-	lws_usec_t		look_until;	/* service thread */
-	unsigned int		looks;		/* service thread: since there
-						 * was a reason to */
-	unsigned int		look_after;	/* service thread: so many times
-						 * that it was heard */
-	unsigned int		heard;		/* service thread: without looks */
-	unsigned int		answers_seen;	/* service thread */
-	bool			looked_well;	/* service thread: it found some */
-	atomic_uint		answers;	/* any thread: to SYNCs */
+	unsigned int		answers;	/* service thread: without looks */
+	unsigned int		look_after;	/* service thread: so many */
+	unsigned int		looks;		/* service thread: so many more */
+	bool			looked;		/* service thread: since the last
+						 * answer */
+	bool			heard;		/* service thread: ever */
 	bool			rering_armed;	/* service thread */
 	bool			sweep_armed;	/* service thread */
 	atomic_bool		adopted;	/* lws polls our fd */
@@ -158,10 +155,15 @@ void
 lwstp_bell_signal(struct lwstp_bell *bell);
 void
 lwstp_bell_answer(struct lwstp_bell *bell);
-/* this thread is the bell's service thread, as far as is known */
+/* this thread does what only the bell's service thread may */
+void
+lwstp_bell_serve(struct lwstp_bell *bell);
+/* it is this thread that did so last, or another */
 bool
 lwstp_bell_is_ours(const struct lwstp_bell *bell);
-/* a SYNC was answered; any thread */
+bool
+lwstp_bell_is_anothers(const struct lwstp_bell *bell);
+/* a SYNC was answered; service thread */
 void
 lwstp_bell_answered(struct lwstp_bell *bell);
 /* a wsi, or a secure stream, may have tasks from now on; service thread */

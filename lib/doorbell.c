@@ -13,13 +13,13 @@
  * Then the service thread asks lws for a WRITEABLE for each of these.
  *
  * A SYNC that was answered is often followed by the next within microseconds,
- * less than it takes to wake the service thread.  So once the bell was heard, a
- * timer looks into the inbox before each turn of lws's loop, and the turns do
- * not wait meanwhile, until nothing came for LWSTP_LOOK_US.  For that time the
- * bell counts as signalled: nobody rings it.  Where the loop has thousands of
- * fds, a turn takes longer than many SYNCs, and so they share it.  Looks that
- * found nothing make the next ones rarer, up to one for LWSTP_LOOK_AFTER times
- * that the bell was heard.
+ * less than it takes to put the service thread to sleep and to wake it.  So once
+ * one was answered a timer looks into the inbox before the next turns of lws's
+ * loop, LWSTP_LOOK_TURNS of which do not sleep.  Where the loop has thousands of
+ * fds a turn takes longer than many SYNCs, and so they share it.  Looks in vain
+ * make the next ones rarer, up to one in LWSTP_LOOK_AFTER answers.  They are no
+ * more than that, since event libraries may call a timer late: the bell is rung
+ * all the same.
  *
  * lws can drop such a request.  So a binding that was asked for is asked for
  * again after about a second, for as long as nobody has looked at what it
@@ -254,48 +254,18 @@ ask_all(struct lwstp_bell *bell)
 	return asked || streams;
 }
 
-static void
-look(lws_sorted_usec_list_t *sul);
-
-/* As if it were rung: all of what was put in before, and not asked for yet. */
-static bool
-hear(struct lwstp_bell *bell)
-{
-	atomic_store_explicit(&bell->served_by, &me, memory_order_relaxed);
-	atomic_exchange(&bell->signalled, false);
-
-	return ask_all(bell);
-}
-
-/* before the next turn; until then nobody needs to ring */
-static void
-look_soon(struct lwstp_bell *bell)
-{
-	atomic_store(&bell->signalled, true);
-	lws_sul_schedule(bell->host->context, bell->tsi, &bell->look, look, 1);
-}
-
+/* before a turn of the loop: for what came since the one before */
 static void
 look(lws_sorted_usec_list_t *sul)
 {
 	struct lwstp_bell *bell = lws_container_of(sul, struct lwstp_bell,
 						   look);
-	unsigned int answers = atomic_load_explicit(&bell->answers,
-						    memory_order_relaxed);
-	lws_usec_t now = lwstp_precise_now();
-	bool found = hear(bell);
 
-	if (found)
-		bell->looked_well = true;
-	if (found || answers != bell->answers_seen) {
-		bell->answers_seen = answers;
-		bell->look_until = now + LWSTP_LOOK_US;
-		bell->looks = 0;
-	}
-	if (bell->looks++ < LWSTP_LOOKS_AT_LEAST || now < bell->look_until)
-		look_soon(bell);
-	else if (bell->looked_well)
+	if (ask_all(bell))
 		bell->look_after = 1;
+	bell->looked = true;
+	if (bell->looks--)
+		lws_sul_schedule(bell->host->context, bell->tsi, sul, look, 1);
 	else if (bell->look_after < LWSTP_LOOK_AFTER)
 		bell->look_after *= 2;
 }
@@ -303,31 +273,34 @@ look(lws_sorted_usec_list_t *sul)
 void
 lwstp_bell_answered(struct lwstp_bell *bell)
 {
-	atomic_fetch_add_explicit(&bell->answers, 1, memory_order_relaxed);
+	if (lws_dll2_is_detached(&bell->look.list)) {
+		if (++bell->answers < bell->look_after)
+			return;
+		lws_sul_schedule(bell->host->context, bell->tsi, &bell->look,
+				 look, 1);
+	} else if (bell->looked)
+		bell->look_after = 1;	/* not in vain: the next one came */
+	else
+		return;			/* of the same turn */
+	bell->answers = 0;
+	bell->looked = false;
+	bell->looks = LWSTP_LOOK_TURNS;
 }
 
 /* lws tells of the fd, or of lws_cancel_service() */
 void
 lwstp_bell_answer(struct lwstp_bell *bell)
 {
-	bool found;
 #if defined(LWSTP_HAVE_EVENTFD)
 	eventfd_t value;
 
 	if (atomic_load(&bell->adopted))
 		(void)eventfd_read(bell->fd, &value);
 #endif
-	found = hear(bell);
-	if (found)
-		bell->heard++;
-	if (!lws_dll2_is_detached(&bell->look.list))
-		atomic_store(&bell->signalled, true);	/* as it was */
-	else if (found && bell->heard >= bell->look_after) {
-		bell->heard = bell->looks = 0;
-		bell->looked_well = false;
-		bell->look_until = 0;
-		look_soon(bell);
-	}
+	bell->heard = true;
+	lwstp_bell_serve(bell);
+	atomic_exchange(&bell->signalled, false);
+	ask_all(bell);
 }
 
 #if defined(LWS_WITH_EXTERNAL_POLL)
@@ -336,9 +309,7 @@ expected(lws_sorted_usec_list_t *sul)
 {
 	struct lwstp_bell *bell = lws_container_of(sul, struct lwstp_bell,
 						   expect);
-	bool late = atomic_load(&bell->signalled) ||
-		    !atomic_load_explicit(&bell->served_by,
-					  memory_order_relaxed);
+	bool late = atomic_load(&bell->signalled) || !bell->heard;
 	unsigned int open;
 
 	ask_all(bell);
@@ -369,13 +340,28 @@ lwstp_bell_expect(struct lwstp_bell *bell)
 #endif
 }
 
+void
+lwstp_bell_serve(struct lwstp_bell *bell)
+{
+	if (!lwstp_this_worker && !lwstp_bell_is_ours(bell))
+		atomic_store_explicit(&bell->served_by, &me,
+				      memory_order_relaxed);
+}
+
 bool
 lwstp_bell_is_ours(const struct lwstp_bell *bell)
+{
+	return atomic_load_explicit(&bell->served_by,
+				    memory_order_relaxed) == &me;
+}
+
+bool
+lwstp_bell_is_anothers(const struct lwstp_bell *bell)
 {
 	const char *by = atomic_load_explicit(&bell->served_by,
 					      memory_order_relaxed);
 
-	return !by || by == &me;
+	return by && by != &me;
 }
 
 void

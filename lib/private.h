@@ -86,8 +86,7 @@ lwstp_hash(const void *key)
 #define LWSTP_LOOKS		32	/* between two looks at the clock */
 #define LWSTP_NO_SPIN_US	(10 * LWS_US_PER_MS)
 #define LWSTP_DESTROY_WARN_SECS	5
-#define LWSTP_LOOK_US		5	/* see doorbell.c, these three */
-#define LWSTP_LOOKS_AT_LEAST	2
+#define LWSTP_LOOK_TURNS	2	/* see doorbell.c, both */
 #define LWSTP_LOOK_AFTER	64
 #define LWSTP_EXPECT_US		(10 * LWS_US_PER_MS) /* see doorbell.c */
 #define LWSTP_SLEEP_US		(24LL * 3600 * LWS_US_PER_SEC)

@@ -304,19 +304,22 @@ lws_threadpool_task_sync(struct lws_threadpool_task *handle, int stop)
 	struct lwstp_after after = { .ring = NULL };
 	struct lwstp_pool *pool;
 	struct lwstp_task *task = lwstp_task_lock(handle, &pool, __func__);
+	struct lwstp_bell *bell = NULL;
 
 	if (!task)
 		return;
 	if (stop)
 		__lwstp_task_stop(pool, task, &after);
 	else if (task->status == LWS_TP_STATUS_SYNCING) {	/* S4 */
-		lwstp_bell_answered(&pool->host->bell[task->tsi]);
+		bell = &pool->host->bell[task->tsi];
 		__from_syncing(pool, task);
 		__lwstp_binding_unwant(task, &after);
 		__to_resumed(pool, task, &after);
 	}
 	lwstp_unlock_pool(pool);
 	lwstp_after_do(&after);
+	if (bell && lwstp_bell_is_ours(bell))
+		lwstp_bell_answered(bell);
 }
 
 /* Takes a task off its wsi, and ends it where it may be ended: 1 if it was only

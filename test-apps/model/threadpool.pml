@@ -12,9 +12,9 @@
  * locked part leaves to be done (struct lwstp_after) is in the a_ variables of
  * each process.
  *
- * Not here, on purpose: a timer that would hide a lost wake-up (the re-ring of
- * S5), spurious wake-ups, and more of lws than a flag for the eventfd, one for
- * the timer of the looks, and one for the WRITEABLE of each wsi.
+ * Not here, on purpose: timers that would hide a lost wake-up (the re-ring of
+ * S5, the looks between two turns), spurious wake-ups, and more of lws than a
+ * flag for the eventfd and one for the WRITEABLE of each wsi.
  *
  * Sizes: WORKERS, SLOTS (tasks at a time), TASKS (enqueued in all), WSIS.
  * What may happen:
@@ -27,7 +27,6 @@
  *   DEQUEUE	the application dequeues a task, at any moment
  *   FOREIGN	task_sync(stop 0 and 1) and finish() by another thread
  *   SPIN	a worker without work looks out for some before it sleeps
- *   LOOK	what was heard is followed by looks, as often as they like
  *   DEAF	the application never answers a SYNC, the sync timeout is on,
  *		and every task but the first holds its worker for ever
  *
@@ -94,7 +93,6 @@ chan inbox = [SLOTS] of { byte };
 chan bell = [WSIS] of { byte };		/* rung */
 bit signalled;
 bit eventfd;
-bit looking;				/* before the next turn */
 bit writeable[WSIS];
 bit gone[WSIS];				/* lws has freed it */
 byte host_refs = 2;			/* the pool's and the context's */
@@ -852,9 +850,10 @@ inline enqueue(b)
 #endif
 }
 
-/* hear() */
-inline hear()
+/* lwstp_bell_answer() */
+inline bell_answer()
 {
+	atomic { eventfd = 0 }			/* eventfd_read() */
 #if !defined(BREAK_reset) && !defined(BREAK_reset_last)
 	atomic { signalled = 0 }
 #endif
@@ -889,41 +888,6 @@ inline hear()
 #if defined(BREAK_reset_last)
 	;
 	atomic { signalled = 0 }
-#endif
-}
-
-/* look_soon() */
-inline look_soon()
-{
-#if defined(BREAK_look)
-	atomic { signalled = 1 }
-#else
-	atomic { signalled = 1; looking = 1 }
-#endif
-}
-
-/* look() */
-inline look_once()
-{
-	looking = 0;
-	hear();
-	if
-	:: true -> look_soon()
-	:: true
-	fi
-}
-
-/* lwstp_bell_answer() */
-inline bell_answer()
-{
-	atomic { eventfd = 0 }			/* eventfd_read() */
-	hear();
-#if defined(LOOK)
-	if
-	:: looking -> atomic { signalled = 1 }
-	:: !looking -> look_soon()
-	:: !looking
-	fi
 #endif
 }
 
@@ -1130,8 +1094,7 @@ inline destroy()
 		b++
 	:: else -> break
 	od;
-	/* lwstp_host_gone(), lwstp_bell_hush() */
-	atomic { host_refs--; eventfd = 0; looking = 0 };
+	atomic { host_refs--; eventfd = 0 };	/* lwstp_host_gone() */
 #if defined(FOREIGN)
 	foreign_ended;
 	atomic { all_cleaned() };
@@ -1140,9 +1103,9 @@ inline destroy()
 }
 
 #if WSIS > 1
-#define something_to_poll (eventfd || looking || writeable[0] || writeable[1])
+#define something_to_poll (eventfd || writeable[0] || writeable[1])
 #else
-#define something_to_poll (eventfd || looking || writeable[0])
+#define something_to_poll (eventfd || writeable[0])
 #endif
 
 active proctype service()
@@ -1173,12 +1136,6 @@ active proctype service()
 	do
 	:: something_to_poll ->
 		/* one turn of the loop: everybody in his turn */
-#if defined(LOOK)
-		if
-		:: looking -> look_once()
-		:: else
-		fi;
-#endif
 		if
 		:: eventfd -> bell_answer()
 		:: else

@@ -834,90 +834,68 @@ is_not_looking(void *bell)
 	return !is_looking(bell);
 }
 
-/* S3: what was heard is followed by looks, during which nobody rings.  They end,
- * and in vain they get rarer. */
+/* Answers are followed by looks, which end, and in vain get rarer. */
 static void
-what_is_heard_is_followed_by_looks(void **state)
+an_answer_is_followed_by_looks(void **state)
 {
 	struct rig *rig = *state;
-	struct lws_threadpool *tp = rig_pool(rig, 1, 3 * LWSTP_LOOK_AFTER);
+	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
 	struct conn *c = conn_open(rig, CONN_RAW);
 	struct lwstp_bell *bell = pool_of(tp)->host->bell;
-	unsigned int heard;
+	unsigned int n, after;
+	struct job *j;
 
 	c->manual = true;
-	assert_int_equal(bell->look_after, 1);
-	job_park(rig, tp, c->wsi);
-	assert_false(is_looking(bell));
-	rig_until(rig, is_looking, bell);
-	assert_true(atomic_load(&bell->signalled));
-	rig_until(rig, is_not_looking, bell);
-	assert_false(atomic_load(&bell->signalled));
-	assert_int_equal(bell->look_after, 2);
-
-	while (bell->look_after < LWSTP_LOOK_AFTER) {
-		heard = bell->heard;
-		job_park(rig, tp, c->wsi);
-		while (bell->heard == heard && !is_looking(bell))
-			rig_turns(rig, 1);
+	for (after = 1; after < LWSTP_LOOK_AFTER; after *= 2) {
+		assert_int_equal(bell->look_after, after);
+		for (n = 0; n < after; n++) {
+			j = job_park(rig, tp, c->wsi);
+			/* it is this thread that answers */
+			rig_until(rig, is_asked_for, c->wsi);
+			assert_false(is_looking(bell));
+			lws_threadpool_task_sync(j->task, 0);
+			wait_status(j, LWS_TP_STATUS_FINISHED);
+			lws_threadpool_task_status(j->task, NULL);
+		}
+		assert_true(is_looking(bell));
 		rig_until(rig, is_not_looking, bell);
 	}
-	c->manual = false;
-	lws_callback_on_writable(c->wsi);
-	rig_until_cleaned(rig);
-	rig_until(rig, is_not_looking, bell);
+	assert_int_equal(bell->look_after, LWSTP_LOOK_AFTER);
 }
 
-/* S3: what comes while it looks is found without a ring, and it looks at once
- * the next time */
+/* What comes meanwhile is found, rung for or not, and then it looks after the
+ * next answer, too; as it does where that comes while it looks. */
 static void
-a_look_finds_what_nobody_rang_for(void **state)
+a_look_finds_what_came(void **state)
 {
 	struct rig *rig = *state;
 	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
 	struct conn *c = conn_open(rig, CONN_RAW);
 	struct lwstp_bell *bell = pool_of(tp)->host->bell;
-	struct job *j;
-	uint64_t writes;
+	struct job *j = job_script(rig, 2, LWS_TP_RETURN_SYNC);
 
 	c->manual = true;
-	job_park(rig, tp, c->wsi);
-	rig_until(rig, is_looking, bell);
-	bell->look_after = LWSTP_LOOK_AFTER;
-	j = job_script(rig, 1, LWS_TP_RETURN_SYNC);
 	job_enqueue(tp, j, c->wsi);
 	wait_int(&j->returns, 1);
+	rig_until(rig, is_asked_for, c->wsi);
+	lws_threadpool_task_sync(j->task, 0);
+	assert_true(is_looking(bell));
+	bell->look_after = LWSTP_LOOK_AFTER;
+	wait_int(&j->returns, 2);
 	wait_until(has_an_idle_thread, pool_of(tp));
-	if (atomic_load(&bell->adopted))
-		assert_int_equal(read(bell->fd, &writes, sizeof(writes)), -1);
-	rig_until(rig, is_not_looking, bell);
-	assert_int_equal(unseen_of(j->task), 1);
+	bell->look.cb(&bell->look);
+	assert_true(is_asked_for(c->wsi));
 	assert_int_equal(bell->look_after, 1);
+
+	bell->look_after = LWSTP_LOOK_AFTER;
+	assert_true(bell->looked);
+	lws_threadpool_task_sync(j->task, 0);
+	assert_int_equal(bell->look_after, 1);
+	assert_false(bell->looked);
 	c->manual = false;
 	lws_callback_on_writable(c->wsi);
 	rig_until_cleaned(rig);
-}
-
-/* S3: an answer is reason enough to go on looking */
-static void
-an_answer_lengthens_the_look(void **state)
-{
-	struct rig *rig = *state;
-	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
-	struct conn *c = conn_open(rig, CONN_RAW);
-	struct lwstp_bell *bell = pool_of(tp)->host->bell;
-	struct job *j;
-
-	c->manual = true;
-	j = job_park(rig, tp, c->wsi);
-	rig_until(rig, is_looking, bell);
-	bell->looks = INT_MAX;		/* it would end now */
-	lws_threadpool_task_sync(j->task, 0);
-	rig_turns(rig, 2);
-	assert_int_equal(bell->answers_seen, atomic_load(&bell->answers));
-	assert_true(bell->look_until > 0);
-	c->manual = false;
-	rig_until_cleaned(rig);
+	rig_until(rig, is_not_looking, bell);
 }
 
 /* Where lws may be in an external poll loop a timer looks too, as long as a wsi
@@ -1090,9 +1068,8 @@ main(void)
 		INSIDE_TEST(slots_are_used_again),
 		INSIDE_TEST(a_sleeping_thread_becomes_the_keeper),
 		INSIDE_TEST(a_burst_rings_once),
-		INSIDE_TEST(what_is_heard_is_followed_by_looks),
-		INSIDE_TEST(a_look_finds_what_nobody_rang_for),
-		INSIDE_TEST(an_answer_lengthens_the_look),
+		INSIDE_TEST(an_answer_is_followed_by_looks),
+		INSIDE_TEST(a_look_finds_what_came),
 		INSIDE_TEST(the_timer_of_external_poll_loops_ends),
 		INSIDE_TEST(a_spinner_that_is_late_is_not_waited_for),
 		INSIDE_TEST(the_repeat_leaves_a_ring_to_its_answer),

@@ -47,8 +47,10 @@ struct lws_threadpool_options {
 	 * before it sleeps, when there are SYNCING tasks: 0 = the default of
 	 * 20, negative = none.  When there are none, and it has just run a
 	 * task, it looks out for new ones, for 5 at most.  At most one thread
-	 * of a pool does, and none on a machine with one processor.  A
-	 * processor is busy for as long as that */
+	 * of a pool does, and none on a machine with one processor.  Once a
+	 * SYNC was answered lws's loop does not sleep for as long either,
+	 * unless other tasks wait for a thread.  A processor is busy
+	 * meanwhile */
 	unsigned int	pin_tasks:1;
 	/**< 1 = a task resumes only on the thread that it began on, for
 	 * libraries that are bound to a thread [S1] */

@@ -123,8 +123,10 @@ struct lwstp_bell {				/* one a service thread */
 	unsigned int		answers;	/* service thread: without looks */
 	unsigned int		look_after;	/* service thread: so many */
 	unsigned int		looks;		/* service thread: so many more */
+	lws_usec_t		awake_until;	/* service thread */
 	bool			looked;		/* service thread: since the last
 						 * answer */
+	bool			awake;		/* service thread: rings itself */
 	bool			heard;		/* service thread: ever */
 	bool			rering_armed;	/* service thread */
 	bool			sweep_armed;	/* service thread */
@@ -163,9 +165,10 @@ bool
 lwstp_bell_is_ours(const struct lwstp_bell *bell);
 bool
 lwstp_bell_is_anothers(const struct lwstp_bell *bell);
-/* a SYNC was answered; service thread */
+/* a SYNC was answered: the next may come within that time.  0: not; service
+ * thread */
 void
-lwstp_bell_answered(struct lwstp_bell *bell);
+lwstp_bell_answered(struct lwstp_bell *bell, int awake_us);
 /* a wsi, or a secure stream, may have tasks from now on; service thread */
 void
 lwstp_bell_expect(struct lwstp_bell *bell);

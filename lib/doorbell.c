@@ -14,12 +14,13 @@
  *
  * A SYNC that was answered is often followed by the next within microseconds,
  * less than it takes to put the service thread to sleep and to wake it.  So once
- * one was answered a timer looks into the inbox before the next turns of lws's
- * loop, LWSTP_LOOK_TURNS of which do not sleep.  Where the loop has thousands of
- * fds a turn takes longer than many SYNCs, and so they share it.  Looks in vain
- * make the next ones rarer, up to one in LWSTP_LOOK_AFTER answers.  They are no
- * more than that, since event libraries may call a timer late: the bell is rung
- * all the same.
+ * one was answered the loop of lws does not sleep for as long as a worker would
+ * spin, unless the workers have more to do: they may need its processor.  In the first turns a timer looks into the
+ * inbox before lws hands its fds to the kernel: where these are thousands a turn
+ * takes longer than many SYNCs, and so they share it.  Then the service thread
+ * rings its own bell in each turn, since event libraries call a timer late, or
+ * again without a turn between.  Looks in vain make the next ones rarer, up to
+ * one in LWSTP_LOOK_AFTER answers.
  *
  * lws can drop such a request.  So a binding that was asked for is asked for
  * again after about a second, for as long as nobody has looked at what it
@@ -254,37 +255,78 @@ ask_all(struct lwstp_bell *bell)
 	return asked || streams;
 }
 
+static void
+look(lws_sorted_usec_list_t *sul);
+
+static void
+look_soon(struct lwstp_bell *bell)
+{
+	lws_sul_schedule(bell->host->context, bell->tsi, &bell->look, look, 1);
+}
+
+/* So that the loop does not sleep: the next turn comes back to here. */
+static void
+ring_ourselves(struct lwstp_bell *bell)
+{
+#if defined(LWSTP_HAVE_EVENTFD)
+	if (atomic_load(&bell->adopted)) {
+		atomic_store(&bell->signalled, true);
+		(void)eventfd_write(bell->fd, 1);
+		return;
+	}
+#endif
+	look_soon(bell);
+}
+
+/* After an answer: found is whether the next SYNC has come */
+static void
+stay_awake(struct lwstp_bell *bell, bool found)
+{
+	bell->awake = !found && lwstp_precise_now() < bell->awake_until;
+	if (bell->awake)
+		ring_ourselves(bell);
+	else if (found)
+		bell->look_after = 1;
+	else if (bell->look_after < LWSTP_LOOK_AFTER)
+		bell->look_after *= 2;
+}
+
 /* before a turn of the loop: for what came since the one before */
 static void
 look(lws_sorted_usec_list_t *sul)
 {
 	struct lwstp_bell *bell = lws_container_of(sul, struct lwstp_bell,
 						   look);
+	bool found = ask_all(bell);
 
-	if (ask_all(bell))
-		bell->look_after = 1;
 	bell->looked = true;
-	if (bell->looks--)
-		lws_sul_schedule(bell->host->context, bell->tsi, sul, look, 1);
-	else if (bell->look_after < LWSTP_LOOK_AFTER)
-		bell->look_after *= 2;
+	if (!bell->looks) {
+		stay_awake(bell, found);
+		return;
+	}
+	if (found)
+		bell->look_after = 1;
+	bell->looks--;
+	look_soon(bell);
 }
 
 void
-lwstp_bell_answered(struct lwstp_bell *bell)
+lwstp_bell_answered(struct lwstp_bell *bell, int awake_us)
 {
+	if (!awake_us)
+		bell->awake_until = 0;
 	if (lws_dll2_is_detached(&bell->look.list)) {
 		if (++bell->answers < bell->look_after)
 			return;
-		lws_sul_schedule(bell->host->context, bell->tsi, &bell->look,
-				 look, 1);
+		look_soon(bell);
 	} else if (bell->looked)
 		bell->look_after = 1;	/* not in vain: the next one came */
 	else
 		return;			/* of the same turn */
 	bell->answers = 0;
-	bell->looked = false;
+	bell->looked = bell->awake = false;
 	bell->looks = LWSTP_LOOK_TURNS;
+	bell->awake_until = awake_us ? lwstp_precise_now() + awake_us : 0;
 }
 
 /* lws tells of the fd, or of lws_cancel_service() */
@@ -293,14 +335,19 @@ lwstp_bell_answer(struct lwstp_bell *bell)
 {
 #if defined(LWSTP_HAVE_EVENTFD)
 	eventfd_t value;
+#endif
+	bool found;
 
+#if defined(LWSTP_HAVE_EVENTFD)
 	if (atomic_load(&bell->adopted))
 		(void)eventfd_read(bell->fd, &value);
 #endif
 	bell->heard = true;
 	lwstp_bell_serve(bell);
 	atomic_exchange(&bell->signalled, false);
-	ask_all(bell);
+	found = ask_all(bell);
+	if (bell->awake)
+		stay_awake(bell, found);
 }
 
 #if defined(LWS_WITH_EXTERNAL_POLL)

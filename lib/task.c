@@ -305,6 +305,7 @@ lws_threadpool_task_sync(struct lws_threadpool_task *handle, int stop)
 	struct lwstp_pool *pool;
 	struct lwstp_task *task = lwstp_task_lock(handle, &pool, __func__);
 	struct lwstp_bell *bell = NULL;
+	int awake_us = 0;
 
 	if (!task)
 		return;
@@ -312,6 +313,8 @@ lws_threadpool_task_sync(struct lws_threadpool_task *handle, int stop)
 		__lwstp_task_stop(pool, task, &after);
 	else if (task->status == LWS_TP_STATUS_SYNCING) {	/* S4 */
 		bell = &pool->host->bell[task->tsi];
+		if (!pool->resumed && !pool->queued)
+			awake_us = pool->spin_us;
 		__from_syncing(pool, task);
 		__lwstp_binding_unwant(task, &after);
 		__to_resumed(pool, task, &after);
@@ -319,7 +322,7 @@ lws_threadpool_task_sync(struct lws_threadpool_task *handle, int stop)
 	lwstp_unlock_pool(pool);
 	lwstp_after_do(&after);
 	if (bell && lwstp_bell_is_ours(bell))
-		lwstp_bell_answered(bell);
+		lwstp_bell_answered(bell, awake_us);
 }
 
 /* Takes a task off its wsi, and ends it where it may be ended: 1 if it was only

@@ -27,6 +27,7 @@
  *   DEQUEUE	the application dequeues a task, at any moment
  *   FOREIGN	task_sync(stop 0 and 1) and finish() by another thread
  *   SPIN	a worker without work looks out for some before it sleeps
+ *   AWAKE	the service thread rings its own bell, as often as it likes
  *   DEAF	the application never answers a SYNC, the sync timeout is on,
  *		and every task but the first holds its worker for ever
  *
@@ -888,6 +889,17 @@ inline bell_answer()
 #if defined(BREAK_reset_last)
 	;
 	atomic { signalled = 0 }
+#endif
+#if defined(AWAKE)
+	;
+	if					/* ring_ourselves() */
+	:: true ->
+		atomic { signalled = 1 };
+#if !defined(BREAK_awake)
+		atomic { eventfd = 1 }
+#endif
+	:: true
+	fi
 #endif
 }
 

@@ -829,9 +829,11 @@ is_looking(void *arg)
 }
 
 static bool
-is_not_looking(void *bell)
+is_asleep(void *arg)
 {
-	return !is_looking(bell);
+	struct lwstp_bell *bell = arg;
+
+	return !is_looking(bell) && !bell->awake;
 }
 
 /* Answers are followed by looks, which end, and in vain get rarer. */
@@ -858,7 +860,7 @@ an_answer_is_followed_by_looks(void **state)
 			lws_threadpool_task_status(j->task, NULL);
 		}
 		assert_true(is_looking(bell));
-		rig_until(rig, is_not_looking, bell);
+		rig_until(rig, is_asleep, bell);
 	}
 	assert_int_equal(bell->look_after, LWSTP_LOOK_AFTER);
 }
@@ -895,7 +897,126 @@ a_look_finds_what_came(void **state)
 	c->manual = false;
 	lws_callback_on_writable(c->wsi);
 	rig_until_cleaned(rig);
-	rig_until(rig, is_not_looking, bell);
+	rig_until(rig, is_asleep, bell);
+}
+
+static bool
+is_awake(void *arg)
+{
+	struct lwstp_bell *bell = arg;
+
+	return bell->awake;
+}
+
+/* After an answer the loop does not sleep, until it is time to. */
+static void
+an_answer_keeps_the_loop_awake(void **state)
+{
+	struct rig *rig = *state;
+	struct conn *c = conn_open(rig, CONN_RAW);
+	struct gate *gate = gate_new(rig);
+	struct job *j = job_script(rig, 1, LWS_TP_RETURN_SYNC);
+	struct lws_threadpool *tp;
+	struct lwstp_bell *bell;
+	struct timespec now;
+
+	processors = 2;
+	tp = rig_pool(rig, 1, 10);
+	processors = 0;
+	bell = pool_of(tp)->host->bell;
+	c->manual = true;
+	j->gate = gate;
+	j->gate_call = 1;
+	job_enqueue(tp, j, c->wsi);
+	wait_status(j, LWS_TP_STATUS_SYNCING);
+	rig_until(rig, is_asked_for, c->wsi);
+	__real_clock_gettime(CLOCK_MONOTONIC, &now);
+	atomic_store(&still_at, (long long)now.tv_sec + 60);
+	lws_threadpool_task_sync(j->task, 0);
+	rig_until(rig, is_awake, bell);
+	assert_false(is_looking(bell) && atomic_load(&bell->adopted));
+	rig_turns(rig, 20);
+	assert_true(is_awake(bell));
+	assert_true(is_looking(bell) || atomic_load(&bell->signalled));
+	atomic_store(&forward_secs, 1);
+	rig_until(rig, is_asleep, bell);
+	assert_int_equal(bell->look_after, 2);
+	gate_open(gate);
+	atomic_store(&still_at, 0);
+	atomic_store(&forward_secs, 0);
+	c->manual = false;
+	rig_until_cleaned(rig);
+}
+
+static bool
+runs_a_task(void *arg)
+{
+	struct lwstp_pool *pool = arg;
+	bool runs;
+
+	lwstp_lock_pool(pool);
+	runs = pool->n_running;
+	lwstp_unlock_pool(pool);
+
+	return runs;
+}
+
+/* But it does if other tasks wait for a thread, which may need its processor. */
+static void
+a_busy_pool_keeps_no_loop_awake(void **state)
+{
+	struct rig *rig = *state;
+	struct conn *c = conn_open(rig, CONN_RAW);
+	struct gate *gate = gate_new(rig);
+	struct lws_threadpool *tp;
+	struct lwstp_bell *bell;
+	struct job *j[2];
+
+	processors = 2;
+	tp = rig_pool(rig, 1, 10);
+	processors = 0;
+	bell = pool_of(tp)->host->bell;
+	c->manual = true;
+	for (int n = 0; n < 2; n++)
+		j[n] = job_park(rig, tp, c->wsi);
+	rig_until(rig, is_asked_for, c->wsi);
+	job_enqueue(tp, job_gated(rig, gate), NULL);
+	wait_until(runs_a_task, pool_of(tp));
+	lws_threadpool_task_sync(j[0]->task, 0);
+	assert_true(bell->awake_until > 0);
+	lws_threadpool_task_sync(j[1]->task, 0);
+	assert_int_equal(bell->awake_until, 0);
+	gate_open(gate);
+	c->manual = false;
+	lws_callback_on_writable(c->wsi);
+	rig_until_cleaned(rig);
+	rig_until(rig, is_asleep, bell);
+}
+
+/* And with the spin off */
+static void
+no_spin_keeps_no_loop_awake(void **state)
+{
+	struct lws_threadpool_create_args args = { 1, 10 };
+	struct lws_threadpool_options o = { .size = sizeof(o),
+					    .sync_spin_us = -1 };
+	struct rig *rig = *state;
+	struct conn *c = conn_open(rig, CONN_RAW);
+	struct lws_threadpool *tp;
+	struct job *j;
+
+	tp = lws_threadpool_create_ext(rig->context, &args, &o, "no spin");
+	assert_non_null(tp);
+	c->manual = true;
+	j = job_park(rig, tp, c->wsi);
+	rig_until(rig, is_asked_for, c->wsi);
+	lws_threadpool_task_sync(j->task, 0);
+	assert_true(is_looking(pool_of(tp)->host->bell));
+	assert_int_equal(pool_of(tp)->host->bell->awake_until, 0);
+	c->manual = false;
+	lws_callback_on_writable(c->wsi);
+	rig_until_cleaned(rig);
+	lws_threadpool_destroy(tp);
 }
 
 /* Where lws may be in an external poll loop a timer looks too, as long as a wsi
@@ -1070,6 +1191,9 @@ main(void)
 		INSIDE_TEST(a_burst_rings_once),
 		INSIDE_TEST(an_answer_is_followed_by_looks),
 		INSIDE_TEST(a_look_finds_what_came),
+		INSIDE_TEST(an_answer_keeps_the_loop_awake),
+		INSIDE_TEST(a_busy_pool_keeps_no_loop_awake),
+		INSIDE_TEST(no_spin_keeps_no_loop_awake),
 		INSIDE_TEST(the_timer_of_external_poll_loops_ends),
 		INSIDE_TEST(a_spinner_that_is_late_is_not_waited_for),
 		INSIDE_TEST(the_repeat_leaves_a_ring_to_its_answer),

@@ -27,7 +27,7 @@ static const struct bench_row rows[] = {
 	  "-m uv, uv-array, glib", bench_noop },
 	{ "sync", "one stream's SYNC round trip: -k; -m floor, no-spin",
 	  bench_sync },
-	{ "streams", "SYNCs a second of -n streams of -k SYNCs: -t -e; "
+	{ "streams", "SYNCs a second of -n streams of -k SYNCs: -b -t -e; "
 	  "-m no-spin", bench_streams },
 	{ "enqueue", "how long an enqueue takes: -n -t; -m first, uv",
 	  bench_enqueue },
@@ -57,6 +57,7 @@ help(void)
 	       "  -m WHO     what is measured (" BENCH_SELF ")\n"
 	       "  -n N       tasks or streams\n"
 	       "  -k SYNCS   a stream\n"
+	       "  -b US      that a stream computes before each SYNC (0)\n"
 	       "  -t THREADS of the pool (2)\n"
 	       "  -w WSIS    that the tasks are spread over (1)\n"
 	       "  -e LIB     poll, uv or ev: lws's event loop (poll)\n"
@@ -102,11 +103,12 @@ main(int argc, char **argv)
 	}
 	opt.row = argv[1];
 	optind = 2;
-	while ((c = getopt(argc, argv, "m:n:k:t:w:e:r:f:s:l:")) != -1)
+	while ((c = getopt(argc, argv, "m:n:k:b:t:w:e:r:f:s:l:")) != -1)
 		switch (c) {
 		case 'm': opt.who = optarg; break;
 		case 'n': opt.n = number(optarg); break;
 		case 'k': opt.syncs = number(optarg); break;
+		case 'b': opt.work = (int)number(optarg); break;
 		case 't': opt.threads = (int)number(optarg); break;
 		case 'w': opt.wsis = (int)number(optarg); break;
 		case 'e': opt.evlib = optarg; break;

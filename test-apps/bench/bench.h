@@ -37,6 +37,7 @@ struct bench_options {
 	const char	*evlib;		/* -e: poll, uv or ev */
 	long		n;		/* -n: tasks, streams... of the row */
 	long		syncs;		/* -k: a stream */
+	int		work;		/* -b: us before each of those */
 	int		threads;	/* -t */
 	int		wsis;		/* -w */
 	int		rounds;		/* -r: in this process; the first is to

@@ -3,7 +3,8 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * A wsi each, a task each, so many SYNCs each.  Beside the rate: how many
+ * A wsi each, a task each, so many SYNCs each, and -b microseconds of computing
+ * before each of these.  Beside the rate: how many
  * streams had got their first SYNC answered when the first stream ended, and
  * when that was, in parts of the whole time.  All of them and near 1 is fair.
  */
@@ -25,6 +26,15 @@ static atomic_long begun_at_first_end = -1;
 static atomic_uint_fast64_t first_end;
 static atomic_long syncs;
 
+static void
+compute(int us)
+{
+	uint64_t end = us ? now_ns() + (uint64_t)us * 1000 : 0;
+
+	while (end && now_ns() < end)
+		;
+}
+
 static enum lws_threadpool_task_return
 stream(void *user, enum lws_threadpool_task_status s)
 {
@@ -34,6 +44,7 @@ stream(void *user, enum lws_threadpool_task_status s)
 
 	if (s == LWS_TP_STATUS_STOPPING)
 		return LWS_TP_RETURN_STOPPED;
+	compute(opt.work);
 	if (st->left < opt.syncs) {
 		atomic_fetch_add_explicit(&syncs, 1, memory_order_relaxed);
 		if (!st->begun) {
@@ -87,8 +98,12 @@ bench_streams(void)
 		opt.n = 1000;
 	if (!opt.syncs)
 		opt.syncs = 100;
-	params("n=%ld;k=%ld;t=%d;e=%s", opt.n, opt.syncs, opt.threads,
-	       opt.evlib);
+	if (opt.work)
+		params("n=%ld;k=%ld;b=%d;t=%d;e=%s", opt.n, opt.syncs, opt.work,
+		       opt.threads, opt.evlib);
+	else
+		params("n=%ld;k=%ld;t=%d;e=%s", opt.n, opt.syncs, opt.threads,
+		       opt.evlib);
 	streams = need((size_t)opt.n, sizeof(*streams));
 	rig_up(opt.n, serve);
 	tp = rig_pool(opt.threads, opt.n);

@@ -12,7 +12,10 @@ function figure(x)
 	if (x >= 1e6)
 		return sprintf("%.2f M", x / 1e6)
 
-	return x >= 1e4 ? sprintf("%.1f k", x / 1e3) : sprintf("%.3g", x)
+	if (x >= 1e4)
+		return sprintf("%.1f k", x / 1e3)
+
+	return x >= 1e3 ? sprintf("%.0f", x) : sprintf("%.3g", x)
 }
 
 {

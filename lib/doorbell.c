@@ -14,13 +14,14 @@
  *
  * A SYNC that was answered is often followed by the next within microseconds,
  * less than it takes to put the service thread to sleep and to wake it.  So once
- * one was answered the loop of lws does not sleep for as long as a worker would
- * spin, unless the workers have more to do: they may need its processor.  In the first turns a timer looks into the
- * inbox before lws hands its fds to the kernel: where these are thousands a turn
- * takes longer than many SYNCs, and so they share it.  Then the service thread
- * rings its own bell in each turn, since event libraries call a timer late, or
- * again without a turn between.  Looks in vain make the next ones rarer, up to
- * one in LWSTP_LOOK_AFTER answers.
+ * one was answered a timer looks into the inbox before the next turn of lws's
+ * loop: where that has thousands of fds a turn takes longer than many SYNCs, and
+ * so they share it.  And for as long as a worker would spin the service thread
+ * rings its own bell in each turn, which does not sleep then; unless the workers
+ * have more to do, and may need its processor.  (The timer alone would not do for
+ * that: it comes late by some event libraries and versions of lws, and by others
+ * again without a turn between.)  What was in vain makes the next times rarer,
+ * up to one in LWSTP_LOOK_AFTER answers.
  *
  * lws can drop such a request.  So a binding that was asked for is asked for
  * again after about a second, for as long as nobody has looked at what it
@@ -223,7 +224,7 @@ ask_all(struct lwstp_bell *bell)
 {
 	lws_usec_t now = lwstp_now();
 	struct lwstp_binding *b, *last;
-	bool asked = false, streams;
+	bool asked = false, streams = false;
 
 	lwstp_lock_bindings();
 	__lwstp_bell_collect(bell);
@@ -238,12 +239,12 @@ ask_all(struct lwstp_bell *bell)
 		if (!b->wsi) {
 			b->due = true;
 			DL_APPEND(bell->streams, b);
+			streams = true;
 		} else if (b->wanting) {
 			asked = true;
 			__ask(bell, b, now, false);
 		}
 	}
-	streams = bell->streams;
 	lwstp_unlock_bindings();
 
 	if (streams)
@@ -264,31 +265,39 @@ look_soon(struct lwstp_bell *bell)
 	lws_sul_schedule(bell->host->context, bell->tsi, &bell->look, look, 1);
 }
 
-/* So that the loop does not sleep: the next turn comes back to here. */
+/* looks or turns that brought nothing: the next ones are rarer */
+static void
+in_vain(struct lwstp_bell *bell)
+{
+	if (bell->look_after < LWSTP_LOOK_AFTER)
+		bell->look_after *= 2;
+}
+
+/* So that the next turn does not sleep.  Where it is signalled already, it is
+ * written to or will be. */
 static void
 ring_ourselves(struct lwstp_bell *bell)
 {
 #if defined(LWSTP_HAVE_EVENTFD)
-	if (atomic_load(&bell->adopted)) {
-		atomic_store(&bell->signalled, true);
+	if (!atomic_exchange(&bell->signalled, true))
 		(void)eventfd_write(bell->fd, 1);
-		return;
-	}
+#else
+	(void)bell;
 #endif
-	look_soon(bell);
 }
 
-/* After an answer: found is whether the next SYNC has come */
+/* found: the next SYNC has come */
 static void
 stay_awake(struct lwstp_bell *bell, bool found)
 {
-	bell->awake = !found && lwstp_precise_now() < bell->awake_until;
-	if (bell->awake)
-		ring_ourselves(bell);
-	else if (found)
+	if (found)
 		bell->look_after = 1;
-	else if (bell->look_after < LWSTP_LOOK_AFTER)
-		bell->look_after *= 2;
+	else if (lwstp_precise_now() < bell->awake_until) {
+		ring_ourselves(bell);
+		return;
+	} else if (bell->awake_until)
+		in_vain(bell);
+	bell->awake = false;
 }
 
 /* before a turn of the loop: for what came since the one before */
@@ -297,36 +306,51 @@ look(lws_sorted_usec_list_t *sul)
 {
 	struct lwstp_bell *bell = lws_container_of(sul, struct lwstp_bell,
 						   look);
-	bool found = ask_all(bell);
+	bool found;
 
+	lwstp_bell_serve(bell);
+	found = ask_all(bell);
 	bell->looked = true;
-	if (!bell->looks) {
-		stay_awake(bell, found);
-		return;
-	}
 	if (found)
 		bell->look_after = 1;
-	bell->looks--;
-	look_soon(bell);
+	if (bell->looks) {
+		bell->looks--;
+		look_soon(bell);
+	} else if (bell->awake_until && !bell->awake) {
+		bell->awake = true;
+		stay_awake(bell, found);
+	} else if (!found && !bell->awake)
+		in_vain(bell);
 }
 
 void
 lwstp_bell_answered(struct lwstp_bell *bell, int awake_us)
 {
-	if (!awake_us)
-		bell->awake_until = 0;
-	if (lws_dll2_is_detached(&bell->look.list)) {
-		if (++bell->answers < bell->look_after)
-			return;
-		look_soon(bell);
-	} else if (bell->looked)
+	bool looking = !lws_dll2_is_detached(&bell->look.list);
+
+	if (looking && !bell->looked) {		/* of the same turn */
+		if (!awake_us)
+			bell->awake_until = 0;
+		return;
+	}
+	if (looking || bell->awake)
 		bell->look_after = 1;	/* not in vain: the next one came */
-	else
-		return;			/* of the same turn */
+	else if (++bell->answers < bell->look_after)
+		return;
+	if (!looking)
+		look_soon(bell);
 	bell->answers = 0;
-	bell->looked = bell->awake = false;
-	bell->looks = LWSTP_LOOK_TURNS;
-	bell->awake_until = awake_us ? lwstp_precise_now() + awake_us : 0;
+	bell->looked = false;
+	if (!awake_us || !atomic_load(&bell->adopted)) {
+		bell->looks = LWSTP_LOOK_TURNS;
+		bell->awake_until = 0;
+		return;
+	}
+	bell->looks = LWSTP_TURNS_AWAKE;
+	bell->awake_until = lwstp_precise_now() + awake_us;
+	bell->awake = !bell->looks;
+	if (bell->awake)
+		ring_ourselves(bell);
 }
 
 /* lws tells of the fd, or of lws_cancel_service() */
@@ -359,6 +383,7 @@ expected(lws_sorted_usec_list_t *sul)
 	bool late = atomic_load(&bell->signalled) || !bell->heard;
 	unsigned int open;
 
+	lwstp_bell_serve(bell);
 	ask_all(bell);
 	lwstp_lock_bindings();
 	open = bell->open;
@@ -398,7 +423,8 @@ lwstp_bell_serve(struct lwstp_bell *bell)
 bool
 lwstp_bell_is_ours(const struct lwstp_bell *bell)
 {
-	return atomic_load_explicit(&bell->served_by,
+	return !lwstp_this_worker &&
+	       atomic_load_explicit(&bell->served_by,
 				    memory_order_relaxed) == &me;
 }
 

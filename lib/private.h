@@ -56,9 +56,10 @@
 /* our keys are addresses */
 #define HASH_FUNCTION(key, len, value) ((value) = lwstp_hash(key))
 #include "uthash.h"
-/* short chains: each entry looked at is likely to be fetched from far */
+/* shorter chains than by default: each entry looked at is likely to be fetched
+ * from far.  (With 3 it would double too often if addresses were random.) */
 #undef HASH_BKT_CAPACITY_THRESH
-#define HASH_BKT_CAPACITY_THRESH 3U
+#define HASH_BKT_CAPACITY_THRESH 6U
 #include "utlist.h"
 
 /* the low bits of an address are 0, those in the middle tell most */
@@ -86,12 +87,18 @@ lwstp_hash(const void *key)
 #define LWSTP_LOOKS		32	/* between two looks at the clock */
 #define LWSTP_NO_SPIN_US	(10 * LWS_US_PER_MS)
 #define LWSTP_DESTROY_WARN_SECS	5
-#define LWSTP_LOOK_TURNS	2	/* see doorbell.c, both */
+#define LWSTP_LOOK_TURNS	2	/* see doorbell.c, all four */
+#if LWS_LIBRARY_VERSION_NUMBER < 4003000
+#define LWSTP_TURNS_AWAKE	1	/* with a timer due lws does not sleep */
+#else
+#define LWSTP_TURNS_AWAKE	0	/* it does, for a millisecond */
+#endif
 #define LWSTP_LOOK_AFTER	64
+#define LWSTP_AWAKE_US		200	/* at most */
 #define LWSTP_EXPECT_US		(10 * LWS_US_PER_MS) /* see doorbell.c */
 #define LWSTP_SLEEP_US		(24LL * 3600 * LWS_US_PER_SEC)
 #define LWSTP_RERING_US		(1 * LWS_US_PER_SEC)
-#define LWSTP_OPENING_MS	1000	/* see host-companion.c */
+#define LWSTP_OPENING_MS	200	/* see host-companion.c */
 #define LWSTP_MARK_US		(10 * LWS_US_PER_SEC) /* see binding.c */
 
 /* unlike lwsl_info(), in every build: the level alone decides */

@@ -312,16 +312,19 @@ lws_threadpool_task_sync(struct lws_threadpool_task *handle, int stop)
 	if (stop)
 		__lwstp_task_stop(pool, task, &after);
 	else if (task->status == LWS_TP_STATUS_SYNCING) {	/* S4 */
-		bell = &pool->host->bell[task->tsi];
-		if (!pool->resumed && !pool->queued)
-			awake_us = pool->spin_us;
+		if (lwstp_bell_is_ours(task->binding->bell))
+			bell = task->binding->bell;
+		if (!pool->n_resumed && !pool->queued &&
+		    !atomic_load(&pool->n_incoming))
+			awake_us = pool->spin_us < LWSTP_AWAKE_US ?
+					pool->spin_us : LWSTP_AWAKE_US;
 		__from_syncing(pool, task);
 		__lwstp_binding_unwant(task, &after);
 		__to_resumed(pool, task, &after);
 	}
 	lwstp_unlock_pool(pool);
 	lwstp_after_do(&after);
-	if (bell && lwstp_bell_is_ours(bell))
+	if (bell)
 		lwstp_bell_answered(bell, awake_us);
 }
 

@@ -120,19 +120,19 @@ struct lwstp_bell {				/* one a service thread */
 	lws_sorted_usec_list_t	look;		/* service thread */
 	lws_sorted_usec_list_t	expect;		/* service thread */
 	lws_usec_t		expect_us;	/* service thread: interval */
-	unsigned int		answers;	/* service thread: without looks */
-	unsigned int		look_after;	/* service thread: so many */
-	unsigned int		looks;		/* service thread: so many more */
-	lws_usec_t		awake_until;	/* service thread */
-	bool			looked;		/* service thread: since the last
-						 * answer */
-	bool			awake;		/* service thread: rings itself */
-	bool			heard;		/* service thread: ever */
+	/* these seven: service thread */
+	unsigned int		answers;	/* without looks */
+	unsigned int		look_after;	/* so many of them */
+	unsigned int		looks;		/* so many turns more */
+	lws_usec_t		awake_until;
+	bool			looked;		/* since the last answer */
+	bool			awake;		/* it rings itself */
+	bool			heard;		/* ever */
 	bool			rering_armed;	/* service thread */
 	bool			sweep_armed;	/* service thread */
 	atomic_bool		adopted;	/* lws polls our fd */
-	_Atomic(const char *)	served_by;	/* set by the service thread: a
-						 * thread's own address */
+	_Atomic(const char *)	served_by;	/* set by the service thread:
+						 * an address of its own */
 	_Atomic(struct lwstp_task *) inbox;	/* any thread: put in lately,
 						 * the newest first */
 	atomic_bool		signalled;	/* any thread: it is, or will be,

@@ -19,8 +19,9 @@
 
 #include "private.h"
 
-/* what struct lws_threadpool_options was in version 0.1.  Others come behind its
- * sizeof, and are at their defaults for a program that does not know of them. */
+/* what struct lws_threadpool_options was in version 0.1.  Others come behind
+ * its sizeof, and are at their defaults for a program that does not know of
+ * them. */
 #define LWSTP_OPTIONS_0_1 (sizeof(size_t) + 3 * sizeof(int))
 
 /* A condition is made once for a slot, and stays. */

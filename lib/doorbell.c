@@ -13,15 +13,15 @@
  * Then the service thread asks lws for a WRITEABLE for each of these.
  *
  * A SYNC that was answered is often followed by the next within microseconds,
- * less than it takes to put the service thread to sleep and to wake it.  So once
- * one was answered a timer looks into the inbox before the next turn of lws's
- * loop: where that has thousands of fds a turn takes longer than many SYNCs, and
- * so they share it.  And for as long as a worker would spin the service thread
- * rings its own bell in each turn, which does not sleep then; unless the workers
- * have more to do, and may need its processor.  (The timer alone would not do for
- * that: it comes late by some event libraries and versions of lws, and by others
- * again without a turn between.)  What was in vain makes the next times rarer,
- * up to one in LWSTP_LOOK_AFTER answers.
+ * less than it takes to put the service thread to sleep and to wake it.  So
+ * once one was answered a timer looks into the inbox before the next turn of
+ * lws's loop: where that has thousands of fds a turn takes longer than many
+ * SYNCs, and so they share it.  And for as long as a worker would spin the
+ * service thread rings its own bell in each turn, which does not sleep then;
+ * unless the workers have more to do, and may need its processor.  (The timer
+ * alone would not do for that: it comes late by some event libraries and
+ * versions of lws, and by others again without a turn between.)  What was in
+ * vain makes the next times rarer, up to one in LWSTP_LOOK_AFTER answers.
  *
  * lws can drop such a request.  So a binding that was asked for is asked for
  * again after about a second, for as long as nobody has looked at what it

@@ -160,7 +160,7 @@ lwstp_bell_answer(struct lwstp_bell *bell);
 /* this thread does what only the bell's service thread may */
 void
 lwstp_bell_serve(struct lwstp_bell *bell);
-/* it is this thread that did so last, or another */
+/* it is this thread that did so last, or another; a worker never is */
 bool
 lwstp_bell_is_ours(const struct lwstp_bell *bell);
 bool

@@ -226,6 +226,7 @@ ask_all(struct lwstp_bell *bell)
 	struct lwstp_binding *b, *last;
 	bool asked = false, streams = false;
 
+	lwstp_bell_serve(bell);
 	lwstp_lock_bindings();
 	__lwstp_bell_collect(bell);
 	/* what is rung while __ask() has released the lock is for the next
@@ -278,26 +279,21 @@ in_vain(struct lwstp_bell *bell)
 static void
 ring_ourselves(struct lwstp_bell *bell)
 {
-#if defined(LWSTP_HAVE_EVENTFD)
 	if (!atomic_exchange(&bell->signalled, true))
-		(void)eventfd_write(bell->fd, 1);
-#else
-	(void)bell;
-#endif
+		lwstp_bell_signal(bell);
 }
 
 /* found: the next SYNC has come */
 static void
 stay_awake(struct lwstp_bell *bell, bool found)
 {
-	if (found)
-		bell->look_after = 1;
-	else if (lwstp_precise_now() < bell->awake_until) {
+	bell->awake = !found && lwstp_precise_now() < bell->awake_until;
+	if (bell->awake)
 		ring_ourselves(bell);
-		return;
-	} else if (bell->awake_until)
+	else if (found)
+		bell->look_after = 1;
+	else if (bell->awake_until)
 		in_vain(bell);
-	bell->awake = false;
 }
 
 /* before a turn of the loop: for what came since the one before */
@@ -306,20 +302,17 @@ look(lws_sorted_usec_list_t *sul)
 {
 	struct lwstp_bell *bell = lws_container_of(sul, struct lwstp_bell,
 						   look);
-	bool found;
+	bool found = ask_all(bell);
 
-	lwstp_bell_serve(bell);
-	found = ask_all(bell);
 	bell->looked = true;
 	if (found)
 		bell->look_after = 1;
 	if (bell->looks) {
 		bell->looks--;
 		look_soon(bell);
-	} else if (bell->awake_until && !bell->awake) {
-		bell->awake = true;
+	} else if (bell->awake_until && !bell->awake)
 		stay_awake(bell, found);
-	} else if (!found && !bell->awake)
+	else if (!found && !bell->awake)
 		in_vain(bell);
 }
 
@@ -357,17 +350,14 @@ lwstp_bell_answered(struct lwstp_bell *bell, int awake_us)
 void
 lwstp_bell_answer(struct lwstp_bell *bell)
 {
+	bool found;
 #if defined(LWSTP_HAVE_EVENTFD)
 	eventfd_t value;
-#endif
-	bool found;
 
-#if defined(LWSTP_HAVE_EVENTFD)
 	if (atomic_load(&bell->adopted))
 		(void)eventfd_read(bell->fd, &value);
 #endif
 	bell->heard = true;
-	lwstp_bell_serve(bell);
 	atomic_exchange(&bell->signalled, false);
 	found = ask_all(bell);
 	if (bell->awake)
@@ -383,7 +373,6 @@ expected(lws_sorted_usec_list_t *sul)
 	bool late = atomic_load(&bell->signalled) || !bell->heard;
 	unsigned int open;
 
-	lwstp_bell_serve(bell);
 	ask_all(bell);
 	lwstp_lock_bindings();
 	open = bell->open;
@@ -434,7 +423,7 @@ lwstp_bell_is_anothers(const struct lwstp_bell *bell)
 	const char *by = atomic_load_explicit(&bell->served_by,
 					      memory_order_relaxed);
 
-	return by && by != &me;
+	return lwstp_this_worker || (by && by != &me);
 }
 
 void

@@ -249,7 +249,7 @@ LWSTP_BINDINGS_HELD bool
 lwstp_host_deaf(const struct lwstp_host *host)
 {
 #if LWS_LIBRARY_VERSION_NUMBER >= 4002000
-	return lws_context_is_being_destroyed(host->context);
+	return lwstp_context_ending(host->context);
 #else
 	(void)host;
 

@@ -267,7 +267,7 @@ lws_threadpool_task_status(struct lws_threadpool_task *handle, void **user)
 			status = LWS_TP_STATUS_STOPPING;
 		else
 			__lwstp_task_reap(pool, task, &after);
-	} else if (status == LWS_TP_STATUS_SYNCING && !lwstp_this_worker)
+	} else if (status == LWS_TP_STATUS_SYNCING)
 		__lwstp_binding_look(task);
 	lwstp_unlock_pool(pool);
 
@@ -290,8 +290,7 @@ lws_threadpool_task_status_noreap(struct lws_threadpool_task *handle)
 	if (!task)
 		return LWS_TP_STATUS_FINISHED;
 	status = __status(pool, task);
-	if ((status == LWS_TP_STATUS_SYNCING || __is_done(task)) &&
-	    !lwstp_this_worker)
+	if (status == LWS_TP_STATUS_SYNCING || __is_done(task))
 		__lwstp_binding_look(task);
 	lwstp_unlock_pool(pool);
 

@@ -4,9 +4,9 @@
  * SPDX-License-Identifier: MIT
  *
  * A wsi each, a task each, so many SYNCs each, and -b microseconds of computing
- * before each of these.  Beside the rate: how many
- * streams had got their first SYNC answered when the first stream ended, and
- * when that was, in parts of the whole time.  All of them and near 1 is fair.
+ * before each of these.  Beside the rate: how many streams had got their first
+ * SYNC answered when the first stream ended, and when that was, in parts of the
+ * whole time.  All of them and near 1 is fair.
  */
 
 #include <stdatomic.h>
@@ -26,15 +26,6 @@ static atomic_long begun_at_first_end = -1;
 static atomic_uint_fast64_t first_end;
 static atomic_long syncs;
 
-static void
-compute(int us)
-{
-	uint64_t end = us ? now_ns() + (uint64_t)us * 1000 : 0;
-
-	while (end && now_ns() < end)
-		;
-}
-
 static enum lws_threadpool_task_return
 stream(void *user, enum lws_threadpool_task_status s)
 {
@@ -44,7 +35,8 @@ stream(void *user, enum lws_threadpool_task_status s)
 
 	if (s == LWS_TP_STATUS_STOPPING)
 		return LWS_TP_RETURN_STOPPED;
-	compute(opt.work);
+	if (opt.work)
+		spin_ns((uint64_t)opt.work * 1000);
 	if (st->left < opt.syncs) {
 		atomic_fetch_add_explicit(&syncs, 1, memory_order_relaxed);
 		if (!st->begun) {
@@ -89,6 +81,7 @@ bench_streams(void)
 		.task = stream, .cleanup = stream_cleanup,
 	};
 	struct lws_threadpool *tp;
+	char work[16] = "";
 	uint64_t from;
 	double secs;
 	bool whole;
@@ -99,11 +92,9 @@ bench_streams(void)
 	if (!opt.syncs)
 		opt.syncs = 100;
 	if (opt.work)
-		params("n=%ld;k=%ld;b=%d;t=%d;e=%s", opt.n, opt.syncs, opt.work,
-		       opt.threads, opt.evlib);
-	else
-		params("n=%ld;k=%ld;t=%d;e=%s", opt.n, opt.syncs, opt.threads,
-		       opt.evlib);
+		snprintf(work, sizeof(work), "b=%d;", opt.work);
+	params("n=%ld;k=%ld;%st=%d;e=%s", opt.n, opt.syncs, work, opt.threads,
+	       opt.evlib);
 	streams = need((size_t)opt.n, sizeof(*streams));
 	rig_up(opt.n, serve);
 	tp = rig_pool(opt.threads, opt.n);

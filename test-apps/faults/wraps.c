@@ -26,8 +26,8 @@
 const char * const fault_names[FAULTS] = {
 	"calloc", "malloc", "aligned_alloc", "pthread_create",
 	"pthread_mutex_init", "pthread_mutexattr_init", "pthread_cond_init",
-	"pthread_condattr_init",
-	"pthread_condattr_setclock", "eventfd", "eventfd_write",
+	"pthread_condattr_init", "pthread_condattr_setclock", "eventfd",
+	"eventfd_write",
 	"eventfd_read", "socket", "fcntl", "fstat", "getrlimit", "sysconf",
 	"lws_create_vhost", "lws_adopt_descriptor_vhost_via_info",
 	"lws_callback_on_writable", "lws's allocator in adoption"

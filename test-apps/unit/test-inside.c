@@ -83,6 +83,27 @@ __wrap_getrlimit(int what, struct rlimit *limit)
 	return __real_getrlimit(what, limit);
 }
 
+static void
+serve_the_rest(struct rig *rig, struct conn *c)
+{
+	c->manual = false;
+	lws_callback_on_writable(c->wsi);
+	rig_until_cleaned(rig);
+}
+
+/* of one thread, that spins wherever this runs */
+static struct lws_threadpool *
+spinning_pool(struct rig *rig)
+{
+	struct lws_threadpool *tp;
+
+	processors = 2;
+	tp = rig_pool(rig, 1, 10);
+	processors = 0;
+
+	return tp;
+}
+
 static struct lwstp_pool *
 pool_of(struct lws_threadpool *tp)
 {
@@ -707,9 +728,7 @@ a_sleeping_thread_becomes_the_keeper(void **state)
 	atomic_store(&still_at, 0);
 	wait_until(timeout_was_told, NULL);
 	gate_open(b);
-	c->manual = false;
-	lws_callback_on_writable(c->wsi);
-	rig_until_cleaned(rig);
+	serve_the_rest(rig, c);
 	assert_int_equal(atomic_load(&second->stopping), 1);
 }
 
@@ -894,9 +913,7 @@ a_look_finds_what_came(void **state)
 	lws_threadpool_task_sync(j->task, 0);
 	assert_int_equal(bell->look_after, 1);
 	assert_false(bell->looked);
-	c->manual = false;
-	lws_callback_on_writable(c->wsi);
-	rig_until_cleaned(rig);
+	serve_the_rest(rig, c);
 	rig_until(rig, is_asleep, bell);
 }
 
@@ -920,9 +937,7 @@ an_answer_keeps_the_loop_awake(void **state)
 	struct lwstp_bell *bell;
 	struct timespec now;
 
-	processors = 2;
-	tp = rig_pool(rig, 1, 10);
-	processors = 0;
+	tp = spinning_pool(rig);
 	bell = pool_of(tp)->host->bell;
 	c->manual = true;
 	j->gate = gate;
@@ -932,9 +947,7 @@ an_answer_keeps_the_loop_awake(void **state)
 	rig_until(rig, is_asked_for, c->wsi);
 	if (!atomic_load(&bell->adopted)) {
 		gate_open(gate);
-		c->manual = false;
-		lws_callback_on_writable(c->wsi);
-		rig_until_cleaned(rig);
+		serve_the_rest(rig, c);
 		skip();		/* lws_cancel_service() rings it */
 	}
 	__real_clock_gettime(CLOCK_MONOTONIC, &now);
@@ -954,19 +967,6 @@ an_answer_keeps_the_loop_awake(void **state)
 	rig_until_cleaned(rig);
 }
 
-static bool
-runs_a_task(void *arg)
-{
-	struct lwstp_pool *pool = arg;
-	bool runs;
-
-	lwstp_lock_pool(pool);
-	runs = pool->n_running;
-	lwstp_unlock_pool(pool);
-
-	return runs;
-}
-
 /* But it does if other tasks wait for a thread, which may need its processor. */
 static void
 a_busy_pool_keeps_no_loop_awake(void **state)
@@ -978,24 +978,19 @@ a_busy_pool_keeps_no_loop_awake(void **state)
 	struct lwstp_bell *bell;
 	struct job *j[2];
 
-	processors = 2;
-	tp = rig_pool(rig, 1, 10);
-	processors = 0;
+	tp = spinning_pool(rig);
 	bell = pool_of(tp)->host->bell;
 	c->manual = true;
 	for (int n = 0; n < 2; n++)
 		j[n] = job_park(rig, tp, c->wsi);
 	rig_until(rig, is_asked_for, c->wsi);
-	job_enqueue(tp, job_gated(rig, gate), NULL);
-	wait_until(runs_a_task, pool_of(tp));
+	job_block(rig, tp, gate);
 	lws_threadpool_task_sync(j[0]->task, 0);
 	assert_int_equal(bell->awake_until > 0, atomic_load(&bell->adopted));
 	lws_threadpool_task_sync(j[1]->task, 0);
 	assert_int_equal(bell->awake_until, 0);
 	gate_open(gate);
-	c->manual = false;
-	lws_callback_on_writable(c->wsi);
-	rig_until_cleaned(rig);
+	serve_the_rest(rig, c);
 	rig_until(rig, is_asleep, bell);
 }
 
@@ -1009,21 +1004,16 @@ what_is_incoming_keeps_no_loop_awake(void **state)
 	struct lws_threadpool *tp;
 	struct job *j;
 
-	processors = 2;
-	tp = rig_pool(rig, 1, 10);
-	processors = 0;
+	tp = spinning_pool(rig);
 	c->manual = true;
 	j = job_park(rig, tp, c->wsi);
 	rig_until(rig, is_asked_for, c->wsi);
-	job_enqueue(tp, job_gated(rig, gate), NULL);
-	wait_until(runs_a_task, pool_of(tp));
+	job_block(rig, tp, gate);
 	job_enqueue(tp, job_new(rig), NULL);
 	lws_threadpool_task_sync(j->task, 0);
 	assert_int_equal(pool_of(tp)->host->bell->awake_until, 0);
 	gate_open(gate);
-	c->manual = false;
-	lws_callback_on_writable(c->wsi);
-	rig_until_cleaned(rig);
+	serve_the_rest(rig, c);
 }
 
 /* And with the spin off */
@@ -1046,9 +1036,7 @@ no_spin_keeps_no_loop_awake(void **state)
 	lws_threadpool_task_sync(j->task, 0);
 	assert_true(is_looking(pool_of(tp)->host->bell));
 	assert_int_equal(pool_of(tp)->host->bell->awake_until, 0);
-	c->manual = false;
-	lws_callback_on_writable(c->wsi);
-	rig_until_cleaned(rig);
+	serve_the_rest(rig, c);
 	lws_threadpool_destroy(tp);
 }
 

@@ -240,6 +240,18 @@ build() {
 
 # --- counting ---------------------------------------------------------------
 
+# named_failures LOG: its lines that name what failed, each once and a screenful
+# at most: programs of cmocka by count_cmocka, cases of a check, ends of a stage.
+named_failures() {
+	awk '
+	{ sub(/^ +/, "") }
+	/^not ok |^FAILED: |^SUMMARY: |; failed: |: error: / ||
+	/^[a-z0-9-]+: [^,]+, of [0-9]+ tests / && !/: Passed, / {
+		if (!seen[$0]++ && ++n <= 20)
+			print "    " $0
+	}' "$1"
+}
+
 # count_cmocka LOG: ctest's log of a run of cmocka programs in, the number of
 # test cases that passed, failed and were left out (skipped) out.  A test that
 # was begun and has neither passed nor been skipped has failed.  A program that

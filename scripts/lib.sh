@@ -238,6 +238,19 @@ build() {
 	cmake --build "$1" -j "$JOBS" "${@:2}"
 }
 
+# How programs of a build with a sanitizer are begun.  TSan before gcc 14 cannot
+# run where addresses are very random.
+AS_IS=(env)
+
+# sanitized_runs SANITIZERS PROBE: sets AS_IS, by a program that is built and begun;
+# false if it does not run here however it is begun.
+sanitized_runs() {
+	printf 'int main(void) { return 0; }\n' >"$2.c"
+	gcc "-fsanitize=$1" "$2.c" -o "$2" || return
+	"$2" || AS_IS=(setarch "$(uname -m)" -R)
+	"${AS_IS[@]}" "$2"
+}
+
 # --- counting ---------------------------------------------------------------
 
 # named_failures LOG: its lines that name what failed, each once and a screenful

@@ -325,7 +325,7 @@ write_figures() {
 	local begin="<!-- $2 writes from here" end='<!-- to here -->'
 
 	if ! grep -q "^$begin" "$1" || ! grep -q "^$end" "$1"; then
-		die "READMEs/${1##*/} has lost its marks"
+		die "${1#"$TOP/"} has lost its marks"
 	fi
 	cat >"$3/generated.md"
 	awk -v begin="$begin" -v end="$end" -v file="$3/generated.md" '

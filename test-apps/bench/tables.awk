@@ -1,22 +1,9 @@
 # The benchmark's medians as markdown: a table for each row, with a line for
-# each command and a column for each metric
+# each command and a column for each metric.  With figure.awk.
 #
 # SPDX-License-Identifier: MIT
 
 BEGIN { FS = "," }
-
-function figure(x)
-{
-	if (x == "")
-		return ""
-	if (x >= 1e6)
-		return sprintf("%.2f M", x / 1e6)
-
-	if (x >= 1e4)
-		return sprintf("%.1f k", x / 1e3)
-
-	return x >= 1e3 ? sprintf("%.0f", x) : sprintf("%.3g", x)
-}
 
 {
 	if (!($1 in n))

@@ -48,9 +48,11 @@ struct lws_threadpool_options {
 	 * 20, negative = none.  When there are none, and it has just run a
 	 * task, it looks out for new ones, for 5 at most.  At most one thread
 	 * of a pool does, and none on a machine with one processor.  Once a
-	 * SYNC was answered lws's loop does not sleep for as long either,
-	 * unless other tasks wait for a thread.  A processor is busy
-	 * meanwhile */
+	 * SYNC was answered on the service thread lws's loop does not sleep
+	 * for as long either, but 200 at most, unless other tasks wait for a
+	 * thread, and more and more seldom where no SYNC came meanwhile; nor
+	 * where no fd of ours wakes it (several service threads, no eventfd,
+	 * compiled in).  A processor is busy meanwhile */
 	unsigned int	pin_tasks:1;
 	/**< 1 = a task resumes only on the thread that it began on, for
 	 * libraries that are bound to a thread [S1] */

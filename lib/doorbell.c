@@ -435,6 +435,7 @@ lwstp_bell_rering(lws_sorted_usec_list_t *sul)
 	struct lwstp_binding *b;
 
 	bell->rering_armed = false;
+	lwstp_bell_serve(bell);
 	lwstp_lock_bindings();
 	while ((b = bell->asked)) {
 		due = b->asked_at + LWSTP_RERING_US;

@@ -10,11 +10,12 @@
  * first that anybody hears of a close (W1).
  *
  * The hidden vhost cannot be made inside a PROTOCOL_INIT callback, where pools
- * often are: so it is made by a timer on the first turn of the service loop, or
- * by the first enqueue of a task with a wsi.  With several service threads it is
- * made only by such an enqueue: lws runs timers with the lock of their thread
- * held, and a new vhost needs that of the context, which one that accepts takes
- * first.
+ * often are, and must not be the first of its context: so it is made by a timer
+ * on the first turn of the service loop, if the context has its "default" vhost,
+ * or by the first enqueue of a task with a wsi, which has one.  With several
+ * service threads it is made only by such an enqueue: lws runs timers with the
+ * lock of their thread held, and a new vhost needs that of the context, which one
+ * that accepts takes first.
  */
 
 #include <fcntl.h>

@@ -224,10 +224,17 @@ host_alloc(struct lws_context *context)
 	return NULL;
 }
 
+/* Not before a vhost of the application's is there for certain, which is so for
+ * the one that lws makes with the context and names: lws gives clients that name
+ * no vhost to the first. */
 static void
 open_timer(lws_sorted_usec_list_t *sul)
 {
-	lwstp_host_open(lws_container_of(sul, struct lwstp_host, open));
+	struct lwstp_host *host = lws_container_of(sul, struct lwstp_host,
+						   open);
+
+	if (lws_get_vhost_by_name(host->context, "default"))
+		lwstp_host_open(host);
 }
 
 /* Its destruction has begun: what would be made now it might forget to end.

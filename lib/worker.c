@@ -200,16 +200,24 @@ __timed_out(const struct lwstp_pool *pool, lws_usec_t now)
 	return task;
 }
 
-/* pool->lock held, released while the warning is written */
+/* pool->lock held, released while the warning is written.  That is by a function
+ * of the user's, for which no ring that is owed may wait: whoever comes next
+ * leaves it to us.  Nobody is woken for this task before: two threads that log
+ * at a time spoil each other's lines in lws 4.1. */
 static LWSTP_POOL_HELD void
-__stop_timed_out(struct lwstp_pool *pool, struct lwstp_task *task)
+__stop_timed_out(struct lwstp_pool *pool, struct lwstp_task *task,
+		 struct lwstp_after *owed)
 {
 	struct lwstp_after after = { .ring = NULL };
+	struct lwstp_after first = { .ring = owed->ring, .wake = owed->wake };
 	char name[LWSTP_TASK_NAME];
 
+	owed->ring = NULL;
+	owed->wake = NULL;
 	memcpy(name, task->name, sizeof(name));
 	__lwstp_task_stop(pool, task, &after);
 	lwstp_unlock_pool(pool);
+	lwstp_after_do(&first);
 	lwsl_warn("lws_threadpool: pool %s: task %s is stopped: nobody "
 		  "answered its SYNC for %lld s\n", pool->name, name,
 		  (long long)(pool->sync_timeout / LWS_US_PER_SEC));
@@ -440,7 +448,7 @@ lwstp_worker_thread(void *arg)
 		}
 		expired = __timed_out(pool, now);
 		if (expired)
-			__stop_timed_out(pool, expired);
+			__stop_timed_out(pool, expired, &after);
 		/* a cleanup may take long: the work is for others meanwhile */
 		if (!task && !after.spent)
 			task = __take(pool, w, now, &after);

@@ -104,14 +104,19 @@ log_line(int level, const char *line)
  * for us to lower it meanwhile. */
 static _Thread_local bool making;
 
+void (*_Atomic log_told)(const char *line);
+
 static void
 log_emit(int level, const char *line)
 {
 	static _Thread_local bool between;
+	void (*told)(const char *line) = atomic_load(&log_told);
 
 	if (between || (making && level != LLL_ERR))
 		return;
 	log_line(level, line);
+	if (told)
+		told(line);
 	between = true;
 	log_between(level);
 	between = false;
@@ -532,6 +537,7 @@ rig_create(const struct rig_opts *opts)
 	for (int n = 0; n < 4; n++)
 		rig->protocols[n].per_session_data_size = 16;
 
+	atomic_store(&log_told, NULL);
 	lws_set_log_level(log_levels(), log_emit);
 	if (!rigs_alive++)
 		log_forget();

@@ -394,6 +394,10 @@ log_count(int level, const char *text);
 int
 log_claim(int level, const char *text);
 
+/* Called with each line by the thread that writes it, unless NULL; until the next
+ * rig */
+extern void (*_Atomic log_told)(const char *line);
+
 /* Lines of NOTICE, WARN and ERR that nobody claimed */
 int
 log_unclaimed(void);

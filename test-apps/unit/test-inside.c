@@ -433,6 +433,65 @@ a_timeout_begins_with_the_sync(void **state)
 	lws_threadpool_task_status(j->task, NULL);
 }
 
+/* how often the service thread has answered, and whether the log had to wait for
+ * it in vain: 0 = not logged */
+static atomic_int answered, log_waited;
+
+static void
+wait_in_the_log(const char *line)
+{
+	int n;
+
+	if (!strstr(line, "nobody answered"))
+		return;
+	for (n = 0; !atomic_load(&answered) && n < 20000; n++)
+		poll(NULL, 0, 1);
+	atomic_store(&log_waited, atomic_load(&answered) ? 1 : -1);
+}
+
+static bool
+has_answered(void *arg)
+{
+	struct conn *c = arg;
+
+	if (c->writeables)
+		atomic_store(&answered, 1);
+
+	return c->writeables && atomic_load(&log_waited);
+}
+
+/* S3: the thread that has a SYNC to tell of, and finds another task timed out, has
+ * told of it before the user's log function gets that */
+static void
+a_log_function_delays_no_ring(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
+	struct conn *c = conn_open(rig, CONN_RAW),
+		    *unread = conn_open(rig, CONN_RAW);
+	struct job *j = job_script(rig, 1, LWS_TP_RETURN_SYNC),
+		   *late = job_script(rig, 1, LWS_TP_RETURN_SYNC);
+	struct gate *gate = gate_new(rig);
+
+	atomic_store(&answered, 0);
+	atomic_store(&log_waited, 0);
+	unread->manual = true;
+	job_enqueue(tp, late, unread->wsi);
+	wait_status(late, LWS_TP_STATUS_SYNCING);
+	rig_drain(rig);
+	j->gate = gate;
+	job_enqueue(tp, j, c->wsi);
+	wait_int(&j->calls, 1);
+
+	atomic_store(&log_told, wait_in_the_log);
+	atomic_fetch_add(&forward_secs, 2 * LWSTP_SYNC_TIMEOUT_SECS);
+	gate_open(gate);
+	rig_until(rig, has_answered, c);
+	assert_int_equal(atomic_load(&log_waited), 1);
+	assert_int_equal(log_claim(LLL_WARN, "nobody answered its SYNC"), 1);
+	rig_until_int(rig, &j->cleanups, 1);
+}
+
 static unsigned int
 unseen_of(struct lws_threadpool_task *handle)
 {
@@ -1202,6 +1261,7 @@ main(void)
 		INSIDE_TEST(free_threads_are_counted_each_time),
 		INSIDE_TEST(options_and_their_defaults),
 		INSIDE_TEST(a_timeout_begins_with_the_sync),
+		INSIDE_TEST(a_log_function_delays_no_ring),
 		INSIDE_TEST(a_pool_thread_s_look_does_not_count),
 		INSIDE_TEST(another_thread_s_look_does_not_count),
 		INSIDE_TEST(a_bell_is_silent_when_answered),

@@ -455,14 +455,12 @@ a_log_function_delays_no_ring(void **state)
 	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
 	struct conn *c = conn_open(rig, CONN_RAW),
 		    *unread = conn_open(rig, CONN_RAW);
-	struct job *j = job_script(rig, 1, LWS_TP_RETURN_SYNC),
-		   *late = job_script(rig, 1, LWS_TP_RETURN_SYNC);
+	struct job *j = job_script(rig, 1, LWS_TP_RETURN_SYNC), *late;
 	struct lwstp_bell *bell = pool_of(tp)->host->bell;
 	struct gate *gate = gate_new(rig);
 
 	unread->manual = true;
-	job_enqueue(tp, late, unread->wsi);
-	wait_status(late, LWS_TP_STATUS_SYNCING);
+	late = job_park(rig, tp, unread->wsi);
 	rig_drain(rig);
 	if (!atomic_load(&bell->adopted))
 		skip();		/* lws_cancel_service() rings it */

@@ -21,6 +21,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "ledger.h"
 #include "shim.h"
 
@@ -49,6 +50,10 @@ static const char *race_name;
 static uint64_t race_seed;
 static const char *program;
 
+/* What a callback does with the data of a task that it was told is SYNCING,
+ * before it answers, or does not.  NULL: nothing. */
+static void (*use)(struct lws *wsi, struct lws_threadpool_task *task);
+
 /*
  * The lws side
  */
@@ -71,8 +76,35 @@ alive(struct lws *wsi)
 	return conn_of(wsi);
 }
 
+/* Told SYNCING: the data is ours until we say otherwise, or return (S7).  Where
+ * other threads answer too there is nothing to be said of it. */
 static void
-serve(struct lws_threadpool_task *task)
+serve_sync(struct lws *wsi, struct lws_threadpool_task *task, void *user)
+{
+	struct job *job = job_of(user);
+	bool ours = job && (job->kind == JOB_SYNC || job->kind == JOB_ASYNC ||
+			    (use && job->kind == JOB_OUTLIVE));
+
+	if (ours)
+		job_hold(job);
+	shim_point();
+	if (use)
+		use(wsi, task);
+	shim_point();
+	if (ours && job_of(user) != job)
+		ledger_fail("a job is over while a callback has it (S7)");
+	if (!use || rng_below(&rng, 2)) {
+		if (job)
+			job_answered(job);
+		if (ours)
+			job_release(job);
+		lws_threadpool_task_sync(task, 0);
+	} else if (ours)
+		job_release(job);
+}
+
+static void
+serve(struct lws *wsi, struct lws_threadpool_task *task)
 {
 	enum lws_threadpool_task_status s;
 	void *user = NULL;
@@ -80,12 +112,10 @@ serve(struct lws_threadpool_task *task)
 
 	s = lws_threadpool_task_status(task, &user);
 	job = job_of(user);
-	if (s == LWS_TP_STATUS_SYNCING) {
-		if (job)
-			job_answered(job);
-		lws_threadpool_task_sync(task, 0);
-	} else if (s >= LWS_TP_STATUS_FINISHED && job &&
-		   !atomic_load(&job->cleanups))
+	if (s == LWS_TP_STATUS_SYNCING)
+		serve_sync(wsi, task, user);
+	else if (s >= LWS_TP_STATUS_FINISHED && job &&
+		 !atomic_load(&job->cleanups))
 		ledger_fail("reaped, but not cleaned up (Q1, T7)");
 }
 
@@ -112,7 +142,7 @@ callback(struct lws *wsi, enum lws_callback_reasons reason, void *pss, void *in,
 			return -1;
 		task = lws_threadpool_get_task_wsi(wsi);
 		if (task && !c->deaf)
-			serve(task);
+			serve(wsi, task);
 		return 0;
 	case LWS_CALLBACK_RAW_CLOSE:
 		c = conn_of(wsi);
@@ -250,7 +280,7 @@ conn_close(struct conn *c)
  */
 
 static void
-pool_open(int n)
+pool_open(int n, int sync_timeout_secs)
 {
 	struct lws_threadpool_create_args args = {
 		.threads = 1 + (int)rng_below(&rng, 3),
@@ -258,6 +288,7 @@ pool_open(int n)
 	};
 	struct lws_threadpool_options o = {
 		.size = sizeof(o), .pin_tasks = !rng_below(&rng, 3),
+		.sync_timeout_secs = sync_timeout_secs,
 	};
 	struct lws_threadpool *tp;
 
@@ -525,7 +556,7 @@ destroy_doorbell(void)
 {
 	int n;
 
-	pool_open(1);
+	pool_open(1, 0);
 	for (n = 0; n < 6; n++)
 		put(n, n & 1, n < 4 ? JOB_SYNC : JOB_NOOP, 2, &conns[n & 1]);
 	some_turns(4);
@@ -541,7 +572,7 @@ ring_answer(void)
 {
 	int n;
 
-	pool_open(1);
+	pool_open(1, 0);
 	for (n = 0; n < TASKS; n++)
 		put(n, n & 1, JOB_SYNC, 4, &conns[(n >> 1) & 1]);
 	settle();
@@ -557,7 +588,7 @@ context_destroy(void)
 	pthread_t a, b;
 	int n;
 
-	pool_open(1);
+	pool_open(1, 0);
 	for (n = 0; n < 6; n++)
 		put(n, n & 1, (enum job_kind)rng_below(&rng, JOB_BAD), 3,
 		    &conns[n & 1]);
@@ -585,6 +616,170 @@ context_destroy(void)
 	context_new();
 }
 
+/* S7: what a callback does that has a task's data, or what comes meanwhile.
+ * The ledger sees whether it is called or cleaned up before they return. */
+
+static void
+points(void)
+{
+	uint32_t n = 1 + rng_below(&rng, 6);
+
+	while (n--)
+		shim_point();
+}
+
+static void
+use_slowly(struct lws *wsi, struct lws_threadpool_task *task)
+{
+	(void)wsi;
+	(void)task;
+	points();
+}
+
+static void
+use_dequeue(struct lws *wsi, struct lws_threadpool_task *task)
+{
+	(void)wsi;
+	points();
+	if (rng_below(&rng, 3))
+		lws_threadpool_dequeue_task(task);
+	points();
+}
+
+static void
+use_too_long(struct lws *wsi, struct lws_threadpool_task *task)
+{
+	(void)wsi;
+	(void)task;
+	points();
+	if (rng_below(&rng, 2))
+		clock_forward(1100000);
+	points();
+}
+
+/* closes the other wsi inside, with the data of a task of that one in use */
+static void
+use_close(struct lws *wsi, struct lws_threadpool_task *task)
+{
+	struct conn *c = &conns[conns[0].wsi == wsi];
+	struct job *job = NULL;
+	void *user = NULL;
+
+	(void)task;
+	points();
+	if (!c->wsi || rng_below(&rng, 2))
+		return;
+	task = lws_threadpool_get_task_wsi(c->wsi);
+	if (task && lws_threadpool_task_status_noreap(task) ==
+						LWS_TP_STATUS_SYNCING &&
+	    lws_threadpool_task_status(task, &user) == LWS_TP_STATUS_SYNCING)
+		job = job_of(user);
+	if (job && job->kind == JOB_LOOSE)
+		job = NULL;
+	if (job)
+		job_hold(job);
+	c->closing = true;
+	lws_set_timeout(c->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC);
+	points();
+	if (job)
+		job_release(job);
+}
+
+static void
+use_put(int n, int pool)
+{
+	static const enum job_kind kinds[] = {
+		JOB_SYNC, JOB_ASYNC, JOB_SYNC, JOB_OUTLIVE
+	};
+
+	put(n, pool, kinds[rng_below(&rng, 4)], 3, &conns[n & 1]);
+}
+
+/* all that is left is answered, and for what nobody will ring for there is one
+ * WRITEABLE more */
+static void
+use_settle(void)
+{
+	int n;
+
+	use = NULL;
+	for (n = 0; n < CONNS; n++)
+		if (conns[n].wsi)
+			lws_callback_on_writable(conns[n].wsi);
+	settle();
+}
+
+static void
+finish_told(void)
+{
+	pthread_t t;
+	int n;
+
+	use = use_slowly;
+	for (n = 0; n < 6; n++)
+		put(n, 0, JOB_SYNC, 3, &conns[n & 1]);
+	some_turns(4);
+	start(&t, finish_it);
+	some_turns(12);
+	pthread_join(t, NULL);
+	use_settle();
+}
+
+static void
+dequeue_told(void)
+{
+	pthread_t t;
+	int n;
+
+	use = use_dequeue;
+	for (n = 0; n < 6; n++)
+		use_put(n, 0);
+	start(&t, look_all);
+	some_turns(20);
+	pthread_join(t, NULL);
+	use_settle();
+}
+
+static void
+timeout_told(void)
+{
+	pthread_t t;
+	int n;
+
+	use = use_too_long;
+	pool_open(1, 1);
+	for (n = 0; n < 6; n++)
+		use_put(n, 1);
+	start(&t, look_all);
+	for (n = 0; n < 4; n++) {
+		some_turns(8);
+		clock_forward(rng_below(&rng, 1200000));
+	}
+	pthread_join(t, NULL);
+	use_settle();
+	lws_threadpool_destroy(atomic_load(&pools[1]));
+}
+
+/* and threads that answer other tasks of those wsi */
+static void
+close_told(void)
+{
+	pthread_t t;
+	int n;
+
+	use = use_close;
+	for (n = 0; n < 5; n++) {
+		use_put(n, 0);
+		atomic_store(&tasks[n], NULL);
+	}
+	for (n = 5; n < TASKS; n++)
+		put(n, 0, JOB_LOOSE, 4, &conns[n & 1]);
+	start(&t, sync_all);
+	some_turns(12);
+	pthread_join(t, NULL);
+	use_settle();
+}
+
 static const struct race {
 	const char	*name;
 	void		(*fn)(void);
@@ -598,6 +793,10 @@ static const struct race {
 	{ "destroy-doorbell", destroy_doorbell },
 	{ "ring-answer", ring_answer },
 	{ "context-destroy", context_destroy },
+	{ "finish-told", finish_told },
+	{ "dequeue-told", dequeue_told },
+	{ "timeout-told", timeout_told },
+	{ "close-told", close_told },
 };
 
 static void
@@ -616,8 +815,9 @@ race_run(const struct race *race, uint64_t seed)
 		atomic_store(&tasks[n], NULL);
 	for (n = 0; n < CONNS; n++)
 		conn_open(&conns[n]);
-	pool_open(0);
+	pool_open(0, 0);
 
+	use = NULL;
 	shim_seed(seed + 1);
 	race->fn();
 	lws_threadpool_destroy(atomic_load(&pools[0]));
@@ -633,6 +833,13 @@ race_run(const struct race *race, uint64_t seed)
 				ledger_fail("a connection does not close");
 		}
 	}
+}
+
+/* by the clock on the wall */
+static int64_t
+wall_now(void)
+{
+	return ledger_now() - clock_ahead();
 }
 
 static int
@@ -696,14 +903,14 @@ main(int argc, char **argv)
 		if (name && strcmp(name, races[r].name))
 			continue;
 		ran++;
-		begun = ledger_now();
+		begun = wall_now();
 		end = begun + (int64_t)minutes * 60000000;
-		for (n = 0; n < seeds && (!minutes || ledger_now() < end); n++)
+		for (n = 0; n < seeds && (!minutes || wall_now() < end); n++)
 			race_run(&races[r], first + n);
 		printf("%-16s %" PRIu64 " seeds from %" PRIu64 ", %lu tasks so "
 		       "far, %lu points, %" PRId64 " ms\n", races[r].name, n,
 		       first, atomic_load(&ledger.cleaned), shim_points(),
-		       (ledger_now() - begun) / 1000);
+		       (wall_now() - begun) / 1000);
 		fflush(stdout);
 	}
 	context_end();

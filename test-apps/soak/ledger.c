@@ -148,6 +148,7 @@ job_new(enum job_kind kind, int steps, struct lws *wsi, uint64_t seed)
 		atomic_store(&job->waits_since, 0);
 		atomic_store(&job->handle, 0);
 		atomic_store(&job->let_go, false);
+		atomic_store(&job->held, 0);
 		job->wsi = wsi;
 		job->rng = seed;
 		job->data = 0;
@@ -275,6 +276,9 @@ job_task(void *user, enum lws_threadpool_task_status s)
 		ledger_fail("a task function is called after STOPPING (T4)");
 	if (get(&job->cleanups))
 		ledger_fail("a task function is called after cleanup (T7)");
+	if (get(&job->held))
+		ledger_fail("a task function is called with %d while a callback "
+			    "has its data (S7)", (int)s);
 	if (pthread_equal(pthread_self(), service_thread))
 		ledger_fail("a task function runs on the service thread");
 	add(&job->calls);
@@ -318,6 +322,8 @@ job_cleanup(struct lws *wsi, void *user)
 		ledger_fail("cleanup comes twice (T7)");
 	if (get(&job->in_call))
 		ledger_fail("cleanup comes during a call (T7)");
+	if (get(&job->held))
+		ledger_fail("cleanup comes while a callback has its data (S7)");
 	if (get(&job->settled) < 0)
 		ledger_fail("cleanup of a refused job (T8)");
 	if (get(&job->calls) && !get(&job->ended))
@@ -399,6 +405,18 @@ job_answered(struct job *job)
 		ledger_fail("SYNCING, but what the task wrote is not seen "
 			    "(T2)");
 	job->data++;
+}
+
+void
+job_hold(struct job *job)
+{
+	add(&job->held);
+}
+
+void
+job_release(struct job *job)
+{
+	atomic_store_explicit(&job->held, 0, memory_order_relaxed);
 }
 
 int64_t

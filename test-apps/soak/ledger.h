@@ -9,7 +9,8 @@
  * after it ended or was told STOPPING (T1..T4); cleanup comes once for each
  * accepted job and never for a refused one, not during a call, with NULL or
  * with a wsi that is alive and then on its service thread (T7, T8); what the
- * service thread and the task write to each other is seen (T2, S4).
+ * service thread and the task write to each other is seen (T2, S4); neither
+ * comes while a callback has the data (S7).
  *
  * The checks use relaxed atomics only: the ledger must not itself order what
  * the library is to order, or a thread sanitizer could not see it fail.
@@ -52,6 +53,7 @@ struct job {
 	uint8_t			steps;
 	bool			outlived;	/* the task's own */
 	atomic_bool		let_go;		/* dequeued or closed */
+	atomic_int		held;		/* a callback has its data */
 	struct job		*next_free;
 };
 
@@ -104,6 +106,13 @@ job_of(void *user);
 /* The service thread was told SYNCING: takes its turn at the shared data */
 void
 job_answered(struct job *job);
+
+/* S7: a callback that was told SYNCING has its data, until it says that it has
+ * not: before it answers, or at its end.  Not for jobs that others answer. */
+void
+job_hold(struct job *job);
+void
+job_release(struct job *job);
 
 /* The job that has waited longest for its service thread, with a wsi for which
  * may_wait() is false.  In us, 0 for none. */

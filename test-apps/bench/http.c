@@ -243,9 +243,11 @@ watch_client(lws_sorted_usec_list_t *sul)
 	int status;
 
 	if (waitpid(client, &status, WNOHANG) == client) {
-		client_ended = true;
 		if (status)
 			die("the client failed");
+		client_ended = true;
+		/* this turn goes on to wait, maybe for a timeout of lws's */
+		lws_cancel_service(rig.context);
 		return;
 	}
 	lws_sul_schedule(rig.context, 0, sul, watch_client,

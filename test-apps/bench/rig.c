@@ -84,6 +84,8 @@ deadline(lws_sorted_usec_list_t *sul)
 {
 	(void)sul;
 	rig.late = true;
+	/* this turn goes on to wait, maybe for a timeout of lws's */
+	lws_cancel_service(rig.context);
 }
 
 void

@@ -89,9 +89,26 @@ struct client_plan {
 	long		pause_us;	/* between timed requests */
 };
 
-/* before there are threads: the pipe is to be written the port to */
+/* before there are threads: the pipe that client_tell() is for */
 int
 client_start(const struct client_plan *plan, pid_t *pid);
+void
+client_tell(int to_client, int port);
+
+/*
+ * server.c: the server for them
+ */
+
+/* until the client has ended.  pool: NULL, or receives one of -t threads */
+int
+server_run(const struct client_plan *plan, lws_callback_function *callback,
+      struct lws_threadpool **pool);
+/* headers for a body of len bytes, with the body itself if there is one */
+int
+server_headers(struct lws *wsi, const void *body, size_t len);
+/* a whole answer */
+int
+server_small(struct lws *wsi);
 
 /*
  * util.c

@@ -204,3 +204,13 @@ client_start(const struct client_plan *what, pid_t *pid)
 
 	return fds[1];
 }
+
+void
+client_tell(int to_client, int at)
+{
+	uint16_t number = (uint16_t)at;
+
+	if (at <= 0 || write(to_client, &number, sizeof(number)) !=
+							sizeof(number))
+		die("no client");
+}

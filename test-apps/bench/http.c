@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -22,7 +21,6 @@
 #define DISK_NS		20000000
 #define BLOCK		4096
 #define BLOCKS		4
-
 
 struct job {
 	int		blocks;		/* still to read; 0: computes */
@@ -34,9 +32,6 @@ struct job {
 static struct lws_threadpool *pool;
 static bool blocking;
 static int file = -1;
-static pid_t client;
-static bool client_ended;
-static lws_sorted_usec_list_t watcher;
 static long cleanups;		/* service thread */
 
 static void
@@ -84,35 +79,6 @@ job_cleanup(struct lws *wsi, void *user)
 	cleanups++;
 }
 
-/* headers for a body of len bytes, with the body itself if there is one */
-static int
-answer(struct lws *wsi, const void *body, size_t len)
-{
-	unsigned char buf[LWS_PRE + 1024], *start = &buf[LWS_PRE], *p = start,
-		      *end = &buf[sizeof(buf) - 1];
-
-	if (lws_add_http_common_headers(wsi, HTTP_STATUS_OK, "text/plain", len,
-					&p, end) ||
-	    lws_finalize_http_header(wsi, &p, end))
-		return -1;
-	if (body) {
-		memcpy(p, body, len);
-		p += len;
-	}
-
-	return lws_write(wsi, start, (size_t)(p - start),
-			 LWS_WRITE_HTTP_HEADERS) < 0 ? -1 : 0;
-}
-
-static int
-answer_small(struct lws *wsi)
-{
-	if (answer(wsi, "done\n", 5))
-		return -1;
-
-	return lws_http_transaction_completed(wsi) ? -1 : 0;
-}
-
 static int
 send_block(struct lws *wsi, struct job *job)
 {
@@ -139,7 +105,7 @@ begin(struct lws *wsi, bool download, bool cold)
 		return -1;
 	job->blocks = download ? BLOCKS : 0;
 	job->cold = cold;
-	if (download && answer(wsi, NULL, BLOCK * BLOCKS))
+	if (download && server_headers(wsi, NULL, BLOCK * BLOCKS))
 		ret = -1;
 
 	if (blocking) {
@@ -154,7 +120,7 @@ begin(struct lws *wsi, bool download, bool cold)
 			return ret;
 		return download ? (lws_http_transaction_completed(wsi) ? -1 :
 								0) :
-				  answer_small(wsi);
+				  server_small(wsi);
 	}
 	args.user = job;
 	if (ret || !lws_threadpool_enqueue(pool, &args, "request")) {
@@ -189,7 +155,7 @@ go_on(struct lws *wsi)
 			lws_callback_on_writable(wsi);
 			return 0;
 		}
-		return !download ? answer_small(wsi) :
+		return !download ? server_small(wsi) :
 		       lws_http_transaction_completed(wsi) ? -1 : 0;
 	default:
 		return 0;
@@ -222,7 +188,7 @@ callback_http(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 			return begin(wsi, false, false);
 		if (is(in, "/cached") || is(in, "/cold"))
 			return begin(wsi, true, is(in, "/cold"));
-		return answer_small(wsi);
+		return server_small(wsi);
 	case LWS_CALLBACK_HTTP_WRITEABLE:
 		return go_on(wsi);
 	case LWS_CALLBACK_CLOSED_HTTP:
@@ -232,66 +198,27 @@ callback_http(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 	}
 }
 
-static const struct lws_protocols protocols[] = {
-	{ .name = "http", .callback = callback_http },
-	{ .name = NULL },
-};
-
+/* the file that downloads are of */
 static void
-watch_client(lws_sorted_usec_list_t *sul)
+make_file(void)
 {
-	int status;
-
-	if (waitpid(client, &status, WNOHANG) == client) {
-		if (status)
-			die("the client failed");
-		client_ended = true;
-		/* this turn goes on to wait, maybe for a timeout of lws's */
-		lws_cancel_service(rig.context);
-		return;
-	}
-	lws_sul_schedule(rig.context, 0, sul, watch_client,
-			 50 * LWS_US_PER_MS);
-}
-
-static int
-serve(const struct client_plan *plan)
-{
-	struct lws_context_creation_info info;
 	unsigned char block[BLOCK];
-	struct lws_vhost *vhost;
-	uint16_t port;
-	int to_client, i;
+	int i;
 
-	to_client = client_start(plan, &client);
 	memset(block, 'x', sizeof(block));
 	file = memfd_create("file", MFD_CLOEXEC);
 	for (i = 0; i < BLOCKS; i++)
 		if (write(file, block, BLOCK) != BLOCK)
 			die("no file to serve");
+}
 
-	memset(&info, 0, sizeof(info));
-	info.port = 0;
-	info.iface = "127.0.0.1";
-	info.vhost_name = "bench";
-	info.protocols = protocols;
-	info.keepalive_timeout = 60;
-	rig.context = lws_create_context(&info);
-	if (!rig.context)
-		die("no context");
-	vhost = lws_get_vhost_by_name(rig.context, "bench");
-	port = (uint16_t)lws_get_vhost_listen_port(vhost);
+static int
+run(const struct client_plan *plan)
+{
+	make_file();
 	blocking = is(opt.who, "blocking");
-	if (!blocking)
-		pool = rig_pool(opt.threads, 10000);
-	if (write(to_client, &port, sizeof(port)) != sizeof(port))
-		die("no client");
 
-	lws_sul_schedule(rig.context, 0, &watcher, watch_client, 1);
-	while (!client_ended)
-		lws_service(rig.context, 0);
-
-	return 0;
+	return server_run(plan, callback_http, blocking ? NULL : &pool);
 }
 
 int
@@ -308,7 +235,7 @@ bench_http(void)
 
 	params("n=%ld;w=%d;t=%d", plan.requests, opt.wsis, opt.threads);
 
-	return serve(&plan);
+	return run(&plan);
 }
 
 int
@@ -323,5 +250,5 @@ bench_downloads(void)
 
 	params("w=%d;t=%d;s=%g", opt.wsis, opt.threads, opt.secs);
 
-	return serve(&plan);
+	return run(&plan);
 }

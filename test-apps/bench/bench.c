@@ -29,6 +29,8 @@ static const struct bench_row rows[] = {
 	  bench_sync },
 	{ "streams", "SYNCs a second of -n streams of -k SYNCs: -b -t -e; "
 	  "-m no-spin", bench_streams },
+	{ "writeables", "a second by lws alone, of -n wsi: -s; -m files, "
+	  "sockets", bench_writeables },
 	{ "enqueue", "how long an enqueue takes: -n -t; -m first, uv",
 	  bench_enqueue },
 	{ "http", "a cheap request while -w others compute: -n -t; -m idle, "

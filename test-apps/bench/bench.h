@@ -57,6 +57,7 @@ struct bench_row {
 };
 
 int bench_noop(void);
+int bench_writeables(void);
 int bench_sync(void);
 int bench_streams(void);
 int bench_enqueue(void);
@@ -159,6 +160,7 @@ struct rig {
 	lws_sorted_usec_list_t	deadline;
 	bool			late;		/* the limit is over */
 	bool			opt_in;		/* all vhosts pass theirs */
+	bool			files;		/* raw files, not sockets */
 	void			*loop;		/* of the event library */
 };
 

@@ -5,11 +5,13 @@
  *
  * A wsi here is an unconnected datagram socket of AF_UNIX, adopted raw: always
  * writeable, never readable, one fd, and nobody at the other end who would cost
- * time.
+ * time.  With rig.files it is an eventfd, adopted as a raw file: the same, but
+ * polling it costs less than half.
  */
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -34,7 +36,8 @@ callback_bench(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 	if (rig.opt_in || (rig.passing && lws_get_vhost(wsi) == rig.passing))
 		lws_threadpool_wsi_event(wsi, reason);
 #endif
-	if (reason != LWS_CALLBACK_RAW_WRITEABLE)
+	if (reason != LWS_CALLBACK_RAW_WRITEABLE &&
+	    reason != LWS_CALLBACK_RAW_WRITEABLE_FILE)
 		return 0;
 	w = lws_get_opaque_user_data(wsi);
 
@@ -67,12 +70,19 @@ struct lws *
 rig_adopt(struct rig_wsi *w)
 {
 	lws_sock_file_fd_type fd;
+	int type;
 
-	fd.sockfd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd.sockfd < 0)
+	if (rig.files) {
+		type = LWS_ADOPT_RAW_FILE_DESC;
+		fd.filefd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	} else {
+		type = LWS_ADOPT_SOCKET;
+		fd.sockfd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	}
+	if (fd.filefd < 0)
 		return NULL;
-	w->wsi = lws_adopt_descriptor_vhost(rig.vhost, LWS_ADOPT_SOCKET, fd,
-					    "bench", NULL);
+	w->wsi = lws_adopt_descriptor_vhost(rig.vhost,
+				(lws_adoption_type)type, fd, "bench", NULL);
 	if (w->wsi)
 		lws_set_opaque_user_data(w->wsi, w);
 

@@ -25,6 +25,8 @@ struct bench_options opt = {
 static const struct bench_row rows[] = {
 	{ "noop", "tasks a second, enqueue to reap: -n -t -w -r; "
 	  "-m uv, uv-array, glib", bench_noop },
+	{ "cold", "the same, first in a process, with user allocated: -n -t -w "
+	  "-r; -m", bench_cold },
 	{ "sync", "one stream's SYNC round trip: -k; -m floor, no-spin",
 	  bench_sync },
 	{ "streams", "SYNCs a second of -n streams of -k SYNCs: -b -t -e; "

@@ -44,6 +44,7 @@ struct bench_options {
 					 * warm up, unless it is the only one */
 	int		fds;		/* -f: RLIMIT_NOFILE, 0: as it is */
 	bool		no_spin;	/* -m no-spin */
+	size_t		user;		/* bytes that a task's user points to */
 	double		secs;		/* -s: how long a row observes */
 	double		limit;		/* -l: it gives up after so long */
 };
@@ -57,6 +58,7 @@ struct bench_row {
 };
 
 int bench_noop(void);
+int bench_cold(void);
 int bench_writeables(void);
 int bench_sync(void);
 int bench_streams(void);

@@ -7,13 +7,15 @@
  * wakes the thread that waits.  Neither has names, times or connections.
  *
  * A libuv work is the caller's memory.  By default each is allocated and freed,
- * as most programs have to; uv-array is libuv without that.
+ * as most programs have to, together with what the row wants for its user;
+ * uv-array is libuv without that.  GLib gets the user alone, freed by the task.
  */
 
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <glib.h>
 #include <uv.h>
@@ -56,6 +58,34 @@ uv_threads(void)
 	setenv("UV_THREADPOOL_SIZE", threads, 1);
 }
 
+static uv_work_t *
+uv_allocate(void)
+{
+	uv_work_t *work = malloc(sizeof(*work) + opt.user);
+
+	if (work && opt.user)
+		memset(work + 1, 0, opt.user);
+
+	return work;
+}
+
+/* The first work starts the threads, as the other pools have by then */
+static void
+uv_start(void)
+{
+	static bool started;
+	uv_work_t *work;
+
+	if (started)
+		return;
+	started = true;
+	uv_threads();
+	work = uv_allocate();
+	if (!work || uv_queue_work(uv_default_loop(), work, uv_work, uv_after))
+		die("uv_queue_work");
+	uv_run(uv_default_loop(), UV_RUN_DEFAULT);
+}
+
 bool
 peer_uv_noop(double *secs)
 {
@@ -63,14 +93,14 @@ peer_uv_noop(double *secs)
 	uint64_t begun;
 	long i;
 
+	uv_start();
 	uv_array = is(opt.who, "uv-array");
-	uv_threads();
 	if (!uv_works && uv_array)
 		uv_works = need((size_t)opt.n, sizeof(*uv_works));
 	uv_done = 0;
 	begun = now_ns();
 	for (i = 0; i < opt.n; i++) {
-		work = uv_array ? &uv_works[i] : malloc(sizeof(*work));
+		work = uv_array ? &uv_works[i] : uv_allocate();
 		if (!work || uv_queue_work(uv_default_loop(), work, uv_work,
 					   uv_after))
 			die("uv_queue_work");
@@ -117,8 +147,9 @@ static sem_t glib_all;
 static void
 glib_work(gpointer data, gpointer user)
 {
-	(void)data;
 	(void)user;
+	if (opt.user)
+		free(data);
 	if (atomic_fetch_sub(&glib_left, 1) == 1)
 		sem_post(&glib_all);
 }
@@ -127,6 +158,7 @@ bool
 peer_glib_noop(double *secs)
 {
 	static GThreadPool *pool;
+	gpointer data;
 	uint64_t begun;
 	long i;
 
@@ -139,9 +171,11 @@ peer_glib_noop(double *secs)
 	}
 	atomic_store(&glib_left, opt.n);
 	begun = now_ns();
-	for (i = 0; i < opt.n; i++)
-		if (!g_thread_pool_push(pool, GINT_TO_POINTER(1), NULL))
+	for (i = 0; i < opt.n; i++) {
+		data = opt.user ? calloc(1, opt.user) : GINT_TO_POINTER(1);
+		if (!data || !g_thread_pool_push(pool, data, NULL))
 			die("g_thread_pool_push");
+	}
 	while (sem_wait(&glib_all))
 		;
 	*secs = (double)(now_ns() - begun) / 1e9;

@@ -39,6 +39,8 @@ static const struct bench_row rows[] = {
 	  "blocking", bench_http },
 	{ "downloads", "-w at a time for -s seconds, each tenth reads for "
 	  "20 ms: -t; -m blocking", bench_downloads },
+	{ "requests", "of -w connections, that wait for -b us each: -t -s; "
+	  "-m inline, opt-in, mhd, civetweb", bench_requests },
 	{ "connect", "connections without and with one task: -n -f",
 	  bench_connect },
 	{ "memory", "bytes, over -n: -m queued, parked, wsi, opt-in",
@@ -61,7 +63,8 @@ help(void)
 	       "  -m WHO     what is measured (" BENCH_SELF ")\n"
 	       "  -n N       tasks or streams\n"
 	       "  -k SYNCS   a stream\n"
-	       "  -b US      that a stream computes before each SYNC (0)\n"
+	       "  -b US      that a stream computes before each SYNC, or a "
+	       "request waits (0)\n"
 	       "  -t THREADS of the pool (2)\n"
 	       "  -w WSIS    that the tasks are spread over (1)\n"
 	       "  -e LIB     poll, uv or ev: lws's event loop (poll)\n"

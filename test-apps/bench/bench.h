@@ -65,6 +65,7 @@ int bench_streams(void);
 int bench_enqueue(void);
 int bench_http(void);
 int bench_downloads(void);
+int bench_requests(void);
 int bench_connect(void);
 int bench_memory(void);
 int bench_idle(void);
@@ -76,6 +77,13 @@ bool peer_glib_noop(double *secs);
 void peer_uv_begin(long n, uint64_t busy_ns);
 bool peer_uv_enqueue(void);
 void peer_uv_until(long n);
+
+/* http servers with pools of their own: does opt.who name one?  Starts it, and
+ * returns its port */
+bool peer_serves(void);
+int peer_serve(void);
+/* what each request of theirs, and of ours, waits for */
+void requests_work(void);
 
 /*
  * client.c: http clients in a process of their own, a thread each
@@ -90,6 +98,8 @@ struct client_plan {
 	long		requests;	/* to time in all, 0: for secs */
 	double		secs;
 	long		pause_us;	/* between timed requests */
+	int		crowd;		/* instead of all these: connections
+					 * that one thread has, for secs */
 };
 
 /* before there are threads: the pipe that client_tell() is for */
@@ -97,6 +107,11 @@ int
 client_start(const struct client_plan *plan, pid_t *pid);
 void
 client_tell(int to_client, int port);
+int
+client_dial(void);
+/* crowd.c: asks for timed_path on all of them, and prints what came of it */
+void
+crowd(const struct client_plan *plan);
 
 /*
  * server.c: the server for them

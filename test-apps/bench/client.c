@@ -5,7 +5,7 @@
  *
  * In a process of their own, so that they share nothing with the server but the
  * machine.  Each connection is a thread that asks, reads the whole answer and
- * asks again on the same connection.
+ * asks again on the same connection; or one thread has them all (crowd.c).
  */
 
 #include <arpa/inet.h>
@@ -31,8 +31,8 @@ static atomic_long asked, answered, failed, kinds[2];
 static uint32_t *ns[2];		/* plain, and every tenth */
 static atomic_bool over;
 
-static int
-dial(void)
+int
+client_dial(void)
 {
 	struct sockaddr_in to = {
 		.sin_family = AF_INET,
@@ -91,13 +91,13 @@ ask(int fd, const char *path)
 static void *
 load(void *arg)
 {
-	int fd = dial();
+	int fd = client_dial();
 
 	(void)arg;
 	while (!atomic_load(&over))
 		if (!ask(fd, plan.load_path)) {
 			close(fd);
-			fd = dial();
+			fd = client_dial();
 		}
 	close(fd);
 
@@ -107,7 +107,7 @@ load(void *arg)
 static void *
 timed(void *arg)
 {
-	int fd = dial(), kind;
+	int fd = client_dial(), kind;
 	uint64_t then, took;
 	long n, at;
 
@@ -121,7 +121,7 @@ timed(void *arg)
 		if (!ask(fd, kind ? plan.every_tenth : plan.timed_path)) {
 			atomic_fetch_add(&failed, 1);
 			close(fd);
-			fd = dial();
+			fd = client_dial();
 			continue;
 		}
 		took = now_ns() - then;
@@ -162,6 +162,10 @@ client(int from_server)
 		_exit(2);
 	/* a server that hangs or has gone must not keep us */
 	alarm((unsigned int)(opt.limit + plan.secs) + 10);
+	if (plan.crowd) {
+		crowd(&plan);
+		_exit(0);
+	}
 	ns[0] = need(MAX_TIMED, sizeof(*ns[0]));
 	ns[1] = need(MAX_TIMED, sizeof(*ns[1]));
 

@@ -43,6 +43,8 @@ static const struct bench_row rows[] = {
 	  "-m inline, opt-in, mhd, civetweb", bench_requests },
 	{ "connect", "connections without and with one task: -n -f",
 	  bench_connect },
+	{ "destroy", "a context of -n wsi beside one of -w: -f; -m empty",
+	  bench_destroy },
 	{ "memory", "bytes, over -n: -m queued, parked, wsi, opt-in",
 	  bench_memory },
 	{ "idle", "wake-ups in -s seconds with -n parked tasks; -m none",

@@ -67,6 +67,7 @@ int bench_http(void);
 int bench_downloads(void);
 int bench_requests(void);
 int bench_connect(void);
+int bench_destroy(void);
 int bench_memory(void);
 int bench_idle(void);
 int bench_instructions(void);

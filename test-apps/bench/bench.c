@@ -45,6 +45,8 @@ static const struct bench_row rows[] = {
 	  bench_connect },
 	{ "destroy", "a context of -n wsi beside one of -w: -f; -m empty",
 	  bench_destroy },
+	{ "lookups", "get_task_wsi() a second on -t service threads: -s",
+	  bench_lookups },
 	{ "memory", "bytes, over -n: -m queued, parked, wsi, opt-in",
 	  bench_memory },
 	{ "idle", "wake-ups in -s seconds with -n parked tasks; -m none",

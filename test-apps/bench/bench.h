@@ -68,6 +68,7 @@ int bench_downloads(void);
 int bench_requests(void);
 int bench_connect(void);
 int bench_destroy(void);
+int bench_lookups(void);
 int bench_memory(void);
 int bench_idle(void);
 int bench_instructions(void);
@@ -179,6 +180,7 @@ struct rig {
 	bool			late;		/* the limit is over */
 	bool			opt_in;		/* all vhosts pass theirs */
 	bool			files;		/* raw files, not sockets */
+	int			service_threads; /* 0: one */
 	void			*loop;		/* of the event library */
 };
 

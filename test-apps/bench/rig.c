@@ -140,6 +140,7 @@ rig_up(long wsis, int (*on_writeable)(struct rig_wsi *w))
 	info.port = CONTEXT_PORT_NO_LISTEN;
 	info.protocols = protocols;
 	info.vhost_name = "bench";
+	info.count_threads = (unsigned int)rig.service_threads;
 	if (is(opt.evlib, "uv")) {
 		info.options |= LWS_SERVER_OPTION_LIBUV;
 		uv_loop_init(&uv);

@@ -10,6 +10,8 @@ BEGIN { FS = "," }
 	# a row that has ways of its own does not say which program it was
 	if ($7 ~ /^bench-builtin/ && who != "builtin")
 		who = "builtin " who
+	if ($7 ~ /^bench-baseline/)
+		who = who == "ours" ? "baseline" : "baseline " who
 	key = $1 "," who "," $3 "," $4
 	if (!(key in n))
 		order[++keys] = key

@@ -47,8 +47,16 @@ machine() {
 		"$(cat "$DATA/load.txt" 2>/dev/null || echo unknown)"
 }
 
+# instructions WHAT: in our library, for one of these
+instructions() {
+	awk -v what="$1-ours" '$1 == what { print $2 }' "$DATA/instructions.txt"
+}
+
 aims() {
-	awk -v text="$(text_size)" -f "$AWK/aims.awk" "$DATA/medians.csv"
+	awk -v text="$(text_size)" -v lines="$(cat "$TOP"/lib/* | wc -l)" \
+		-v noop_takes="$(instructions noop)" \
+		-v sync_takes="$(instructions sync)" \
+		-f "$AWK/aims.awk" "$DATA/medians.csv"
 }
 
 text_size() {
@@ -75,7 +83,8 @@ generated() {
 	sed 's/-ours/ in our library/; s/-all/ in all/' \
 		"$DATA/instructions.txt" | paste -sd, |
 		sed 's/,/, /g; s/$/./'
-	printf '\nText of the library: %d bytes.\n' "$(text_size)"
+	printf '\nText of the library: %d bytes. Lines of lib/: %d.\n' \
+		"$(text_size)" "$(cat "$TOP"/lib/* | wc -l)"
 	tables
 	if [[ -s $DATA/notes.txt ]]; then
 		printf '\nNot run to the end:\n\n'

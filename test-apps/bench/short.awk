@@ -11,6 +11,11 @@ function noop(who)
 	return figure(v["noop", who, "n=50000;t=2;w=1", "rate"])
 }
 
+function cold(who)
+{
+	return figure(v["cold", who, "n=50000;t=2;w=1", "rate"])
+}
+
 function streams(who, t)
 {
 	return figure(v["streams", who, "n=1000;k=100;t=" t ";e=poll", "rate"])
@@ -27,6 +32,8 @@ END {
 	printf "| tasks a second that do nothing, 50,000 queued " \
 		"| %s | %s | %s | %s |\n",
 		noop("ours"), noop("builtin"), noop("uv"), noop("glib")
+	printf "| the same, first of all in a process, with data allocated " \
+		"| %s | | %s | %s |\n", cold("ours"), cold("uv"), cold("glib")
 	printf "| SYNCs a second of 1,000 streams " \
 		"| %s, by 2 threads | %s, by 1,000 threads | | |\n",
 		streams("ours", 2), streams("builtin", 1000)

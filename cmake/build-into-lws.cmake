@@ -108,9 +108,9 @@ file(GLOB sources "${ours}/lib/*.[ch]")
 file(COPY ${sources} "${ours}/include/lws-threadpool.h"
 	"${UTHASH_DIR}/uthash.h" "${UTHASH_DIR}/utlist.h"
 	DESTINATION "${dest}")
-file(RENAME "${dest}/builtin.c" "${dest}/threadpool.c")
+file(RENAME "${dest}/amalgamation.c" "${dest}/threadpool.c")
 
-set(defines "#define LWSTP_BUILTIN\n")
+set(defines "#define LWSTP_AMALGAMATION\n")
 string(APPEND defines
 	"#if defined(LWS_HAVE_EVENTFD) || defined(__linux__)\n"
 	"#define LWSTP_HAVE_EVENTFD\n"
@@ -146,7 +146,7 @@ lws_threadpool_ss_destroying(h); } /* build-into-lws */
 		string(APPEND defines "#define LWSTP_LWS_SS_HOOK\n")
 	endif()
 endif()
-file(WRITE "${dest}/lwstp-builtin.h"
+file(WRITE "${dest}/lwstp-amalgamation.h"
 	"/* written by build-into-lws */\n${defines}")
 message("== this lws tells of a close: ${hook}; of a secure stream's end: "
 	"${ss_hook}")

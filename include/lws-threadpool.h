@@ -53,9 +53,18 @@ struct lws_threadpool_options {
 	 * thread, and more and more seldom where no SYNC came meanwhile; nor
 	 * where no fd of ours wakes it (several service threads, no eventfd,
 	 * compiled in).  A processor is busy meanwhile */
-	unsigned int	pin_tasks:1;
-	/**< 1 = a task resumes only on the thread that it began on, for
+	int		pin_tasks;
+	/**< not 0 = a task resumes only on the thread that it began on, for
 	 * libraries that are bound to a thread [S1] */
+	int		keep_secs;	/**< 0: not in this version */
+	int		max_kept;	/**< 0: not in this version */
+	int		reserved;	/**< 0 */
+	int		(*thread_start)(void *opaque, int index, void **state);
+	/**< NULL: not in this version */
+	void		(*thread_end)(void *opaque, int index, void *state);
+	/**< NULL: not in this version */
+	void		*opaque;	/**< NULL: not in this version */
+	size_t		stack_size;	/**< 0: not in this version */
 };
 
 /**

@@ -3,364 +3,340 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * An enqueue takes a pool's intake_lock, and where there is a wsi then that of
- * the bindings, and pool->lock, which workers hold, only to wake one of them, or
- * with a full queue: what it adds is incoming, and joins the queued list when a
- * worker has run out of those, or when somebody needs the whole list.  Slots go round the other way: those of tasks that are
- * gone are freed under the pool's lock, and become stock to enqueue with when
- * what is incoming is admitted.
+ * An enqueue takes no lock, but with a full queue: one compare and swap of the
+ * pool's word accepts the task, which then goes into the pool's inbox.  A task
+ * with a wsi is its service thread's to enqueue, and is attached first.
  *
  * What an enqueue refuses it says, at most once a second for each reason, and
  * `user` stays with the caller (T8, P2).
  */
 
+#include <limits.h>
 #include <stdarg.h>
-#include <string.h>
 
 #include "private.h"
 
 /*
- * Between enqueue and the workers
+ * The wsi
  */
 
-/* slots that were freed are there to be enqueued with */
-LWSTP_POOL_HELD LWSTP_INTAKE_HELD void
-__lwstp_restock(struct lwstp_pool *pool)
+/* The wsi of an http/2 connection itself: the application meets it only as it
+ * ends, and then lws still says that a WRITEABLE will come.  No other wsi with
+ * a socket of its own has tx credit (5.0 says -1 of a ws one). */
+static bool
+is_mux_connection(struct lws *wsi)
 {
-	if (pool->freed)
-		lwstp_slot_chain(&pool->stock, &pool->stock_tail, pool->freed,
-				 pool->freed_tail);
-	pool->freed = NULL;
+	return lws_get_network_wsi(wsi) == wsi &&
+	       (lws_wsi_tx_credit(wsi, LWSTXCR_PEER_TO_US, 0) > 0 ||
+		lws_wsi_tx_credit(wsi, LWSTXCR_US_TO_PEER, 0) > 0);
 }
 
-/* what was enqueued lately joins the list that is worked on, all at once */
-LWSTP_POOL_HELD void
-__lwstp_admit(struct lwstp_pool *pool)
+/* W4: not one that is closing, nor one without a connection.  This asks lws the
+ * only thing that tells: so a WRITEABLE comes that nobody else asked for. */
+static LWSTP_ON_SERVICE const struct lwstp_refusal *
+wsi_refusal(struct lwstp_service *service, struct lws *wsi)
 {
-	if (!atomic_load(&pool->n_incoming))
-		return;
-	lwstp_lock_intake(pool);
-	DL_CONCAT(pool->queued, pool->incoming);
-	pool->incoming = NULL;
-	__lwstp_restock(pool);
-	atomic_fetch_add_explicit(&pool->n_queued,
-				  atomic_exchange(&pool->n_incoming, 0),
-				  memory_order_relaxed);
-	lwstp_unlock_intake(pool);
+	static const struct lwstp_refusal closing = {
+		LWSTP_REFUSED_CLOSING, LLL_ERR, "the wsi is closing"
+	}, mux = {
+		LWSTP_REFUSED_MUX, LLL_ERR,
+		"the wsi is that of an http/2 connection, whose tasks belong "
+		"to its streams"
+	}, unconnected = {
+		LWSTP_REFUSED_UNCONNECTED, LLL_ERR,
+		"the wsi is closing, or has no connection"
+	};
+
+	if (lwstp_wsi_is_closing(service, wsi) || lwstp_hook_closing(wsi))
+		return &closing;
+	if (is_mux_connection(wsi))
+		return &mux;
+
+	return lws_callback_on_writable(wsi) > 0 ? NULL : &unconnected;
 }
 
-static LWSTP_INTAKE_HELD struct lwstp_task *
-__slot_get(struct lwstp_pool *pool)
+static const struct lwstp_refusal no_memory = {
+	LWSTP_REFUSED_MEMORY, LLL_ERR, "out of memory"
+};
+
+/* what is known of the wsi from its first task on; NULL: *why */
+static LWSTP_ON_SERVICE struct lwstp_wsi *
+wsi_make(struct lwstp_service *service, struct lws *wsi,
+	 const struct lwstp_refusal **why)
 {
-	struct lwstp_slot *slot;
+	static const struct lwstp_refusal no_context = {
+		LWSTP_REFUSED_NO_CONTEXT, LLL_ERR,
+		"the context is being destroyed, or its hidden vhost could "
+		"not be made"
+	}, no_connection = {
+		LWSTP_REFUSED_NO_ROLE, LLL_ERR,
+		"the wsi is no connection: it listens, is not one yet, or is "
+		"of a callback that is about none"
+	}, no_watch = {
+		LWSTP_REFUSED_NO_WATCH, LLL_ERR,
+		"no fd, or no room in lws, to watch the wsi with"
+	};
+	struct lwstp_context *context = service->context;
+	struct lwstp_wsi *on;
 
-	if (!pool->stock) {
-		slot = lwstp_slots_take(&lwstp_task_slots, LWSTP_STOCK);
-		while (slot) {
-			struct lwstp_slot *next = slot->next_free;
-			struct lwstp_task *task = (struct lwstp_task *)slot;
-
-			atomic_store_explicit(&task->pool, pool,
-					      memory_order_release);
-			lwstp_slot_chain(&pool->stock, &pool->stock_tail, slot,
-					 slot);
-			slot = next;
-		}
-		if (!pool->stock)
-			return NULL;
+	/* first of all: lws could not bear a vhost to be made then */
+	*why = &no_connection;
+	if (lwstp_wsi_is_fake(wsi))
+		return NULL;
+	*why = &no_context;
+	if (!lwstp_watch_open(context))
+		return NULL;
+	*why = wsi_refusal(service, wsi);
+	if (*why)
+		return NULL;
+	on = lwstp_wsi_new(service, wsi, NULL, lwstp_ask_wsi);
+	if (!on) {
+		*why = &no_memory;
+		return NULL;
 	}
-	slot = pool->stock;
-	pool->stock = slot->next_free;
+	if (lwstp_context_opted_in(context, lws_get_vhost(wsi)) ||
+	    lwstp_watch(on)) {
+		lwstp_service_expect(service);
+		return on;
+	}
+	lwstp_wsi_free(on);
+	*why = &no_watch;
 
-	return (struct lwstp_task *)slot;
+	return NULL;
+}
+
+/* what the task is to hang on; NULL: *why */
+static LWSTP_ON_SERVICE struct lwstp_wsi *
+hang_on(struct lwstp_context *context,
+	const struct lws_threadpool_task_args *args,
+	const struct lwstp_refusal **why)
+{
+	static const struct lwstp_refusal foreign = {
+		LWSTP_REFUSED_FOREIGN, LLL_ERR,
+		"the wsi is not of the pool's context, or that is gone"
+	};
+	struct lwstp_service *service;
+	struct lwstp_wsi *on;
+
+#if defined(LWS_WITH_SECURE_STREAMS)
+	if (args->ss)
+		return lwstp_ss_make(context, args->ss, why);
+#endif
+	if (lws_get_context(args->wsi) != atomic_load(&context->lws)) {
+		*why = &foreign;
+		return NULL;
+	}
+	service = &context->service[lws_get_tsi(args->wsi)];
+	lwstp_service_note(service);
+	on = lwstp_wsi_find(service, args->wsi);
+	if (on && !on->closing && !lwstp_hook_closing(args->wsi))
+		return on;
+
+	return wsi_make(service, args->wsi, why);
 }
 
 /*
- * Refusals
+ * The pool
  */
 
-static const struct {
-	int		level;
-	const char	*text;
-} refusals[LWSTP_REFUSALS] = {
-	[LWSTP_ARGS_NULL] =	{ LLL_ERR, "args is NULL" },
-	[LWSTP_TASK_NULL] =	{ LLL_ERR, "args->task is NULL" },
-	[LWSTP_POOL_THREAD] =	{ LLL_ERR, "a task with a wsi or ss is for its "
-				  "service thread to enqueue, not for a pool "
-				  "thread" },
-	[LWSTP_WSI_AND_SS] =	{ LLL_ERR, "args->wsi and args->ss are both "
-				  "set" },
-	[LWSTP_FINISHING] =	{ LLL_WARN, "the pool is finishing" },
-	[LWSTP_DEPTH] =		{ LLL_WARN, "max_queue_depth tasks wait" },
-	[LWSTP_OUT_OF_MEMORY] =	{ LLL_ERR, "out of memory" },
-	[LWSTP_FOREIGN_WSI] =	{ LLL_ERR, "the wsi or ss is not of the pool's "
-				  "context, or that is gone" },
-	[LWSTP_NO_HOST] =	{ LLL_ERR, "the context is being destroyed, or "
-				  "its hidden vhost could not be made" },
-	[LWSTP_WSI_CLOSING] =	{ LLL_ERR, "the wsi is closing" },
-	[LWSTP_WSI_UNCONNECTED] = { LLL_ERR, "the wsi is closing, or has no "
-				  "connection" },
-	[LWSTP_WSI_MUX] =	{ LLL_ERR, "the wsi is that of an http/2 "
-				  "connection, whose tasks belong to its "
-				  "streams" },
-	[LWSTP_NO_WATCH] =	{ LLL_ERR, "no fd, or no room in lws, to watch "
-				  "the wsi with" },
-	[LWSTP_WRONG_THREAD] =	{ LLL_ERR, "another thread uses the wsi" },
-	[LWSTP_SS_DESTROYING] =	{ LLL_ERR, "the secure stream is being "
-				  "destroyed" },
-	[LWSTP_SS_UNTOLD] =	{ LLL_ERR, "the application does not pass the "
-				  "states of its secure streams to "
-				  "lws_threadpool_ss_event()" },
-	[LWSTP_SS_THREADS] =	{ LLL_ERR, "with several service threads, "
-				  "that of a secure stream is not known" },
-};
-
-static enum lwstp_refusal
+static const struct lwstp_refusal *
 args_refusal(const struct lws_threadpool_task_args *args)
 {
+	static const struct lwstp_refusal no_args = {
+		LWSTP_REFUSED_ARGS, LLL_ERR, "args is NULL"
+	}, no_task = {
+		LWSTP_REFUSED_TASK, LLL_ERR, "args->task is NULL"
+	}, both = {
+		LWSTP_REFUSED_BOTH, LLL_ERR,
+		"args->wsi and args->ss are both set"
+	}, pool_thread = {
+		LWSTP_REFUSED_POOL_THREAD, LLL_ERR,
+		"a task with a wsi or ss is for its service thread to "
+		"enqueue, not for a pool thread"
+	};
+
 	if (!args)
-		return LWSTP_ARGS_NULL;
+		return &no_args;
 	if (!args->task)
-		return LWSTP_TASK_NULL;
+		return &no_task;
 	if (args->wsi && lwstp_args_ss(args))
-		return LWSTP_WSI_AND_SS;
+		return &both;
 	if ((args->wsi || lwstp_args_ss(args)) && lwstp_this_worker)
-		return LWSTP_POOL_THREAD;
+		return &pool_thread;
 
-	return LWSTP_ACCEPTED;
+	return NULL;
 }
 
-/* P2, if `unclaimed` threads are about to take a task: as many tasks do not
- * count as waiting.  Between two enqueues room only grows, so what was counted
- * once need not be counted again. */
-static LWSTP_INTAKE_HELD enum lwstp_refusal
-__pool_refusal(struct lwstp_pool *pool, int unclaimed)
+/* P2: a task that a free thread is about to take does not count as waiting.
+ * How many threads are free matters to a queue that is full without them, and
+ * to no other. */
+static bool
+has_room(struct lwstp_pool *pool, uint32_t count)
 {
-	int64_t room;
+	int depth = pool->max_queue_depth, unclaimed;
+	uint32_t until;
 
-	if (atomic_load_explicit(&pool->finishing, memory_order_relaxed))
-		return LWSTP_FINISHING;
-	if (pool->room > 0)
-		return LWSTP_ACCEPTED;
-	room = (int64_t)pool->max_queue_depth + unclaimed -
-	       atomic_load(&pool->n_queued) - atomic_load(&pool->n_incoming);
-	if (room <= 0)
-		return LWSTP_DEPTH;
-	/* a thread that is free now may not be so next time */
-	pool->room = room > unclaimed ? (int)(room - unclaimed) : 1;
+	if (depth > INT_MAX - LWSTP_MAX_THREADS)
+		depth = INT_MAX - LWSTP_MAX_THREADS;
+	until = atomic_load(&pool->taken) + (uint32_t)depth;
+	atomic_store(&pool->room_until, until);
+	if ((int32_t)(count - until) < 0)
+		return true;
 
-	return LWSTP_ACCEPTED;
+	lwstp_lock(pool);
+	__lwstp_drain(pool);
+	unclaimed = pool->alive - (int)pool->n_running - (int)pool->n_resumed;
+	until = atomic_load(&pool->taken) + (uint32_t)depth;
+	lwstp_unlock(pool);
+
+	return (int32_t)(count - until) < (unclaimed > 0 ? unclaimed : 0);
 }
 
-static LWSTP_POOL_HELD int
-__unclaimed(const struct lwstp_pool *pool)
+/* NULL: the task is accepted, and will end whatever happens; or, with `ask`, it
+ * would be. */
+static const struct lwstp_refusal *
+accept_task(struct lwstp_pool *pool, uint32_t generation, bool ask)
 {
-	int n = pool->alive - (int)pool->n_running - (int)pool->n_resumed;
+	static const struct lwstp_refusal stale = {
+		LWSTP_REFUSED_STALE, LLL_ERR, "it is gone"
+	}, finishing = {
+		LWSTP_REFUSED_FINISHING, LLL_WARN, "the pool is finishing"
+	}, full = {
+		LWSTP_REFUSED_FULL, LLL_WARN, "max_queue_depth tasks wait"
+	};
+	uint64_t word = atomic_load(&pool->slot.word), to;
+	uint32_t count;
 
-	return n > 0 ? n : 0;
+	do {
+		if (lwstp_generation(word) != generation)
+			return &stale;
+		if (word & LWSTP_POOL_FINISHING)
+			return &finishing;
+		count = (uint32_t)(word & LWSTP_POOL_COUNT);
+		if ((int32_t)(count - atomic_load_explicit(&pool->room_until,
+					memory_order_relaxed)) >= 0 &&
+		    !has_room(pool, count))
+			return &full;
+		if (ask)
+			return NULL;
+		to = (word & ~LWSTP_POOL_COUNT) | (uint32_t)(count + 1);
+	} while (!atomic_compare_exchange_weak(&pool->slot.word, &word, to));
+
+	return NULL;
 }
 
-/* P2: how many threads are free matters to a queue that is full without them,
- * and to no other.  The pool, with its intake_lock held, or NULL. */
-static LWSTP_UNCHECKED struct lwstp_pool *
-intake_lock(struct lws_threadpool *tp, enum lwstp_refusal *why)
+/* P2: at most one line a second for each reason */
+static void
+refused(struct lws_threadpool *tp, const struct lwstp_refusal *why,
+	const struct lws_threadpool_task_args *args)
 {
-	static const char * const me = "lws_threadpool_enqueue";
-	struct lwstp_pool *pool = lwstp_pool_lock_intake(tp, me);
-
-	if (!pool || *why)
-		return pool;
-	*why = __pool_refusal(pool, 0);
-	if (*why != LWSTP_DEPTH)
-		return pool;
-
-	lwstp_unlock_intake(pool);
-	pool = lwstp_pool_lock(tp, me);
-	if (!pool)
-		return NULL;
-	lwstp_lock_intake(pool);
-	*why = __pool_refusal(pool, __unclaimed(pool));
-	lwstp_unlock_pool(pool);
-
-	return pool;
-}
-
-/* P2: at most one line a second, for each reason and pool.  pool->intake_lock
- * held, and released. */
-static LWSTP_UNLOCKS(lwstp_role_intake) void
-refused_unlock(struct lwstp_pool *pool, enum lwstp_refusal why,
-	       const struct lws_threadpool_task_args *args)
-{
-	lws_usec_t now = lwstp_now(), *logged = &pool->refusal_logged[why];
+	struct lwstp_pool *pool = lwstp_pool_lock(tp, "lws_threadpool_enqueue");
 	struct lws_ss_handle *ss = args ? lwstp_args_ss(args) : NULL;
-	unsigned int others = pool->refusals[why];
-	int depth = pool->max_queue_depth;
-	char name[LWSTP_POOL_NAME];
-	bool log = !*logged || now - *logged >= LWS_US_PER_SEC;
+	lws_usec_t now = lwstp_now();
+	unsigned int others;
+	bool said;
 
-	if (log) {
-		*logged = now;
-		pool->refusals[why] = 0;
-		memcpy(name, pool->name, sizeof(name));
-	} else
-		pool->refusals[why]++;
-	lwstp_unlock_intake(pool);
+	if (!pool)
+		return;
+	if (now - pool->refused_since >= LWS_US_PER_SEC) {
+		pool->refused_since = now;
+		pool->refused_said = 0;
+	}
+	said = pool->refused_said & (1u << why->code);
+	pool->refused_said |= 1u << why->code;
+	others = pool->refused_unsaid;
+	pool->refused_unsaid = said ? others + 1 : 0;
+	lwstp_unlock(pool);
 
-	if (log)
-		_lws_log(refusals[why].level, "lws_threadpool_enqueue: pool %s "
-			 "refuses a task: %s (%s %p, max_queue_depth %d; %u "
-			 "more since the last such line)\n", name,
-			 refusals[why].text, ss ? "ss" : "wsi",
-			 ss ? (void *)ss : args ? (void *)args->wsi : NULL,
-			 depth, others);
+	if (!said)
+		lwstp_log(why->level, "lws_threadpool_enqueue: pool %s "
+			  "refuses a task: %s (%s %p, max_queue_depth %d; %u "
+			  "more since the last such line)\n", pool->name,
+			  why->text, ss ? "ss" : "wsi",
+			  ss ? (void *)ss : args ? (void *)args->wsi : NULL,
+			  pool->max_queue_depth, others);
 }
 
 /*
  * Enqueue
  */
 
-/* The binding to hang it on is there, and its lock held; NULL for none.  What
- * is of pool->lock else is nobody's but ours until the task is live. */
-static LWSTP_INTAKE_HELD LWSTP_UNCHECKED struct lwstp_task *
-__enqueue(struct lwstp_pool *pool, const struct lws_threadpool_task_args *args,
-	  const char *name, struct lwstp_binding *b)
+/* accepted, and nobody else knows of it yet */
+static LWSTP_ON_SERVICE struct lws_threadpool_task *
+put_in(struct lwstp_pool *pool, struct lwstp_task *task,
+       const struct lws_threadpool_task_args *args, struct lwstp_wsi *on)
 {
-	struct lwstp_task *task = __slot_get(pool);
+	uint64_t word = atomic_load_explicit(&task->slot.word,
+					     memory_order_relaxed);
 
-	if (!task)
-		return NULL;
+	word = lwstp_with_status(word, LWS_TP_STATUS_QUEUED);
+	if (!on)
+		word |= LWSTP_DETACHED | LWSTP_OUTLIVE;
+	else if (args->async_task)
+		word |= LWSTP_OUTLIVE;
+	atomic_store_explicit(&task->pool, pool, memory_order_relaxed);
+	atomic_store_explicit(&task->user, args->user, memory_order_relaxed);
+	atomic_store_explicit(&task->since, lwstp_now(), memory_order_relaxed);
 	task->task = args->task;
 	task->cleanup = args->cleanup;
-	task->user = args->user;
-	task->binding = NULL;
-	task->outlive = !b || args->async_task;
-	task->since = lwstp_now();
-	atomic_store_explicit(&task->stop, false, memory_order_relaxed);
-	memcpy(task->name, name, strlen(name) + 1);
-	task->status = LWS_TP_STATUS_QUEUED;
-	if (b)
-		__lwstp_binding_attach(b, task);
-	DL_APPEND(pool->incoming, task);
-	pool->room--;
-	atomic_fetch_add(&pool->n_incoming, 1);
-	atomic_store_explicit(&task->live, true, memory_order_release);
+	if (on)
+		lwstp_attach(on, task);
+	atomic_store_explicit(&task->slot.word, word, memory_order_release);
 
-	return task;
+	lwstp_inbox_put(&pool->inbox, &task->put);
+	lwstp_wake(pool);
+
+	return lwstp_handle(&lwstp_task_slots, &task->slot, word);
 }
 
-/* the binding of what the task is for, if it can be used as it is */
-static LWSTP_BINDINGS_HELD struct lwstp_binding *
-__usable_binding(const struct lws_threadpool_task_args *args,
-		 const struct lwstp_host *host)
+static struct lws_threadpool_task *
+enqueue(struct lws_threadpool *tp, const struct lws_threadpool_task_args *args,
+	const char *format, va_list ap)
 {
-	struct lwstp_binding *b;
+	const struct lwstp_refusal *why;
+	struct lwstp_task *task = NULL;
+	struct lwstp_wsi *on = NULL;
+	struct lwstp_pool *pool;
+	uint32_t generation;
 
-	if (args->wsi)
-		b = __lwstp_binding_find(args->wsi);
-	else
-		b = __lwstp_binding_find_ss(lwstp_args_ss(args));
-	if (!b || b->closing || b->bell->host != host ||
-	    (b->wsi && lwstp_host_closing(b->wsi)))
+	pool = lwstp_pool_find(tp, &generation, "lws_threadpool_enqueue");
+	if (!pool)
 		return NULL;
-
-	return b;
-}
-
-/* Locks the intake, and where there is a wsi lwstp_bindings_lock too with its
- * binding found or made.  false: refused, logged, and nothing is locked. */
-static LWSTP_UNCHECKED bool
-enqueue_lock(struct lws_threadpool *tp,
-	     const struct lws_threadpool_task_args *args,
-	     struct lwstp_pool **pool, struct lwstp_binding **b)
-{
-	enum lwstp_refusal why = args_refusal(args);
-	struct lwstp_host *host;
-	bool made = false;
-
-	*b = NULL;
-	while (1) {
-		*pool = intake_lock(tp, &why);
-		if (!*pool)
-			return false;
-		if (why) {
-			refused_unlock(*pool, why, args);
-			return false;
-		}
-		if (!args->wsi && !lwstp_args_ss(args))
-			return true;
-
-		host = (*pool)->host;
-		lwstp_lock_bindings();
-		*b = __usable_binding(args, host);
-		if (*b)
-			return true;
-		atomic_fetch_add(&host->refs, 1);
-		lwstp_unlock_bindings();
-		lwstp_unlock_intake(*pool);
-
-		/* again from the start: with its binding it is accepted, and
-		 * with a reason refused */
-		if (made)
-			why = LWSTP_WRONG_THREAD;
-		else if (args->wsi)
-			why = lwstp_binding_make(host, args->wsi);
-		else
-			why = lwstp_ss_make(host, lwstp_args_ss(args));
-		made = true;
-		lwstp_host_put(host);
+	lwstp_on_service();	/* where there is a wsi or ss */
+	why = args_refusal(args);
+	if (!why)
+		why = accept_task(pool, generation, true);
+	if (!why && (args->wsi || lwstp_args_ss(args)))
+		on = hang_on(pool->context, args, &why);
+	if (!why) {
+		task = (struct lwstp_task *)lwstp_slot_take(&lwstp_task_slots);
+		why = task ? NULL : &no_memory;
 	}
-}
-
-static void
-format_name(char *name, const char *format, va_list ap, const char *other)
-{
-	size_t n;
-
-	if (format)
-		n = lwstp_format(name, LWSTP_TASK_NAME, format, ap);
-	else {
-		if (!other)
-			other = "task";
-		n = strlen(other);
-		lws_strncpy(name, other, LWSTP_TASK_NAME);
+	if (!why) {
+		lwstp_name_set(&task->name, format, ap, args->name);
+		why = accept_task(pool, generation, false);
 	}
-	if (n >= LWSTP_TASK_NAME)
-		lwstp_info("lws_threadpool_enqueue: a name of %lu bytes is cut "
-			   "to %s\n", (unsigned long)n, name);
+	if (!why)
+		return put_in(pool, task, args, on);
+
+	if (task)
+		lwstp_slot_give(&lwstp_task_slots, &task->slot);
+	refused(tp, why, args);
+
+	return NULL;
 }
 
-/* locked by enqueue_lock(), the bindings only where there is one */
-LWSTP_UNCHECKED struct lws_threadpool_task *
+struct lws_threadpool_task *
 lws_threadpool_enqueue(struct lws_threadpool *tp,
 		       const struct lws_threadpool_task_args *args,
 		       const char *format, ...)
 {
-	struct lws_threadpool_task *handle = NULL;
-	struct lwstp_after after = { .ring = NULL };
-	char name[LWSTP_TASK_NAME];
-	struct lwstp_binding *b;
-	struct lwstp_task *task;
-	struct lwstp_pool *pool;
+	struct lws_threadpool_task *handle;
 	va_list ap;
 
 	va_start(ap, format);
-	format_name(name, format, ap, args ? args->name : NULL);
+	handle = enqueue(tp, args, format, ap);
 	va_end(ap);
-
-	if (!enqueue_lock(tp, args, &pool, &b))
-		return NULL;
-	task = __enqueue(pool, args, name, b);
-	if (task)
-		handle = lwstp_task_handle(task);
-	if (b)
-		lwstp_unlock_bindings();
-	if (!task) {
-		refused_unlock(pool, LWSTP_OUT_OF_MEMORY, args);
-		return NULL;
-	}
-	lwstp_unlock_intake(pool);
-	lwstp_wake_for_incoming(pool, &after);
-	lwstp_after_do(&after);
 
 	return handle;
 }

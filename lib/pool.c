@@ -1,182 +1,455 @@
 /*
- * lws-threadpool - find, finish and destroy a pool
+ * lws-threadpool - a pool's life: create, finish, destroy
  *
  * SPDX-License-Identifier: MIT
  *
- * A pool is a slot (see handle.c) with its locks, its lists of tasks, and its
- * workers.  It is made in create.c.  finish() asks everything to end and waits
- * for nothing (P3); destroy() waits for the threads, and reaps what is left
- * (P4).
+ * A pool is a slot (see handle.c).  Its lock and condition are made once, and
+ * stay with the slot, since a stale handle may lead to them at any time; all
+ * else is made anew for each pool, and its threads last.  finish() asks
+ * everything to end and waits for nothing (P3); destroy() waits for the threads,
+ * and reaps what is left (P4).
  */
 
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
+#include <unistd.h>
+#if defined(__linux__)
+#include <sched.h>
+#endif
 
 #include "private.h"
 
-#if defined(CLOCK_MONOTONIC_COARSE)
-#define LWSTP_CLOCK CLOCK_MONOTONIC_COARSE
-#else
-#define LWSTP_CLOCK CLOCK_MONOTONIC
+#define DESTROY_WARN_SECS	5
+
+/*
+ * Create
+ */
+
+static int
+cond_init(pthread_cond_t *cond)
+{
+	pthread_condattr_t attr;
+	int r = pthread_condattr_init(&attr);
+
+	if (r)
+		return r;
+	r = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	if (!r)
+		r = pthread_cond_init(cond, &attr);
+	pthread_condattr_destroy(&attr);
+
+	return r;
+}
+
+static int
+mutex_init(pthread_mutex_t *mutex)
+{
+	pthread_mutexattr_t attr;
+	int r = pthread_mutexattr_init(&attr);
+
+	if (r)
+		return r;
+#if defined(__GLIBC__)
+	/* held for less time than it takes to sleep */
+	pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_ADAPTIVE_NP);
 #endif
+	r = pthread_mutex_init(mutex, &attr);
+	pthread_mutexattr_destroy(&attr);
 
-static lws_usec_t
-clock_us(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-
-	return (lws_usec_t)ts.tv_sec * LWS_US_PER_SEC + ts.tv_nsec / 1000;
+	return r;
 }
 
-lws_usec_t
-lwstp_now(void)
+/* once for a slot */
+static bool
+make_ready(struct lwstp_pool *pool)
 {
-	return clock_us(LWSTP_CLOCK);
-}
-
-lws_usec_t
-lwstp_precise_now(void)
-{
-	return clock_us(CLOCK_MONOTONIC);
-}
-
-void
-lwstp_deadline(struct timespec *ts, lws_usec_t us_from_now)
-{
-	lws_usec_t us;
-
-	/* whoever sleeps that long looks again, and a time_t of 32 bits holds
-	 * it */
-	if (us_from_now > LWSTP_SLEEP_US)
-		us_from_now = LWSTP_SLEEP_US;
-	clock_gettime(CLOCK_MONOTONIC, ts);
-	us = ts->tv_nsec / 1000 + (us_from_now > 0 ? us_from_now : 0);
-	ts->tv_sec += (time_t)(us / LWS_US_PER_SEC);
-	ts->tv_nsec = (long)(us % LWS_US_PER_SEC) * 1000;
-}
-
-/* what the locked part left to do */
-LWSTP_NONE_HELD void
-lwstp_after_do(struct lwstp_after *after)
-{
-	if (after->ring) {
-		lwstp_bell_signal(after->ring);
-		lwstp_host_put(after->ring->host);
+	if (atomic_load(&pool->ready))
+		return true;
+	if (mutex_init(&pool->lock))
+		return false;
+	if (cond_init(&pool->changed)) {
+		pthread_mutex_destroy(&pool->lock);
+		return false;
 	}
-	if (after->wake)
-		pthread_cond_signal(&after->wake->cond);
-	if (after->cleanup)
-		after->cleanup(after->wsi, after->user);
+	atomic_store(&pool->ready, true);
+
+	return true;
 }
 
-/* the slot that the handle names, or NULL: whether it is still that pool's is
- * known under one of its locks */
-static struct lwstp_pool *
-pool_slot(struct lws_threadpool *tp, uint32_t *generation)
+/* those that this process may use */
+static long
+processors(void)
 {
-	struct lwstp_pool *pool;
+#if defined(CPU_COUNT)
+	cpu_set_t set;
 
-	pool = (struct lwstp_pool *)lwstp_handle_slot(&lwstp_pool_slots, tp,
-					LWSTP_HANDLE_POOL, generation);
-	if (!pool || !atomic_load_explicit(&pool->ready, memory_order_acquire))
-		return NULL;
-
-	return pool;
+	if (!sched_getaffinity(0, sizeof(set), &set))
+		return CPU_COUNT(&set);
+#endif
+	return sysconf(_SC_NPROCESSORS_ONLN);
 }
 
-/* the pool, locked, or NULL if the handle is stale */
-static LWSTP_TRIES_POOL struct lwstp_pool *
-pool_lock(struct lws_threadpool *tp)
+static int
+worker_start(struct lwstp_pool *pool, int index)
 {
-	uint32_t generation;
-	struct lwstp_pool *pool = pool_slot(tp, &generation);
+	struct lwstp_worker *w = &pool->workers[index];
+	int r;
 
-	if (pool) {
-		lwstp_lock_pool(pool);
-		if (pool->live && pool->slot.generation == generation)
-			return pool;
-		lwstp_unlock_pool(pool);
+	memset(w, 0, sizeof(*w));
+	w->pool = pool;
+	w->index = index;
+	r = pthread_mutex_init(&w->mutex, NULL);
+	if (r)
+		return r;
+	r = cond_init(&w->cond);
+	if (!r) {
+		r = pthread_create(&w->thread, NULL, lwstp_worker_thread, w);
+		if (!r)
+			return 0;
+		pthread_cond_destroy(&w->cond);
 	}
+	pthread_mutex_destroy(&w->mutex);
 
-	return NULL;
+	return r;
+}
+
+/* P1: as many as will start.  They block all signals but those that tell of a
+ * fault of the thread itself. */
+static void
+workers_start(struct lwstp_pool *pool, int threads)
+{
+	static const int faults[] = {
+		SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT
+	};
+	sigset_t blocked, old;
+	unsigned int n;
+	int r = 0;
+
+	sigfillset(&blocked);
+	for (n = 0; n < sizeof(faults) / sizeof(faults[0]); n++)
+		sigdelset(&blocked, faults[n]);
+	pthread_sigmask(SIG_SETMASK, &blocked, &old);
+	lwstp_lock(pool);
+	while (pool->threads < threads) {
+		r = worker_start(pool, pool->threads);
+		if (r)
+			break;
+		pool->threads++;
+		pool->alive++;
+	}
+	lwstp_unlock(pool);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+
+	if (r)
+		lwstp_log(LLL_WARN, "lws_threadpool_create: pool %s: thread %d "
+			  "of %d did not start: %s\n", pool->name,
+			  pool->threads + 1, threads, strerror(r));
 }
 
 static void
-log_stale(struct lws_threadpool *tp, const char *caller)
+pool_init(struct lwstp_pool *pool, struct lwstp_context *context,
+	  const struct lws_threadpool_create_args *args,
+	  const struct lws_threadpool_options *o, const char *name)
 {
-	lwsl_err("%s: there is no pool %p (any more)\n", caller, (void *)tp);
+	int n;
+
+	lwstp_lock(pool);
+	pool->queued = pool->resumed = pool->done = NULL;
+	pool->timers = NULL;
+	pool->keeper = NULL;
+	pool->n_queued = pool->n_resumed = pool->n_done = 0;
+	pool->n_running = pool->n_started = 0;
+	pool->threads = pool->alive = 0;
+	pool->destroying = false;
+	pool->refused_since = 0;
+	pool->refused_said = pool->refused_unsaid = 0;
+	atomic_store(&pool->taken, 0);
+	atomic_store(&pool->room_until, 0);
+	atomic_store(&pool->listed, 0);
+	atomic_store(&pool->spinner, false);
+	atomic_store(&pool->waking, false);
+	atomic_store(&pool->finishing, false);
+	for (n = 0; n < LWSTP_MAX_THREADS / 32; n++)
+		atomic_store(&pool->idle[n], 0);
+	pool->fork = lwstp_forks();
+	pool->context = context;
+	pool->max_queue_depth = args->max_queue_depth;
+	pool->pin_tasks = o->pin_tasks;
+	pool->sync_timeout = o->sync_timeout_secs < 0 ? 0 :
+		(o->sync_timeout_secs ? o->sync_timeout_secs :
+			LWSTP_SYNC_TIMEOUT_SECS) * LWS_US_PER_SEC;
+	pool->spin_us = o->sync_spin_us < 0 || processors() < 2 ? 0 :
+		(o->sync_spin_us ? o->sync_spin_us : LWSTP_SYNC_SPIN_US);
+	memcpy(pool->name, name, sizeof(pool->name));
+	lwstp_unlock(pool);
 }
 
-LWSTP_TRIES_POOL struct lwstp_pool *
-lwstp_pool_lock(struct lws_threadpool *tp, const char *caller)
+/* NULL, or what is wrong with them */
+static const char *
+options_fault(const struct lws_threadpool_options *o)
 {
-	struct lwstp_pool *pool = pool_lock(tp);
+	if (o->keep_secs || o->max_kept)
+		return "keep_secs or max_kept is set: there are no tokens yet";
+	if (o->thread_start || o->thread_end || o->opaque)
+		return "thread_start, thread_end or opaque is set: not yet";
+	if (o->stack_size)
+		return "stack_size is set: not yet";
 
-	if (!pool)
-		log_stale(tp, caller);
-
-	return pool;
+	return o->reserved ? "reserved is not 0" : NULL;
 }
 
-LWSTP_TRIES(lwstp_role_intake) struct lwstp_pool *
-lwstp_pool_lock_intake(struct lws_threadpool *tp, const char *caller)
+/* A copy of the options, of whatever version they are.  What comes behind those
+ * that we know must be 0. */
+static bool
+options_ok(const struct lws_threadpool_options *options,
+	   struct lws_threadpool_options *copy, const char *me)
 {
-	uint32_t generation;
-	struct lwstp_pool *pool = pool_slot(tp, &generation);
+	const char *bytes = (const char *)options, *fault;
+	size_t n;
 
-	if (pool) {
-		lwstp_lock_intake(pool);
-		if (pool->live && pool->slot.generation == generation)
-			return pool;
-		lwstp_unlock_intake(pool);
+	memset(copy, 0, sizeof(*copy));
+	if (!options)
+		return true;
+	if (options->size < sizeof(*copy) || options->size > 4096) {
+		lwstp_log(LLL_ERR, "%s: options->size is %lu, not "
+			  "sizeof(struct lws_threadpool_options) = %lu\n", me,
+			  (unsigned long)options->size,
+			  (unsigned long)sizeof(*options));
+		return false;
 	}
-	log_stale(tp, caller);
+	for (n = sizeof(*copy); n < options->size; n++)
+		if (bytes[n]) {
+			lwstp_log(LLL_ERR, "%s: options has a member at byte "
+				  "%lu that this version does not know\n", me,
+				  (unsigned long)n);
+			return false;
+		}
+	memcpy(copy, options, sizeof(*copy));
+	fault = options_fault(copy);
+	if (fault)
+		lwstp_log(LLL_ERR, "%s: options: %s\n", me, fault);
+
+	return !fault;
+}
+
+/* P1 */
+static bool
+args_ok(struct lws_context *lws, const struct lws_threadpool_create_args *args,
+	const char *me)
+{
+	if (!lws || !args) {
+		lwstp_log(LLL_ERR, "%s: %s is NULL\n", me,
+			  lws ? "args" : "context");
+		return false;
+	}
+	if (args->threads < 1 || args->threads > LWSTP_MAX_THREADS) {
+		lwstp_log(LLL_ERR, "%s: threads is %d, not 1 to %d\n", me,
+			  args->threads, LWSTP_MAX_THREADS);
+		return false;
+	}
+	if (args->max_queue_depth < 1) {
+		lwstp_log(LLL_ERR, "%s: max_queue_depth is %d, not 1 to %d\n",
+			  me, args->max_queue_depth, INT_MAX);
+		return false;
+	}
+
+	return true;
+}
+
+/* a pool of our own that nobody knows of yet, or NULL */
+static struct lwstp_pool *
+pool_alloc(int threads)
+{
+	struct lwstp_pool *pool;
+
+	pool = (struct lwstp_pool *)lwstp_slot_take(&lwstp_pool_slots);
+	if (!pool)
+		return NULL;
+	if (make_ready(pool)) {
+		pool->threads = 0;
+		pool->workers = calloc((size_t)threads, sizeof(*pool->workers));
+		if (pool->workers)
+			return pool;
+	}
+	lwstp_slot_give(&lwstp_pool_slots, &pool->slot);
 
 	return NULL;
+}
+
+/* Nothing of it runs, or ever will; but somebody may try its handle. */
+static void
+pool_free(struct lwstp_pool *pool)
+{
+	uint64_t word;
+	int n;
+
+	lwstp_lock(pool);
+	word = atomic_load(&pool->slot.word);
+	atomic_store(&pool->slot.word,
+		     lwstp_slot_next(&lwstp_pool_slots, word) |
+		     LWSTP_POOL_FINISHING);
+	lwstp_unlock(pool);
+	for (n = 0; n < pool->threads; n++) {
+		pthread_cond_destroy(&pool->workers[n].cond);
+		pthread_mutex_destroy(&pool->workers[n].mutex);
+	}
+	free(pool->workers);
+	pool->workers = NULL;
+	lwstp_slot_give(&lwstp_pool_slots, &pool->slot);
+}
+
+static struct lws_threadpool *
+create(struct lws_context *lws, const struct lws_threadpool_create_args *args,
+       const struct lws_threadpool_options *options, const char *format,
+       va_list ap)
+{
+	static const char * const me = "lws_threadpool_create";
+	struct lws_threadpool_options o;
+	struct lwstp_context *context = NULL;
+	struct lwstp_pool *pool;
+	char name[LWSTP_POOL_NAME] = "pool";
+	uint64_t word;
+	int n;
+
+	if (!args_ok(lws, args, me) || !options_ok(options, &o, me))
+		return NULL;
+	if (format) {
+		n = vsnprintf(name, sizeof(name), format, ap);
+		if (n >= (int)sizeof(name))
+			lwstp_log(LLL_WARN, "%s: a name of %d bytes is cut to "
+				  "%s\n", me, n, name);
+	}
+
+	pool = pool_alloc(args->threads);
+	if (pool)
+		context = lwstp_context_get(lws);
+	if (!context) {
+		lwstp_log(LLL_ERR, "%s: pool %s: %s\n", me, name,
+			  lwstp_context_ending(lws) ?
+				"the context is being destroyed" :
+				"out of memory or fds");
+		if (pool)
+			pool_free(pool);
+		return NULL;
+	}
+
+	pool_init(pool, context, args, &o, name);
+	word = atomic_load(&pool->slot.word) & ~(LWSTP_POOL_FINISHING |
+						 LWSTP_POOL_COUNT);
+	atomic_store(&pool->slot.word, word);
+	workers_start(pool, args->threads);
+	if (pool->threads) {
+		lwstp_watch_open_later(context);
+		return lwstp_handle(&lwstp_pool_slots, &pool->slot, word);
+	}
+
+	lwstp_log(LLL_ERR, "%s: pool %s: no thread could be started\n", me,
+		  name);
+	pool_free(pool);
+	lwstp_context_put(context);
+
+	return NULL;
+}
+
+struct lws_threadpool *
+lws_threadpool_create_ext(struct lws_context *context,
+			  const struct lws_threadpool_create_args *args,
+			  const struct lws_threadpool_options *options,
+			  const char *format, ...)
+{
+	struct lws_threadpool *tp;
+	va_list ap;
+
+	va_start(ap, format);
+	tp = create(context, args, options, format, ap);
+	va_end(ap);
+
+	return tp;
+}
+
+struct lws_threadpool *
+lws_threadpool_create(struct lws_context *context,
+		      const struct lws_threadpool_create_args *args,
+		      const char *format, ...)
+{
+	struct lws_threadpool *tp;
+	va_list ap;
+
+	va_start(ap, format);
+	tp = create(context, args, NULL, format, ap);
+	va_end(ap);
+
+	return tp;
 }
 
 /*
  * Finish
  */
 
-/* Stops one task that does not run, if there is one.  The tasks that run see
- * pool->finishing by themselves, as do those that wait to be resumed. */
-static bool
-stop_one(struct lws_threadpool *tp)
+/* Asks every SYNCING task of the pool to stop, as lwstp_task_stop() says.  Each
+ * that parks itself later sees that the pool is finishing. */
+static void
+stop_syncing(const struct lwstp_pool *pool, bool between)
 {
-	struct lwstp_after after = { .ring = NULL };
-	struct lwstp_pool *pool = pool_lock(tp);
+	uint32_t n, used = atomic_load(&lwstp_task_slots.used);
 	struct lwstp_task *task;
+	uint64_t word;
 
-	if (!pool)
-		return false;	/* the cleanup before this one destroyed it */
-	task = pool->queued ? pool->queued : pool->syncing;
-	if (task)
-		__lwstp_task_stop(pool, task, &after);
-	else
-		__lwstp_wake_all(pool);		/* they may leave */
-	lwstp_unlock_pool(pool);
-	lwstp_after_do(&after);
+	for (n = 0; n < used; n++) {
+		task = (struct lwstp_task *)lwstp_slot_at(&lwstp_task_slots,
+							  n);
+		word = atomic_load(&task->slot.word);
+		if (lwstp_status(word) == LWS_TP_STATUS_SYNCING &&
+		    atomic_load(&task->pool) == pool)
+			lwstp_task_stop(task, word, between);
+	}
+}
 
-	return task;
+/* False when none is left, or its cleanup destroyed the pool. */
+static bool
+stop_one_queued(struct lwstp_pool *pool, uint32_t generation)
+{
+	struct lwstp_deferred deferred = { .signal = NULL };
+	bool stopped = false;
+
+	lwstp_lock(pool);
+	if (lwstp_generation(atomic_load(&pool->slot.word)) == generation) {
+		__lwstp_drain(pool);
+		stopped = __lwstp_stop_queued(pool, &deferred);
+		if (!stopped)
+			lwstp_wake_all(pool);	/* they may leave */
+	}
+	lwstp_unlock(pool);
+	lwstp_deferred_do(&deferred, NULL);
+
+	return stopped;
 }
 
 void
 lws_threadpool_finish(struct lws_threadpool *tp)
 {
-	struct lwstp_pool *pool = lwstp_pool_lock(tp, __func__);
+	uint32_t generation;
+	struct lwstp_pool *pool = lwstp_pool_find(tp, &generation, __func__);
+	uint64_t word;
 
 	if (!pool)
 		return;
-	lwstp_lock_intake(pool);
-	atomic_store_explicit(&pool->finishing, true, memory_order_relaxed);
-	lwstp_unlock_intake(pool);
-	__lwstp_admit(pool);	/* nothing is incoming from here on */
-	lwstp_unlock_pool(pool);
-
-	while (stop_one(tp))
+	word = atomic_load(&pool->slot.word);
+	while (lwstp_generation(word) == generation &&
+	       !atomic_compare_exchange_weak(&pool->slot.word, &word,
+					     word | LWSTP_POOL_FINISHING))
+		;
+	if (lwstp_generation(word) != generation)
+		return;
+	atomic_store(&pool->finishing, true);
+	stop_syncing(pool, true);
+	while (stop_one_queued(pool, generation))
 		;
 }
 
@@ -184,133 +457,114 @@ lws_threadpool_finish(struct lws_threadpool *tp)
  * Destroy
  */
 
-/* the names of what still runs, for a warning; pool->lock held */
+/* the names of what still runs, for a warning */
 static LWSTP_POOL_HELD void
 __running_names(const struct lwstp_pool *pool, char *buf, size_t len)
 {
+	const struct lwstp_worker *w;
+	char name[LWSTP_TASK_NAME];
 	size_t used = 0;
 	int n;
 
 	*buf = '\0';
-	for (n = 0; n < pool->threads && used < len - 1; n++)
-		if (pool->workers[n]->task)
-			used += (size_t)lws_snprintf(buf + used, len - used,
-					"%s%s", used ? ", " : "",
-					pool->workers[n]->task->name);
+	for (n = 0; n < pool->threads && used < len - 1; n++) {
+		w = &pool->workers[n];
+		if (!w->task && !w->cleaning)
+			continue;
+		lwstp_name_write(w->task ? &w->task->name : &w->cleaned, name);
+		used += (size_t)lws_snprintf(buf + used, len - used, "%s%s",
+					     used ? ", " : "", name);
+	}
 }
 
-/* P4: until every thread has left, and a warning that tells why not */
+/* P4: until every thread has left, and a warning that tells why not.  This may
+ * be the service thread: so what is SYNCING goes on without it (S7). */
 static void
 wait_for_threads(struct lwstp_pool *pool)
 {
 	char names[512];
 	struct timespec ts;
-	int waited = 0, n;
+	int waited = 0, r = 0, n;
 
-	lwstp_lock_pool(pool);
+	lwstp_deadline(&ts, DESTROY_WARN_SECS * LWS_US_PER_SEC);
+	lwstp_lock(pool);
 	while (pool->alive) {
-		lwstp_deadline(&ts, LWSTP_DESTROY_WARN_SECS * LWS_US_PER_SEC);
-		while (pool->alive && !pthread_cond_timedwait(&pool->ended,
-							&pool->lock, &ts))
-			;
-		if (!pool->alive)
-			break;
-		waited += LWSTP_DESTROY_WARN_SECS;
+		lwstp_unlock(pool);
+		stop_syncing(pool, false);
+		lwstp_lock(pool);
+		if (pool->alive)
+			r = pthread_cond_timedwait(&pool->changed, &pool->lock,
+						   &ts);
+		if (!pool->alive || r != ETIMEDOUT)
+			continue;
+		waited += DESTROY_WARN_SECS;
 		__running_names(pool, names, sizeof(names));
-		lwstp_unlock_pool(pool);
-		lwsl_warn("lws_threadpool_destroy: pool %s: waiting for %d s "
-			  "for: %s\n", pool->name, waited, names);
-		lwstp_lock_pool(pool);
+		lwstp_unlock(pool);
+		lwstp_log(LLL_WARN, "lws_threadpool_destroy: pool %s: waiting "
+			  "for %d s for: %s\n", pool->name, waited, names);
+		lwstp_deadline(&ts, DESTROY_WARN_SECS * LWS_US_PER_SEC);
+		lwstp_lock(pool);
 	}
-	lwstp_unlock_pool(pool);
+	lwstp_unlock(pool);
 
 	for (n = 0; n < pool->threads; n++)
-		pthread_join(pool->workers[n]->thread, NULL);
-}
-
-/* Gives the slots of the pool's tasks and workers back, and its own.  Nothing
- * of it runs, or ever will; but somebody may try its handle meanwhile. */
-void
-lwstp_pool_free(struct lwstp_pool *pool)
-{
-	struct lwstp_slot *slot, *stock;
-	struct lwstp_worker **workers;
-	int n, threads;
-	bool again;
-
-	lwstp_lock_pool(pool);
-	lwstp_lock_intake(pool);
-	pool->live = false;
-	again = lwstp_slot_renew(&pool->slot);
-	__lwstp_restock(pool);
-	stock = pool->stock;
-	pool->stock = NULL;
-	for (slot = stock; slot; slot = slot->next_free)
-		atomic_store_explicit(&((struct lwstp_task *)slot)->pool, NULL,
-				      memory_order_relaxed);
-	workers = pool->workers;
-	threads = pool->threads;
-	pool->workers = NULL;
-	pool->threads = 0;
-	lwstp_unlock_intake(pool);
-	lwstp_unlock_pool(pool);
-
-	for (n = 0; n < threads; n++) {
-		workers[n]->slot.next_free = NULL;
-		lwstp_slots_give(&lwstp_worker_slots, &workers[n]->slot);
-	}
-	free(workers);
-	lwstp_slots_give(&lwstp_task_slots, stock);
-	if (again) {
-		pool->slot.next_free = NULL;
-		lwstp_slots_give(&lwstp_pool_slots, &pool->slot);
-	}
+		pthread_join(pool->workers[n].thread, NULL);
 }
 
 static bool
 reap_one(struct lwstp_pool *pool)
 {
-	struct lwstp_after after = { .ring = NULL };
+	struct lwstp_deferred deferred = { .signal = NULL };
 	struct lwstp_task *task;
+	struct lwstp_wsi *on;
+	struct lws *wsi;
+	uint64_t word;
 
-	lwstp_lock_pool(pool);
+	lwstp_on_service();	/* or no service thread runs */
+	lwstp_lock(pool);
 	task = pool->done;
-	if (task)
-		__lwstp_task_reap(pool, task, &after);
-	lwstp_unlock_pool(pool);
-	lwstp_after_do(&after);
+	lwstp_unlock(pool);
+	if (!task)
+		return false;
+	on = task->on;
+	wsi = lwstp_unattach(task);
+	word = atomic_load(&task->slot.word);
+	lwstp_task_reap(task, &word, &deferred);
+	lwstp_ask_for_others(on);
+	lwstp_deferred_do(&deferred, wsi);
 
-	return task;
+	return true;
 }
 
 void
 lws_threadpool_destroy(struct lws_threadpool *tp)
 {
-	struct lwstp_host *host;
+	struct lwstp_context *context;
 	struct lwstp_pool *pool;
+	bool twice;
 
 	if (lwstp_this_worker) {
-		lwsl_err("%s: refused: pool %p cannot be destroyed from a pool "
-			 "thread\n", __func__, (void *)tp);
+		lwstp_log(LLL_ERR, "%s: refused: pool %p cannot be destroyed "
+			  "from a pool thread\n", __func__, (void *)tp);
 		return;
 	}
 	pool = lwstp_pool_lock(tp, __func__);
 	if (!pool)
 		return;
-	if (pool->destroying) {
-		lwstp_unlock_pool(pool);
-		lwsl_err("%s: refused: pool %p is being destroyed already\n",
-			 __func__, (void *)tp);
+	twice = pool->destroying;
+	pool->destroying = true;
+	lwstp_unlock(pool);
+	if (twice) {
+		lwstp_log(LLL_ERR, "%s: refused: pool %p is being destroyed "
+			  "already\n", __func__, (void *)tp);
 		return;
 	}
-	pool->destroying = true;
-	lwstp_unlock_pool(pool);
 
 	lws_threadpool_finish(tp);
 	wait_for_threads(pool);
 	while (reap_one(pool))
 		;
-	host = pool->host;
-	lwstp_pool_free(pool);
-	lwstp_host_put(host);
+	context = pool->context;
+	pool_free(pool);
+	lwstp_context_put(context);
 }

@@ -8,21 +8,20 @@
  */
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "private.h"
 
 struct line {
-	const char	*list;
-	char		name[LWSTP_TASK_NAME];
-	const void	*handle;
-	const char	*on;		/* "wsi" or "ss": */
-	const void	*wsi;
-	lws_usec_t	us;
-	const char	*state;
+	const char		*list;
+	struct lwstp_name	name;
+	const void		*handle;
+	const char		*on;		/* "wsi" or "ss": */
+	const void		*target;
+	lws_usec_t		us;
+	const char		*state;
 };
 
-struct picture {
+struct snapshot {
 	struct line	*line;
 	unsigned int	lines, room;
 	lws_usec_t	now;
@@ -32,107 +31,144 @@ static const char * const states[] = {
 	"QUEUED", "RUNNING", "SYNCING", "STOPPING", "FINISHED", "STOPPED"
 };
 
-/* all below with pool->lock held */
-
 static LWSTP_POOL_HELD void
-__draw(struct picture *p, const struct lwstp_pool *pool,
-       const struct lwstp_task *task, const char *list)
+__add(struct snapshot *s, const struct lwstp_task *task, uint64_t word,
+      const char *list)
 {
 	struct line *l;
 
-	if (p->lines == p->room)
+	if (s->lines == s->room)
 		return;
-	l = &p->line[p->lines++];
+	l = &s->line[s->lines++];
 	l->list = list;
-	memcpy(l->name, task->name, sizeof(l->name));
-	l->handle = lwstp_task_handle(task);
-	l->on = task->binding && task->binding->ss ? "ss" : "wsi";
-	l->wsi = !task->binding ? NULL :
-		 task->binding->ss ? (const void *)task->binding->ss :
-				     (const void *)task->binding->wsi;
-	l->us = p->now - task->since;
-	l->state = states[__lwstp_task_stopping(pool, task) ?
-				LWS_TP_STATUS_STOPPING : task->status];
+	l->name = task->name;
+	l->handle = lwstp_task_handle(task, word);
+	l->target = atomic_load(&task->target);
+	l->on = l->target && task->is_on_ss ? "ss" : "wsi";
+	l->us = s->now - atomic_load(&task->since);
+	l->state = states[lwstp_task_told(task, word)];
 }
 
 static LWSTP_POOL_HELD void
-__draw_list(struct picture *p, const struct lwstp_pool *pool,
-	    const struct lwstp_task *head, const char *list)
+__add_list(struct snapshot *s, const struct lwstp_task *head, const char *list)
 {
 	const struct lwstp_task *task;
 
 	DL_FOREACH(head, task)
-		__draw(p, pool, task, list);
+		__add(s, task, atomic_load(&task->slot.word), list);
+}
+
+/* They are on no list of the pool, but their slots tell; none is released while
+ * the lock is held. */
+static LWSTP_POOL_HELD unsigned int
+__add_syncing(struct snapshot *s, const struct lwstp_pool *pool)
+{
+	uint32_t n, used = atomic_load(&lwstp_task_slots.used), found = 0;
+	const struct lwstp_task *task;
+	uint64_t word;
+
+	for (n = 0; n < used; n++) {
+		task = (struct lwstp_task *)lwstp_slot_at(&lwstp_task_slots,
+							  n);
+		word = atomic_load(&task->slot.word);
+		if (lwstp_status(word) != LWS_TP_STATUS_SYNCING ||
+		    atomic_load(&task->pool) != pool)
+			continue;
+		found++;
+		if (s)
+			__add(s, task, word, "syncing");
+	}
+
+	return found;
 }
 
 static LWSTP_POOL_HELD void
-__draw_pool(struct picture *p, struct lwstp_pool *pool)
+__add_pool(struct snapshot *s, struct lwstp_pool *pool)
 {
+	const struct lwstp_task *task;
 	int n;
 
-	p->now = lwstp_now();
-	__lwstp_admit(pool);
-	__draw_list(p, pool, pool->queued, "queued");
+	s->now = lwstp_now();
+	__lwstp_drain(pool);
+	__add_list(s, pool->queued, "queued");
+	for (n = 0; n < pool->threads; n++) {
+		task = pool->workers[n].task;
+		if (task)
+			__add(s, task, atomic_load(&task->slot.word),
+			      "running");
+	}
+	__add_list(s, pool->resumed, "resumed");
 	for (n = 0; n < pool->threads; n++)
-		if (pool->workers[n]->task)
-			__draw(p, pool, pool->workers[n]->task, "running");
-	__draw_list(p, pool, pool->resumed, "resumed");
-	for (n = 0; n < pool->threads; n++)
-		__draw_list(p, pool, pool->workers[n]->resumed, "resumed");
-	__draw_list(p, pool, pool->syncing, "syncing");
-	__draw_list(p, pool, pool->done, "done");
+		__add_list(s, pool->workers[n].resumed, "resumed");
+	__add_syncing(s, pool);
+	__add_list(s, pool->done, "done");
 }
 
 static LWSTP_POOL_HELD unsigned int
 __waiting(const struct lwstp_pool *pool)
 {
-	return atomic_load(&pool->n_queued) + atomic_load(&pool->n_incoming);
+	return (uint32_t)(atomic_load(&pool->slot.word) & LWSTP_POOL_COUNT) -
+	       atomic_load(&pool->taken);
 }
 
 static LWSTP_POOL_HELD unsigned int
 __count(const struct lwstp_pool *pool)
 {
 	return __waiting(pool) + pool->n_running + pool->n_resumed +
-	       pool->n_syncing + pool->n_done;
+	       __add_syncing(NULL, pool) + pool->n_done;
+}
+
+static void
+write_lines(const struct snapshot *s, const char *me)
+{
+	const struct line *l;
+	char name[LWSTP_TASK_NAME];
+
+	for (l = s->line; l < s->line + s->lines; l++) {
+		lwstp_name_write(&l->name, name);
+		lwstp_log(LLL_THREAD, "%s:  %s: %s (%p, %s %p) %s for %lld "
+			  "ms\n", me, l->list, name, l->handle, l->on,
+			  l->target, l->state, (long long)l->us / 1000);
+	}
 }
 
 void
 lws_threadpool_dump(struct lws_threadpool *tp)
 {
-	struct picture p = { .line = NULL };
+	struct snapshot s = { .line = NULL };
 	struct lwstp_pool *pool = lwstp_pool_lock(tp, __func__);
 	char name[LWSTP_POOL_NAME];
-	unsigned int n, total;
+	unsigned int total;
 	int threads;
 
 	if (!pool)
 		return;
-	p.room = __count(pool) + 16;
-	lwstp_unlock_pool(pool);
+	if (!lwsl_visible(LLL_THREAD)) {
+		lwstp_unlock(pool);
+		return;
+	}
+	s.room = __count(pool) + 16;
+	lwstp_unlock(pool);
 
-	p.line = malloc(p.room * sizeof(*p.line));
-	if (!p.line) {
-		lwsl_err("%s: out of memory for %u tasks\n", __func__, p.room);
+	s.line = malloc(s.room * sizeof(*s.line));
+	if (!s.line) {
+		lwstp_log(LLL_ERR, "%s: out of memory for %u tasks\n",
+			  __func__, s.room);
 		return;
 	}
 	pool = lwstp_pool_lock(tp, __func__);
 	if (pool) {
-		__draw_pool(&p, pool);
+		__add_pool(&s, pool);
 		total = __count(pool);
 		threads = pool->threads;
 		memcpy(name, pool->name, sizeof(name));
-		lwstp_unlock_pool(pool);
+		lwstp_unlock(pool);
 
-		_lws_log(LLL_THREAD, "%s: pool %s: %d threads, %u tasks\n",
-			 __func__, name, threads, total);
-		for (n = 0; n < p.lines; n++)
-			_lws_log(LLL_THREAD, "%s:  %s: %s (%p, %s %p) %s for "
-				 "%lld ms\n", __func__, p.line[n].list,
-				 p.line[n].name, p.line[n].handle,
-				 p.line[n].on, p.line[n].wsi, p.line[n].state,
-				 (long long)p.line[n].us / 1000);
+		lwstp_log(LLL_THREAD, "%s: pool %s: %d threads, %u tasks\n",
+			  __func__, name, threads, total);
+		write_lines(&s, __func__);
 	}
-	free(p.line);
+	free(s.line);
 }
 
 void
@@ -146,7 +182,7 @@ lws_threadpool_diagnose(struct lws_threadpool *tp, int *ongoing, int *possible,
 		o = (int)pool->n_running;
 		p = pool->threads;
 		q = (int)__waiting(pool);
-		lwstp_unlock_pool(pool);
+		lwstp_unlock(pool);
 	}
 	if (ongoing)
 		*ongoing = o;

@@ -5,13 +5,15 @@
  *
  * A secure stream (ss) outlives its connections: its tasks stay with it while
  * it is disconnected.  What SYNC asks for is its tx callback, and to ask for
- * that may start a connection.
+ * that may start a connection, or make lws want to destroy the stream: so a
+ * stream is asked from a timer, where no callback of any stream is on the
+ * stack.
  *
  * Nothing public tells of the end of an ss but its own state callback.  So the
  * application passes its states to lws_threadpool_ss_event(); compiled in, lws
  * calls lws_threadpool_ss_destroying() first thing in lws_ss_destroy()
  * (LWSTP_LWS_SS_HOOK: scripts/build-into-lws adds that call).  Either way all
- * that hung on it is detached then, and the binding goes.
+ * that hung on it is detached then.
  */
 
 #include "private.h"
@@ -19,96 +21,108 @@
 #if defined(LWS_WITH_SECURE_STREAMS)
 
 /* the application has ever called lws_threadpool_ss_event() */
-static atomic_bool told;
+static atomic_bool opted_in;
 
 /* W4: the latest ss of this thread that was told of as being destroyed.  Its
  * address may be another's by now: that has passed CREATING since. */
 static _Thread_local struct lws_ss_handle *ended;
 
-/*
- * A binding's life
- */
-
+static int
+tsi_of(const struct lws_ss_handle *ss)
+{
 #if defined(LWSTP_LWS_SS_HOOK)
-
-static enum lwstp_refusal
-ss_refusal(const struct lwstp_host *host, const struct lws_ss_handle *ss)
-{
-	(void)host;
-
-	return lwstp_host_ss_destroying(ss) ? LWSTP_SS_DESTROYING :
-					      LWSTP_ACCEPTED;
-}
-
-static int
-ss_tsi(const struct lws_ss_handle *ss)
-{
-	return lwstp_host_ss_tsi(ss);
-}
-
+	return lwstp_hook_ss_tsi(ss);
 #else
-
-static enum lwstp_refusal
-ss_refusal(const struct lwstp_host *host, const struct lws_ss_handle *ss)
-{
-	if (!atomic_load(&told))
-		return LWSTP_SS_UNTOLD;
-	if (ss == ended)
-		return LWSTP_SS_DESTROYING;
-	/* lws does not tell which of them is the stream's */
-	if (host->bells > 1)
-		return LWSTP_SS_THREADS;
-
-	return LWSTP_ACCEPTED;
-}
-
-static int
-ss_tsi(const struct lws_ss_handle *ss)
-{
 	(void)ss;
 
-	return 0;
-}
-
+	return 0;	/* with several service threads it is refused */
 #endif
-
-enum lwstp_refusal
-lwstp_ss_make(struct lwstp_host *host, struct lws_ss_handle *ss)
-{
-	enum lwstp_refusal why = ss_refusal(host, ss);
-	struct lwstp_binding *b;
-
-	if (why)
-		return why;
-	if (lws_ss_get_context(ss) != host->context)
-		return LWSTP_FOREIGN_WSI;
-	if (!lwstp_host_open(host))
-		return LWSTP_NO_HOST;
-
-	b = lwstp_binding_new(&host->bell[ss_tsi(ss)], NULL, ss);
-	if (!b)
-		return LWSTP_OUT_OF_MEMORY;
-	lwstp_bell_expect(b->bell);
-
-	return LWSTP_ACCEPTED;
 }
 
-/* W1: lws begins to destroy it */
+/* its service thread, where this is, or NULL: its context never had a pool */
+static struct lwstp_service *
+service_of(struct lws_ss_handle *ss)
+{
+	struct lwstp_context *context = NULL;
+
+	if (ss)
+		context = lwstp_context_find(lws_ss_get_context(ss));
+	if (!context)
+		return NULL;
+	lwstp_service_note(&context->service[tsi_of(ss)]);
+
+	return &context->service[tsi_of(ss)];
+}
+
+static LWSTP_ON_SERVICE struct lwstp_wsi *
+find(struct lws_ss_handle *ss)
+{
+	struct lwstp_service *service = service_of(ss);
+
+	return service ? lwstp_ss_find(service, ss) : NULL;
+}
+
+/*
+ * Asking
+ */
+
+/* All the retries that its policy allows have failed: whether to begin anew is
+ * the application's to say.  (And lws 4.3 destroys a stream that is asked to
+ * transmit then.) */
+static LWSTP_ON_SERVICE bool
+is_given_up(const struct lwstp_wsi *on)
+{
+#if defined(LWSTP_LWS_SS_HOOK)
+	return lwstp_hook_ss_given_up(on->ss);
+#else
+	return on->given_up;
+#endif
+}
+
+static LWSTP_ON_SERVICE bool
+is_open(struct lwstp_service *service, struct lws_ss_handle *ss)
+{
+	struct lwstp_wsi *on = lwstp_ss_find(service, ss);
+
+	return on && !on->closing;
+}
+
+/* The caller has to obey DESTROY_ME, which is what the stream's own state
+ * callback wanted.  lws 4.2 obeys by itself: then it is not open any more. */
 static void
-ss_close(struct lws_ss_handle *ss)
+ask_streams(lws_sorted_usec_list_t *sul)
 {
-	struct lwstp_binding *b;
+	struct lwstp_service *service = lws_container_of(sul,
+					struct lwstp_service, ask_streams);
+	struct lws_ss_handle *ss;
+	struct lwstp_wsi *on;
 
-	lwstp_lock_bindings();
-	b = __lwstp_binding_find_ss(ss);
-	if (b && b->closing)
-		b = NULL;	/* told again, by a cleanup that this runs */
-	if (b)
-		__lwstp_binding_mark_closing(b);
-	lwstp_unlock_bindings();
-	if (b)
-		lwstp_binding_end(b);
+	lwstp_on_service();
+	while ((on = service->streams)) {
+		DL_DELETE(service->streams, on);
+		on->is_due_stream = false;
+		if (!lwstp_attention_first(on) || is_given_up(on))
+			continue;
+		ss = on->ss;
+		if (lws_ss_request_tx(ss) == LWSSSSRET_DESTROY_ME &&
+		    is_open(service, ss))
+			lws_ss_destroy(&ss);
+	}
 }
+
+static LWSTP_ON_SERVICE void
+ask_ss(struct lwstp_wsi *on)
+{
+	if (on->is_due_stream)
+		return;
+	on->is_due_stream = true;
+	DL_APPEND(on->service->streams, on);
+	lwstp_schedule(on->service, &on->service->ask_streams, ask_streams, 1);
+}
+
+/*
+ * Its life
+ */
 
 #if defined(LWSTP_LWS_SS_HOOK)
 
@@ -118,77 +132,94 @@ lws_threadpool_ss_destroying(struct lws_ss_handle *ss);
 void
 lws_threadpool_ss_destroying(struct lws_ss_handle *ss)
 {
-	ss_close(ss);
+	lwstp_on_service();
+	lwstp_ss_close(find(ss));
 }
 
 #endif
 
-/*
- * Asking
- */
-
-static bool
-is_bound(const struct lws_ss_handle *ss)
+static const struct lwstp_refusal *
+refusal(const struct lwstp_context *context, const struct lws_ss_handle *ss)
 {
-	struct lwstp_binding *b;
-
-	lwstp_lock_bindings();
-	b = __lwstp_binding_find_ss(ss);
-	if (b && b->closing)
-		b = NULL;
-	lwstp_unlock_bindings();
-
-	return b;
-}
-
-/* All the retries that its policy allows have failed: whether to begin anew is
- * the application's to say.  (And lws 4.3 destroys a stream that is asked to
- * transmit then.) */
-static bool
-is_given_up(const struct lws_ss_handle *ss)
-{
+	static const struct lwstp_refusal destroying = {
+		LWSTP_REFUSED_SS_DESTROYING, LLL_ERR,
+		"the secure stream is being destroyed"
+	};
 #if defined(LWSTP_LWS_SS_HOOK)
-	return lwstp_host_ss_given_up(ss);
+	(void)context;
+
+	return lwstp_hook_ss_destroying(ss) ? &destroying : NULL;
 #else
-	struct lwstp_binding *b;
-	bool given_up;
+	static const struct lwstp_refusal not_opted_in = {
+		LWSTP_REFUSED_SS_UNTOLD, LLL_ERR,
+		"the application does not pass the states of its secure "
+		"streams to lws_threadpool_ss_event()"
+	};
+	/* lws does not tell which of them is the stream's */
+	static const struct lwstp_refusal threads = {
+		LWSTP_REFUSED_SS_THREADS, LLL_ERR,
+		"with several service threads, that of a secure stream is not "
+		"known"
+	};
 
-	lwstp_lock_bindings();
-	b = __lwstp_binding_find_ss(ss);
-	given_up = b && b->given_up;
-	lwstp_unlock_bindings();
+	if (!atomic_load(&opted_in))
+		return &not_opted_in;
+	if (ss == ended)
+		return &destroying;
 
-	return given_up;
+	return context->services > 1 ? &threads : NULL;
 #endif
 }
 
-/* The caller has to obey DESTROY_ME, which is what the stream's own state
- * callback wanted.  lws 4.2 obeys by itself: then it is not bound any more. */
-void
-lwstp_ss_ask(struct lws_ss_handle *ss)
+LWSTP_ON_SERVICE struct lwstp_wsi *
+lwstp_ss_make(struct lwstp_context *context, struct lws_ss_handle *ss,
+	      const struct lwstp_refusal **why)
 {
-	if (is_given_up(ss))
-		return;
-	if (lws_ss_request_tx(ss) == LWSSSSRET_DESTROY_ME && is_bound(ss))
-		lws_ss_destroy(&ss);
+	static const struct lwstp_refusal foreign = {
+		LWSTP_REFUSED_FOREIGN, LLL_ERR,
+		"the ss is not of the pool's context, or that is gone"
+	}, no_context = {
+		LWSTP_REFUSED_NO_CONTEXT, LLL_ERR,
+		"the context is being destroyed, or its hidden vhost could "
+		"not be made"
+	}, no_memory = {
+		LWSTP_REFUSED_MEMORY, LLL_ERR, "out of memory"
+	};
+	struct lwstp_service *service;
+	struct lwstp_wsi *on;
+
+	*why = refusal(context, ss);
+	if (!*why && lws_ss_get_context(ss) != atomic_load(&context->lws))
+		*why = &foreign;
+	if (*why)
+		return NULL;
+	service = service_of(ss);
+	on = lwstp_ss_find(service, ss);
+	if (on)
+		return on;
+	if (!lwstp_watch_open(context)) {
+		*why = &no_context;
+		return NULL;
+	}
+	on = lwstp_wsi_new(service, NULL, ss, ask_ss);
+	if (on)
+		lwstp_service_expect(service);
+	else
+		*why = &no_memory;
+
+	return on;
 }
 
 /* What was asked for before it was connected is forgotten by lws: once it is,
- * we ask again, for what was looked at meanwhile too (S3). */
-static void
-note_state(struct lws_ss_handle *ss, lws_ss_constate_t state)
+ * we ask again, for what was seen meanwhile too (S3). */
+static LWSTP_ON_SERVICE void
+note_state(struct lwstp_wsi *on, lws_ss_constate_t state)
 {
-	struct lwstp_after after = { .ring = NULL };
-	struct lwstp_binding *b;
-
-	lwstp_lock_bindings();
-	b = __lwstp_binding_find_ss(ss);
-	if (b)
-		b->given_up = state == LWSSSCS_ALL_RETRIES_FAILED;
-	if (b && b->wanting && state == LWSSSCS_CONNECTED)
-		__lwstp_bell_ring(b, &after);
-	lwstp_unlock_bindings();
-	lwstp_after_do(&after);
+	if (!on)
+		return;
+	on->given_up = state == LWSSSCS_ALL_RETRIES_FAILED;
+	if (state == LWSSSCS_CONNECTED)
+		lwstp_ask_for_others(on);
 }
 
 int
@@ -196,18 +227,19 @@ lws_threadpool_ss_event(struct lws_ss_handle *ss, lws_ss_constate_t state)
 {
 	if (!ss)
 		return 0;
-	atomic_store(&told, true);
+	lwstp_on_service();
+	atomic_store(&opted_in, true);
 
 	if (state == LWSSSCS_DESTROYING) {
 		ended = ss;
-		ss_close(ss);
+		lwstp_ss_close(find(ss));
 		return 0;
 	}
 	if (ss == ended)
 		ended = NULL;
 	if (state == LWSSSCS_POLL || state == LWSSSCS_CONNECTING ||
 	    state == LWSSSCS_CONNECTED || state == LWSSSCS_ALL_RETRIES_FAILED)
-		note_state(ss, state);
+		note_state(find(ss), state);
 
 	return 0;
 }
@@ -219,13 +251,16 @@ lws_threadpool_ss_event(struct lws_ss_handle *ss, lws_ss_constate_t state)
 struct lws_threadpool_task *
 lws_threadpool_get_task_ss(struct lws_ss_handle *ss)
 {
-	struct lws_threadpool_task *handle;
+	struct lwstp_wsi *on;
 
-	lwstp_lock_bindings();
-	handle = __lwstp_binding_next_task(__lwstp_binding_find_ss(ss));
-	lwstp_unlock_bindings();
+	lwstp_on_service();
+	on = find(ss);
+	if (!on)
+		return NULL;
+	if (!on->attention)
+		lwstp_service_collect(on->service);
 
-	return handle;
+	return lwstp_wsi_next_task(on);
 }
 
 int
@@ -233,19 +268,15 @@ lws_threadpool_foreach_task_ss(struct lws_ss_handle *ss, void *user,
 			       int (*cb)(struct lws_threadpool_task *task,
 					 void *user))
 {
-	struct lwstp_cursor cursor = { .outer = NULL };
-	int stop;
+	struct lwstp_cursor cursor;
 
 	if (!cb) {
-		lwsl_err("%s: cb is NULL\n", __func__);
+		lwstp_log(LLL_ERR, "%s: cb is NULL\n", __func__);
 		return 0;
 	}
-	lwstp_lock_bindings();
-	cursor.binding = __lwstp_binding_find_ss(ss);
-	stop = __lwstp_binding_foreach(&cursor, user, cb);
-	lwstp_unlock_bindings();
+	lwstp_on_service();
 
-	return stop;
+	return lwstp_wsi_foreach(find(ss), &cursor, user, cb);
 }
 
 #endif

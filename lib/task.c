@@ -3,399 +3,340 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * A task is QUEUED, then RUNNING, may alternate RUNNING and SYNCING, and ends
- * FINISHED or STOPPED (T1).  Every change of state is made here, under the
- * lock of the task's pool; the list of the pool that the task is on always
- * tells its state.  STOPPING is not stored: it is RUNNING with a stop
- * requested.  What has to follow a change without the lock (a ring, a wake, the
- * user's cleanup) is collected in a struct lwstp_after.
+ * The state machine: every change of a task's word that is more than a flag is
+ * made here.  Any thread.  A SYNC, its answer and a status take no lock; the
+ * begin of a task, its end and its reap take the pool's, which owns the lists.
  */
 
+#include <stdio.h>
 #include <string.h>
 
 #include "private.h"
 
-/* Lists of the pool.  pool->lock held in all of these. */
-
-static LWSTP_POOL_HELD void
-__to_resumed(struct lwstp_pool *pool, struct lwstp_task *task,
-	     struct lwstp_after *after)
+enum lws_threadpool_task_status
+lwstp_task_told(const struct lwstp_task *task, uint64_t word)
 {
-	struct lwstp_worker *w;
+	const struct lwstp_pool *pool = atomic_load(&task->pool);
+	enum lws_threadpool_task_status status = lwstp_status(word);
+	bool stop = (word & LWSTP_STOP) || atomic_load(&pool->finishing);
 
-	task->status = LWS_TP_STATUS_RUNNING;
-	task->since = lwstp_now();
-	pool->n_resumed++;
-	if (pool->pin_tasks) {
-		w = pool->workers[task->worker];
-		DL_APPEND(w->resumed, task);
-		__lwstp_wake_for(pool, w, after);
-	} else {
-		DL_APPEND(pool->resumed, task);
-		__lwstp_wake_for(pool, NULL, after);
-	}
+	/* S7: it goes on when its service thread has time for that */
+	if (status == LWS_TP_STATUS_SYNCING &&
+	    (word & (LWSTP_DETACHED | LWSTP_STOP)))
+		status = LWS_TP_STATUS_RUNNING;
+	if (status == LWS_TP_STATUS_RUNNING && stop)
+		return LWS_TP_STATUS_STOPPING;
+
+	return status;
 }
 
-static LWSTP_POOL_HELD void
-__to_syncing(struct lwstp_pool *pool, struct lwstp_task *task, lws_usec_t now)
-{
-	task->status = LWS_TP_STATUS_SYNCING;
-	task->since = now;
-	DL_APPEND(pool->syncing, task);
-	pool->n_syncing++;
-}
-
-static LWSTP_POOL_HELD void
-__from_syncing(struct lwstp_pool *pool, struct lwstp_task *task)
-{
-	DL_DELETE(pool->syncing, task);
-	pool->n_syncing--;
-}
-
-static LWSTP_POOL_HELD void
-__from_queued(struct lwstp_pool *pool, struct lwstp_task *task)
-{
-	__lwstp_admit(pool);
-	DL_DELETE(pool->queued, task);
-	atomic_fetch_sub_explicit(&pool->n_queued, 1, memory_order_relaxed);
-}
-
-static LWSTP_POOL_HELD bool
-__is_done(const struct lwstp_task *task)
-{
-	return task->status == LWS_TP_STATUS_FINISHED ||
-	       task->status == LWS_TP_STATUS_STOPPED;
-}
-
-/* of a task that has been released: see __release() */
 LWSTP_POOL_HELD void
-__lwstp_task_put(struct lwstp_pool *pool, struct lwstp_task *task)
+__lwstp_drain(struct lwstp_pool *pool)
 {
-	if (lwstp_slot_renew(&task->slot))
-		lwstp_slot_chain(&pool->freed, &pool->freed_tail, &task->slot,
-				 &task->slot);
+	struct lwstp_post *post = lwstp_inbox_take(&pool->inbox), *next;
+	struct lwstp_task *task;
+	struct lwstp_worker *w;
+	uint64_t word;
+
+	if (!post)
+		return;
+	for (; post; post = next) {
+		next = post->next;
+		task = lws_container_of(post, struct lwstp_task, put);
+		word = atomic_load_explicit(&task->slot.word,
+					    memory_order_relaxed);
+		if (lwstp_status(word) == LWS_TP_STATUS_QUEUED) {
+			DL_APPEND(pool->queued, task);
+			pool->n_queued++;
+			continue;
+		}
+		pool->n_resumed++;
+		if (!pool->pin_tasks) {
+			DL_APPEND(pool->resumed, task);
+			continue;
+		}
+		w = &pool->workers[atomic_load_explicit(&task->worker,
+							memory_order_relaxed)];
+		DL_APPEND(w->resumed, task);
+	}
+	__lwstp_listed(pool);
 }
 
 /*
- * Handles
+ * Names
  */
 
-LWSTP_TRIES_POOL struct lwstp_task *
-lwstp_task_lock(struct lws_threadpool_task *handle, struct lwstp_pool **pool,
-		const char *caller)
+/* the one plain conversion of an int that the format has, or NULL */
+static const char *
+one_conversion(const char *percent)
 {
-	struct lwstp_task *task;
-	struct lwstp_pool *p;
-	uint32_t generation;
+	if (!percent[1] || !strchr("diux", percent[1]) ||
+	    strchr(percent + 2, '%'))
+		return NULL;
 
-	/* The slot may move to another pool until its pool is locked: then it
-	 * had been freed, and the handle is stale. */
-	task = (struct lwstp_task *)lwstp_handle_slot(&lwstp_task_slots, handle,
-				LWSTP_HANDLE_TASK, &generation);
-	p = !task ? NULL : atomic_load_explicit(&task->pool,
-						memory_order_acquire);
-	if (p) {
-		lwstp_lock_pool(p);
-		if (atomic_load_explicit(&task->pool,
-					 memory_order_relaxed) == p &&
-		    atomic_load_explicit(&task->live, memory_order_acquire) &&
-		    task->slot.generation == generation) {
-			*pool = p;
-			return task;
-		}
-		lwstp_unlock_pool(p);
+	return percent + 1;
+}
+
+void
+lwstp_name_set(struct lwstp_name *name, const char *format, va_list ap,
+	       const char *other)
+{
+	const char *percent = NULL, *conversion = NULL;
+	const char *text = format ? format : other ? other : "task";
+	size_t len = strlen(text), room = sizeof(name->text);
+	int n;
+
+	name->conversion = 0;
+	if (format)
+		percent = strchr(format, '%');
+	if (percent)
+		conversion = one_conversion(percent);
+	if (conversion && len + 10 < room) {
+		name->conversion = *conversion == 'i' ? 'd' : *conversion;
+		name->number = va_arg(ap, int);
+		percent = NULL;
 	}
-	lwstp_info("%s: there is no task %p (any more)\n", caller,
-		   (void *)handle);
+	if (!percent && len < room) {
+		memcpy(name->text, text, len + 1);
+		return;
+	}
 
-	return NULL;
+	if (percent) {
+		n = vsnprintf(name->text, room, format, ap);
+		len = n < 0 ? 0 : (size_t)n;
+		if (n < 0)
+			name->text[0] = '\0';
+	} else
+		lws_strncpy(name->text, text, room);
+	if (len >= room)
+		lwstp_log(LLL_INFO, "lws_threadpool_enqueue: a name of %lu "
+			  "bytes is cut to %s\n", (unsigned long)len,
+			  name->text);
 }
 
-struct lws_threadpool_task *
-lwstp_task_handle(const struct lwstp_task *task)
+void
+lwstp_name_write(const struct lwstp_name *name, char out[LWSTP_TASK_NAME])
 {
-	return task ? lwstp_handle(&task->slot, LWSTP_HANDLE_TASK) : NULL;
-}
+	const char *percent = strchr(name->text, '%');
+	char number[12];
 
-LWSTP_POOL_HELD bool
-__lwstp_task_stopping(const struct lwstp_pool *pool,
-		      const struct lwstp_task *task)
-{
-	return task->status == LWS_TP_STATUS_RUNNING &&
-	       (atomic_load_explicit(&task->stop, memory_order_relaxed) ||
-		atomic_load_explicit(&pool->finishing, memory_order_relaxed));
-}
-
-static LWSTP_POOL_HELD enum lws_threadpool_task_status
-__status(const struct lwstp_pool *pool, const struct lwstp_task *task)
-{
-	return __lwstp_task_stopping(pool, task) ? LWS_TP_STATUS_STOPPING :
-				(enum lws_threadpool_task_status)task->status;
+	if (!name->conversion || !percent) {
+		memcpy(out, name->text, LWSTP_TASK_NAME);
+		return;
+	}
+	snprintf(number, sizeof(number), name->conversion == 'd' ? "%d" :
+					 name->conversion == 'u' ? "%u" : "%x",
+		 name->number);
+	snprintf(out, LWSTP_TASK_NAME, "%.*s%s%s",
+		 (int)(percent - name->text), name->text, number, percent + 2);
 }
 
 /*
  * The end
  */
 
-/* Takes an ended task, or one that never started and is on no list, out of
- * everything: the handle is stale from now on, and only its cleanup is still to
- * be called (T7).  pool->lock held. */
-static LWSTP_POOL_HELD void
-__release(struct lwstp_pool *pool, struct lwstp_task *task,
-	  struct lwstp_after *after)
+void
+lwstp_deferred_do(const struct lwstp_deferred *deferred, struct lws *wsi)
 {
-	after->cleanup = task->cleanup;
-	after->user = task->user;
-	if (task->binding)
-		after->wsi = __lwstp_binding_detach(task, after);
-	atomic_store_explicit(&task->live, false, memory_order_relaxed);
-	if (after->on_worker && after->cleanup)
-		after->spent = task;
-	else
-		__lwstp_task_put(pool, task);
+	if (deferred->signal)
+		lwstp_signal(deferred->signal);
+	if (deferred->cleanup)
+		deferred->cleanup(wsi, deferred->user);
 }
 
-/* FINISHED is never said before the task is on the done list (Q1): both happen
- * under pool->lock, held. */
-static LWSTP_POOL_HELD void
-__end(struct lwstp_pool *pool, struct lwstp_task *task,
-      enum lws_threadpool_task_status status, lws_usec_t now,
-      struct lwstp_after *after)
+bool
+lwstp_task_post(struct lwstp_task *task)
 {
-	task->status = (uint8_t)status;
-	task->since = now;
-	if (!task->binding) {
-		__release(pool, task, after);
-		return;
+	return lwstp_inbox_put(&task->service->inbox, &task->post);
+}
+
+/* The handle is stale from now on, and only the cleanup is still to be called
+ * (T7).  A slot that is posted is its service thread's to recycle. */
+static LWSTP_POOL_HELD bool
+__release(struct lwstp_pool *pool, struct lwstp_task *task, uint64_t *word,
+	  struct lwstp_deferred *deferred)
+{
+	deferred->cleanup = task->cleanup;
+	deferred->user = task->user;
+	if (!lwstp_swap(task, word, lwstp_slot_next(&lwstp_task_slots, *word) |
+				    LWSTP_FREE | (*word & LWSTP_POSTED))) {
+		deferred->cleanup = NULL;
+		return false;
 	}
+	__lwstp_timer_remove(&pool->timers, &task->timer);
+	if (!(*word & LWSTP_POSTED))
+		lwstp_slot_give(&lwstp_task_slots, &task->slot);
+
+	return true;
+}
+
+LWSTP_POOL_HELD void
+__lwstp_task_end(struct lwstp_pool *pool, struct lwstp_task *task,
+		 enum lws_threadpool_task_status status,
+		 struct lwstp_deferred *deferred)
+{
+	uint64_t word = atomic_load(&task->slot.word);
+
+	atomic_store_explicit(&task->seen, false, memory_order_relaxed);
+	do
+		if ((word & LWSTP_DETACHED)) {
+			if (__release(pool, task, &word, deferred))
+				return;
+			continue;
+		}
+	while ((word & LWSTP_DETACHED) ||
+	       !lwstp_swap(task, &word, lwstp_with_status(word, status) |
+					LWSTP_POSTED));
+
+	atomic_store_explicit(&task->since, lwstp_now(), memory_order_relaxed);
 	DL_APPEND(pool->done, task);
 	pool->n_done++;
-	__lwstp_bell_put(pool, task, after);
+	if (!(word & LWSTP_POSTED) && lwstp_task_post(task))
+		deferred->signal = task->service;
 }
 
-/* a queued or done task: nothing runs it, and nothing will */
-LWSTP_POOL_HELD void
-__lwstp_task_reap(struct lwstp_pool *pool, struct lwstp_task *task,
-		  struct lwstp_after *after)
+/* off the queue, of a task that has been drained from the inbox */
+static LWSTP_POOL_HELD void
+__unqueue(struct lwstp_pool *pool, struct lwstp_task *task)
 {
-	if (task->status == LWS_TP_STATUS_QUEUED)
-		__from_queued(pool, task);
-	else {
+	DL_DELETE(pool->queued, task);
+	pool->n_queued--;
+	atomic_fetch_add(&pool->taken, 1);
+}
+
+LWSTP_POOL_HELD bool
+__lwstp_stop_queued(struct lwstp_pool *pool, struct lwstp_deferred *deferred)
+{
+	struct lwstp_task *task = pool->queued;
+
+	if (!task)
+		return false;
+	__unqueue(pool, task);
+	__lwstp_task_end(pool, task, LWS_TP_STATUS_STOPPED, deferred);
+
+	return true;
+}
+
+/* T4: true if it was queued still, and is STOPPED now */
+static bool
+stop_if_queued(struct lwstp_task *task, uint32_t generation)
+{
+	struct lwstp_pool *pool = atomic_load(&task->pool);
+	struct lwstp_deferred deferred = { .signal = NULL };
+	uint64_t word;
+	bool queued;
+
+	lwstp_lock(pool);
+	__lwstp_drain(pool);
+	word = atomic_load(&task->slot.word);
+	queued = lwstp_generation(word) == generation &&
+		 lwstp_status(word) == LWS_TP_STATUS_QUEUED;
+	if (queued) {
+		__unqueue(pool, task);
+		__lwstp_task_end(pool, task, LWS_TP_STATUS_STOPPED, &deferred);
+	}
+	lwstp_unlock(pool);
+	lwstp_deferred_do(&deferred, NULL);
+
+	return queued;
+}
+
+bool
+lwstp_task_reap(struct lwstp_task *task, uint64_t *word,
+		struct lwstp_deferred *deferred)
+{
+	struct lwstp_pool *pool = atomic_load(&task->pool);
+	uint32_t generation = lwstp_generation(*word);
+	bool mine;
+
+	lwstp_lock(pool);
+	if (lwstp_status(*word) == LWS_TP_STATUS_QUEUED)
+		__lwstp_drain(pool);
+	*word = atomic_load(&task->slot.word);
+	mine = lwstp_generation(*word) == generation;
+	if (mine && lwstp_status(*word) == LWS_TP_STATUS_QUEUED)
+		__unqueue(pool, task);
+	else if (mine && lwstp_is_done(*word)) {
 		DL_DELETE(pool->done, task);
 		pool->n_done--;
-	}
-	__release(pool, task, after);
-}
-
-/* T4.  On a task that was asked already, or has ended, it does nothing. */
-LWSTP_POOL_HELD void
-__lwstp_task_stop(struct lwstp_pool *pool, struct lwstp_task *task,
-		  struct lwstp_after *after)
-{
-	switch (task->status) {
-	case LWS_TP_STATUS_QUEUED:
-		__from_queued(pool, task);
-		__end(pool, task, LWS_TP_STATUS_STOPPED, lwstp_now(), after);
-		break;
-	case LWS_TP_STATUS_SYNCING:
-		atomic_store_explicit(&task->stop, true, memory_order_relaxed);
-		__from_syncing(pool, task);
-		if (task->binding)
-			__lwstp_binding_unwant(task, after);
-		__to_resumed(pool, task, after);
-		break;
-	case LWS_TP_STATUS_RUNNING:
-		atomic_store_explicit(&task->stop, true, memory_order_relaxed);
-		break;
-	default:
-		break;
-	}
-}
-
-/* What a task function returned, on its worker; `told` if it was called with
- * STOPPING.  True if it is to be called again at once.  pool->lock held. */
-LWSTP_POOL_HELD bool
-__lwstp_task_returned(struct lwstp_pool *pool, struct lwstp_task *task,
-		      enum lws_threadpool_task_return ret, bool told,
-		      lws_usec_t now, struct lwstp_after *after)
-{
-	if (ret == LWS_TP_RETURN_SYNC && !told) {
-		if (__lwstp_task_stopping(pool, task) || !task->binding)
-			return true;			/* T4, T5 */
-		__to_syncing(pool, task, now);
-		__lwstp_bell_put(pool, task, after);
 	} else
-		__end(pool, task, ret == LWS_TP_RETURN_FINISHED ?
-					LWS_TP_STATUS_FINISHED :
-					LWS_TP_STATUS_STOPPED, now, after);
+		mine = false;
+	while (mine && !__release(pool, task, word, deferred))
+		;
+	lwstp_unlock(pool);
 
-	return false;
+	return mine;
 }
 
 /*
- * The service thread's calls
+ * SYNCING and after
  */
 
-/* a call that could run cleanup, of a task that is its service thread's */
-static LWSTP_POOL_HELD bool
-__wrong_thread(const struct lwstp_task *task)
+bool
+lwstp_task_resume(struct lwstp_task *task, uint64_t *word, uint64_t flags)
 {
-	return lwstp_this_worker && task->binding;
+	struct lwstp_pool *pool = atomic_load(&task->pool);
+	uint64_t to = lwstp_with_status(*word, LWS_TP_STATUS_RUNNING) | flags;
+	unsigned int worker = atomic_load_explicit(&task->worker,
+						   memory_order_relaxed);
+
+	if (!lwstp_swap(task, word, to))
+		return false;
+
+	atomic_store_explicit(&task->since, lwstp_now(), memory_order_relaxed);
+	if ((to & ~*word & LWSTP_POSTED) && lwstp_task_post(task))
+		lwstp_signal(task->service);
+	lwstp_inbox_put(&pool->inbox, &task->put);
+	if (pool->pin_tasks)
+		lwstp_wake_worker(pool, worker);
+	else
+		lwstp_wake(pool);
+
+	return true;
 }
 
-enum lws_threadpool_task_status
-lws_threadpool_task_status(struct lws_threadpool_task *handle, void **user)
+/* S7: its service thread does it, when it is between two callbacks */
+static bool
+stop_between(struct lwstp_task *task, uint64_t *word)
 {
-	enum lws_threadpool_task_status status;
-	struct lwstp_after after = { .ring = NULL };
-	struct lwstp_pool *pool;
-	struct lwstp_task *task;
-	bool wrong = false;
+	uint64_t before = *word;
 
-	if (user)
-		*user = NULL;
-	task = lwstp_task_lock(handle, &pool, __func__);
-	if (!task)
-		return LWS_TP_STATUS_FINISHED;		/* Q6 */
+	if (before & (LWSTP_STOP | LWSTP_DETACHED))
+		return true;		/* it will, anyway */
+	if (!lwstp_swap(task, word, before | LWSTP_STOP | LWSTP_POSTED))
+		return false;
+	if (!(before & LWSTP_POSTED) && lwstp_task_post(task))
+		lwstp_signal(task->service);
 
-	status = __status(pool, task);
-	if (user)
-		*user = task->user;
-	if (__is_done(task)) {
-		wrong = __wrong_thread(task);
-		if (wrong)
-			status = LWS_TP_STATUS_STOPPING;
-		else
-			__lwstp_task_reap(pool, task, &after);
-	} else if (status == LWS_TP_STATUS_SYNCING)
-		__lwstp_binding_look(task);
-	lwstp_unlock_pool(pool);
-
-	if (wrong)
-		lwsl_err("%s: task %p has ended, but only its service thread "
-			 "may reap it, not a pool thread\n", __func__,
-			 (void *)handle);
-	lwstp_after_do(&after);
-
-	return status;
-}
-
-enum lws_threadpool_task_status
-lws_threadpool_task_status_noreap(struct lws_threadpool_task *handle)
-{
-	enum lws_threadpool_task_status status;
-	struct lwstp_pool *pool;
-	struct lwstp_task *task = lwstp_task_lock(handle, &pool, __func__);
-
-	if (!task)
-		return LWS_TP_STATUS_FINISHED;
-	status = __status(pool, task);
-	if (status == LWS_TP_STATUS_SYNCING || __is_done(task))
-		__lwstp_binding_look(task);
-	lwstp_unlock_pool(pool);
-
-	return status;
+	return true;
 }
 
 void
-lws_threadpool_task_sync(struct lws_threadpool_task *handle, int stop)
+lwstp_task_stop(struct lwstp_task *task, uint64_t word, bool between)
 {
-	struct lwstp_after after = { .ring = NULL };
-	struct lwstp_pool *pool;
-	struct lwstp_task *task = lwstp_task_lock(handle, &pool, __func__);
-	struct lwstp_bell *bell = NULL;
-	int awake_us = 0;
+	uint32_t generation = lwstp_generation(word);
 
-	if (!task)
-		return;
-	if (stop)
-		__lwstp_task_stop(pool, task, &after);
-	else if (task->status == LWS_TP_STATUS_SYNCING) {	/* S4 */
-		if (lwstp_bell_is_ours(task->binding->bell))
-			bell = task->binding->bell;
-		if (!pool->n_resumed && !pool->queued &&
-		    !atomic_load(&pool->n_incoming))
-			awake_us = pool->spin_us < LWSTP_AWAKE_US ?
-					pool->spin_us : LWSTP_AWAKE_US;
-		__from_syncing(pool, task);
-		__lwstp_binding_unwant(task, &after);
-		__to_resumed(pool, task, &after);
-	}
-	lwstp_unlock_pool(pool);
-	lwstp_after_do(&after);
-	if (bell)
-		lwstp_bell_answered(bell, awake_us);
-}
-
-/* Takes a task off its wsi, and ends it where it may be ended: 1 if it was only
- * asked to (Q4).  `closing`: lws began to close the wsi, so cleanup is not
- * given it any more, and a queued task that outlives it is left alone (W1, T5).
- * pool->lock held. */
-static LWSTP_POOL_HELD int
-__detach(struct lwstp_pool *pool, struct lwstp_task *task, bool closing,
-	 struct lwstp_after *after)
-{
-	bool queued = task->status == LWS_TP_STATUS_QUEUED;
-
-	if (task->binding) {
-		closing = closing || __lwstp_binding_closing(task);
-		if (closing || !(queued || __is_done(task)))
-			__lwstp_binding_detach(task, after);
-	}
-
-	if (__is_done(task) || (queued && !(closing && task->outlive))) {
-		__lwstp_task_reap(pool, task, after);
-		return 0;
-	}
-	if (!task->outlive) {
-		__lwstp_task_stop(pool, task, after);
-		return 1;
-	}
-	if (task->status == LWS_TP_STATUS_SYNCING) {
-		__from_syncing(pool, task);
-		__to_resumed(pool, task, after);
-	}
-
-	return 0;
-}
-
-int
-lws_threadpool_dequeue_task(struct lws_threadpool_task *handle)
-{
-	struct lwstp_after after = { .ring = NULL };
-	struct lwstp_pool *pool;
-	struct lwstp_task *task;
-	bool wrong;
-	int asked = 1;
-
-	if (!handle)
-		return 0;
-	task = lwstp_task_lock(handle, &pool, __func__);
-	if (!task)
-		return 0;
-	wrong = __wrong_thread(task);
-	if (!wrong)
-		asked = __detach(pool, task, false, &after);
-	lwstp_unlock_pool(pool);
-
-	if (wrong)
-		lwsl_err("%s: task %p is for its service thread to dequeue, "
-			 "not for a pool thread\n", __func__, (void *)handle);
-	lwstp_after_do(&after);
-
-	return asked;
-}
-
-void
-lwstp_task_detach(struct lws_threadpool_task *handle)
-{
-	struct lwstp_after after = { .ring = NULL };
-	struct lwstp_pool *pool;
-	struct lwstp_task *task = lwstp_task_lock(handle, &pool, __func__);
-
-	if (!task)
-		return;
-	__detach(pool, task, true, &after);
-	lwstp_unlock_pool(pool);
-	lwstp_after_do(&after);
+	while (lwstp_generation(word) == generation)
+		switch (lwstp_status(word)) {
+		case LWS_TP_STATUS_QUEUED:
+			if (stop_if_queued(task, generation))
+				return;
+			word = atomic_load(&task->slot.word);
+			break;
+		case LWS_TP_STATUS_SYNCING:
+			if (between ? stop_between(task, &word) :
+				      lwstp_task_resume(task, &word,
+						LWSTP_STOP |
+						(word & LWSTP_DETACHED ? 0 :
+						 LWSTP_POSTED)))
+				return;
+			break;
+		case LWS_TP_STATUS_RUNNING:
+			if ((word & LWSTP_STOP) ||
+			    lwstp_swap(task, &word, word | LWSTP_STOP))
+				return;
+			break;
+		default:
+			return;
+		}
 }

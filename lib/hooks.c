@@ -4,9 +4,9 @@
  * SPDX-License-Identifier: MIT
  *
  * lws calls two functions of a threadpool that it was built with: one on a
- * service thread that lws_cancel_service() woke, which serves as the bell, and
- * from 4.3.3 on one when a wsi closes (LWSTP_LWS_CLOSE_HOOK), in place of the
- * watch.  It does not call the latter for a raw file wsi: those are watched as
+ * service thread that lws_cancel_service() woke, which serves as the
+ * signal, and from 4.3.3 on one when a wsi closes (LWSTP_LWS_CLOSE_HOOK), in
+ * place of the watch.  It does not call the latter for a raw file wsi: those are watched as
  * in the companion, and before 4.3.3 all are.
  *
  * A third call, when a secure stream is destroyed, is put into lws by
@@ -24,10 +24,11 @@ lws_threadpool_wsi_closing(struct lws *wsi);
 int
 lws_threadpool_tsi_context(struct lws_context *context, int tsi)
 {
-	struct lwstp_host *host = lwstp_host_find(context);
+	struct lwstp_context *ours = lwstp_context_find(context);
 
-	if (host && tsi < host->bells)
-		lwstp_bell_answer(&host->bell[tsi]);
+	lwstp_on_service();
+	if (ours && tsi < ours->services)
+		lwstp_service_answer(&ours->service[tsi]);
 
 	return 0;
 }
@@ -39,7 +40,7 @@ lws_threadpool_tsi_context(struct lws_context *context, int tsi)
 /* lws notes the state that a wsi was in when its close began.  Up to 4.3 the
  * note stays behind in a client that goes on after a redirect. */
 bool
-lwstp_host_closing(struct lws *wsi)
+lwstp_hook_closing(struct lws *wsi)
 {
 #if defined(LWS_WITH_CLIENT)
 	if (wsi->redirects)
@@ -49,22 +50,28 @@ lwstp_host_closing(struct lws *wsi)
 	return wsi->wsistate_pre_close;
 }
 
+bool
+lwstp_hook_has_role(const struct lws *wsi)
+{
+	return wsi->role_ops;
+}
+
 #if defined(LWSTP_LWS_SS_HOOK) && defined(LWS_WITH_SECURE_STREAMS)
 
 bool
-lwstp_host_ss_destroying(const struct lws_ss_handle *ss)
+lwstp_hook_ss_destroying(const struct lws_ss_handle *ss)
 {
 	return ss->destroying;
 }
 
 bool
-lwstp_host_ss_given_up(const struct lws_ss_handle *ss)
+lwstp_hook_ss_given_up(const struct lws_ss_handle *ss)
 {
 	return ss->prev_ss_state == LWSSSCS_ALL_RETRIES_FAILED;
 }
 
 int
-lwstp_host_ss_tsi(const struct lws_ss_handle *ss)
+lwstp_hook_ss_tsi(const struct lws_ss_handle *ss)
 {
 	return ss->tsi;
 }
@@ -74,7 +81,7 @@ lwstp_host_ss_tsi(const struct lws_ss_handle *ss)
 #if defined(LWSTP_LWS_CLOSE_HOOK)
 
 bool
-lwstp_host_hooked(struct lws *wsi)
+lwstp_hook_has(struct lws *wsi)
 {
 	return wsi->role_ops != &role_ops_raw_file;
 }
@@ -82,7 +89,11 @@ lwstp_host_hooked(struct lws *wsi)
 void
 lws_threadpool_wsi_closing(struct lws *wsi)
 {
-	lwstp_binding_close(wsi, NULL, LWSTP_CLOSE_SEEN);
+	struct lwstp_service *service = lwstp_service_of(wsi);
+
+	lwstp_on_service();
+	if (service)
+		lwstp_wsi_close(service, wsi, NULL, LWSTP_CLOSE_SEEN);
 }
 
 #endif

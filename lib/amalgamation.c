@@ -1,0 +1,35 @@
+/*
+ * lws-threadpool - the whole of it as one source file of libwebsockets
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * scripts/build-into-lws puts this where lws has its own threadpool.c, and the
+ * other sources beside it.  lwstp-amalgamation.h is written by the script: it
+ * tells what the lws at hand calls.
+ */
+
+#if !defined(_GNU_SOURCE)
+#define _GNU_SOURCE
+#endif
+
+#include "lwstp-amalgamation.h"
+
+#include "log.c"
+#include "handle.c"
+#include "find.c"
+#include "timer.c"
+#include "inbox.c"
+#include "wake.c"
+#include "task.c"
+#include "worker.c"
+#include "wsi.c"
+#include "service.c"
+#include "closing.c"
+#include "context.c"
+#include "hooks.c"
+#include "watch.c"
+#include "secure-stream.c"
+#include "enqueue.c"
+#include "query.c"
+#include "pool.c"
+#include "report.c"

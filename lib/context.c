@@ -1,0 +1,439 @@
+/*
+ * lws-threadpool - what is known of each lws_context
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * It is made with the first pool of a lws_context.  It lasts until that is
+ * destroyed and its last pool too, whichever comes first (P4).  The structs
+ * live on and are used again: so the list of them is read without a lock.  It is
+ * changed under making_lock, which is taken before any other.
+ */
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#if defined(LWSTP_HAVE_EVENTFD)
+#include <sys/eventfd.h>
+#else
+#include <sys/socket.h>
+#endif
+
+#include "private.h"
+
+/* The state in which a context is certainly being destroyed.  Before 4.3 there
+ * was one less, and only the destroy came to the last. */
+#if LWS_LIBRARY_VERSION_NUMBER >= 4003000
+#define SYSTATE_GONE LWS_SYSTATE_CONTEXT_DESTROYING
+#else
+#define SYSTATE_GONE LWS_SYSTATE_POLICY_INVALID
+#endif
+
+/* lws ignores a limit above this, and uses 2560 instead */
+#define SILLY_FD_LIMIT 10000000
+/* fds that the process's table has room for from the start: 8 bytes each */
+#define FD_TABLE 65535
+
+/* What lws has of ours on a list of its own.  Where a context is destroyed
+ * without our hidden vhost it stays there until the context is freed: so it is
+ * freed itself only when another context has that address. */
+struct lwstp_notifier {
+	lws_state_notify_link_t	link;
+	struct lwstp_context	*context;	/* NULL: forgotten */
+	struct lws_context	*lws;
+	struct lwstp_notifier	*next;		/* making_lock: forgotten */
+};
+
+static _Atomic(struct lwstp_context *) contexts;
+static struct lwstp_notifier *forgotten;	/* making_lock */
+static pthread_mutex_t making_lock = PTHREAD_MUTEX_INITIALIZER;
+
+struct lwstp_context *
+lwstp_context_find(const struct lws_context *lws)
+{
+	struct lwstp_context *context = atomic_load(&contexts);
+
+	while (context && atomic_load_explicit(&context->lws,
+					memory_order_relaxed) != lws)
+		context = atomic_load_explicit(&context->next,
+					       memory_order_relaxed);
+
+	return context;
+}
+
+struct lwstp_service *
+lwstp_service_of(struct lws *wsi)
+{
+	struct lws_context *lws = wsi ? lws_get_context(wsi) : NULL;
+	struct lwstp_context *context = lws ? lwstp_context_find(lws) : NULL;
+
+	return context ? &context->service[lws_get_tsi(wsi)] : NULL;
+}
+
+/* A thread that is known to serve looks into what it serves, and follows no
+ * wsi, which may be gone.  One that is not has just taken over. */
+LWSTP_ON_SERVICE struct lwstp_wsi *
+lwstp_wsi_of_this_thread(struct lws *wsi)
+{
+	struct lwstp_context *context = atomic_load(&contexts);
+	struct lwstp_service *service;
+	struct lwstp_wsi *on = NULL;
+	bool serves = false;
+	int n;
+
+	for (; context && !on; context = atomic_load(&context->next))
+		for (n = 0; atomic_load_explicit(&context->lws,
+						 memory_order_relaxed) &&
+			    n < context->services && !on; n++) {
+			service = &context->service[n];
+			if (!lwstp_service_is_this(service))
+				continue;
+			serves = true;
+			on = lwstp_wsi_find(service, wsi);
+		}
+	if (on || serves || lwstp_this_worker)
+		return on;
+	service = lwstp_service_of(wsi);
+	if (!service)
+		return NULL;
+	lwstp_service_note(service);
+
+	return lwstp_wsi_find(service, wsi);
+}
+
+/*
+ * Its end
+ */
+
+void
+lwstp_context_gone(struct lwstp_context *context)
+{
+	struct lwstp_vhost *vhost, *next;
+	int n;
+
+	lwstp_on_service();
+	lwstp_lock_context(context);
+	context->dying = true;
+	lwstp_unlock_context(context);
+	for (n = 0; n < context->services; n++)
+		context->service[n].ended = true;
+	for (n = 0; n < context->services; n++) {
+		lwstp_wsi_close_all(&context->service[n]);
+		lwstp_service_end(&context->service[n]);
+	}
+	lws_sul_cancel(&context->open);
+
+	lwstp_lock_context(context);
+	atomic_store(&context->passed, NULL);
+	HASH_ITER(hh, context->passing, vhost, next) {
+		HASH_DEL(context->passing, vhost);
+		free(vhost);
+	}
+	atomic_store(&context->lws, NULL);
+	lwstp_unlock_context(context);
+}
+
+void
+lwstp_context_forget_notifier(struct lwstp_context *context)
+{
+	struct lwstp_notifier *notifier = context->notifier;
+
+	if (!notifier)
+		return;
+	context->notifier = NULL;
+	lws_state_reg_deregister(&notifier->link);
+	free(notifier);
+}
+
+/* The context begins to be destroyed.  Without the hidden vhost, if it was
+ * never serviced for instance, nothing else will tell us. */
+static int
+state_changed(struct lws_state_manager *mgr, struct lws_state_notify_link *link,
+	      int current, int target)
+{
+	struct lwstp_notifier *notifier = lws_container_of(link,
+					struct lwstp_notifier, link);
+	struct lwstp_context *context = notifier->context;
+
+	(void)mgr;
+	(void)current;
+
+	if (target != SYSTATE_GONE || !context)
+		return 0;
+	if (context->vhost) {
+		lwstp_lock_context(context);
+		context->dying = true;
+		lwstp_unlock_context(context);
+		return 0;
+	}
+	lwstp_context_gone(context);
+	context->notifier = NULL;
+	notifier->context = NULL;
+	pthread_mutex_lock(&making_lock);
+	notifier->next = forgotten;
+	forgotten = notifier;
+	pthread_mutex_unlock(&making_lock);
+	lwstp_context_put(context);
+
+	return 0;
+}
+
+/* another context has the address of one that is gone; making_lock held */
+static void
+free_forgotten(const struct lws_context *lws)
+{
+	struct lwstp_notifier **p = &forgotten, *notifier;
+
+	while ((notifier = *p))
+		if (notifier->lws == lws) {
+			*p = notifier->next;
+			free(notifier);
+		} else
+			p = &notifier->next;
+}
+
+/* Its destruction has begun: what would be made now it might forget to end.
+ * From 4.2 on lws closes every wsi before it changes its state. */
+bool
+lwstp_context_ending(struct lws_context *lws)
+{
+#if LWS_LIBRARY_VERSION_NUMBER >= 4002000
+	return lws_context_is_being_destroyed(lws);
+#else
+	return lws_system_get_state_manager(lws)->state == SYSTATE_GONE;
+#endif
+}
+
+/*
+ * It is made
+ */
+
+/* That nothing is to be read from, until it is written to */
+static int
+make_fd(void)
+{
+#if defined(LWSTP_HAVE_EVENTFD)
+	return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+#else
+	/* a socket that has no address, so nobody sends to it */
+	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+
+	if (fd >= 0)
+		(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+
+	return fd;
+#endif
+}
+
+/* The kernel makes a process with threads wait for milliseconds when its table
+ * of fds has to grow: so it grows now, before there are any of ours. */
+static void
+grow_fd_table(const struct lwstp_context *context)
+{
+	int high = context->max_fd - 1, fd;
+
+	if (high > FD_TABLE)
+		high = FD_TABLE;
+	fd = fcntl(context->idle_fd, F_DUPFD_CLOEXEC, high);
+	if (fd >= 0)
+		close(fd);
+}
+
+/* the last reference, or the first: nobody else has it */
+static LWSTP_UNCHECKED void
+release(struct lwstp_context *context)
+{
+	int n;
+
+	for (n = 0; n < context->services; n++) {
+		/* what was posted after the end: slots to recycle */
+		lwstp_service_end(&context->service[n]);
+		if (context->service[n].fd >= 0)
+			close(context->service[n].fd);
+	}
+	if (context->idle_fd >= 0)
+		close(context->idle_fd);
+	free(context->notifier);
+	context->notifier = NULL;
+	free(context->service);
+	context->service = NULL;
+	context->services = 0;
+	atomic_store(&context->refs, 0);	/* to be used again */
+}
+
+void
+lwstp_context_put(struct lwstp_context *context)
+{
+	if (atomic_fetch_sub(&context->refs, 1) == 1) {
+		atomic_store(&context->refs, 1);
+		pthread_mutex_lock(&making_lock);
+		release(context);
+		pthread_mutex_unlock(&making_lock);
+	}
+}
+
+/* one that is not used, referenced once; making_lock held */
+static LWSTP_UNCHECKED struct lwstp_context *
+unused(void)
+{
+	struct lwstp_context *context = atomic_load(&contexts);
+
+	for (; context; context = atomic_load(&context->next))
+		if (!atomic_load(&context->refs)) {
+			atomic_store(&context->refs, 1);
+			context->dying = false;
+			context->vhost = NULL;
+			return context;
+		}
+
+	context = calloc(1, sizeof(*context));
+	if (!context || pthread_mutex_init(&context->lock, NULL)) {
+		free(context);
+		return NULL;
+	}
+	atomic_store(&context->refs, 1);
+	atomic_store(&context->next, atomic_load(&contexts));
+	atomic_store(&contexts, context);
+
+	return context;
+}
+
+static bool
+make_services(struct lwstp_context *context, int services)
+{
+	struct lwstp_service *service = calloc((size_t)services,
+					       sizeof(*service));
+	bool ok = true;
+	int n;
+
+	context->services = service ? services : 0;
+	context->service = service;
+	for (n = 0; n < context->services; n++) {
+		service[n].context = context;
+		service[n].tsi = n;
+		service[n].fd = make_fd();
+		ok = ok && service[n].fd >= 0;
+	}
+
+	return service && ok;
+}
+
+static bool
+make_notifier(struct lwstp_context *context, struct lws_context *lws)
+{
+	struct lwstp_notifier *notifier = calloc(1, sizeof(*notifier));
+
+	if (!notifier)
+		return false;
+	notifier->context = context;
+	notifier->lws = lws;
+	notifier->link.name = "lws-threadpool";
+	notifier->link.notify_cb = state_changed;
+	context->notifier = notifier;
+
+	return true;
+}
+
+/* making_lock held */
+static struct lwstp_context *
+make(struct lws_context *lws)
+{
+	struct lwstp_context *context = unused();
+	struct rlimit limit;
+
+	if (!context)
+		return NULL;
+	context->max_fd = INT_MAX;
+	/* as lws sizes its tables, at about the same time */
+	if (!getrlimit(RLIMIT_NOFILE, &limit))
+		context->max_fd = limit.rlim_cur > SILLY_FD_LIMIT ? 2560 :
+						(int)limit.rlim_cur;
+	context->idle_fd = make_fd();
+	if (!make_services(context, lws_get_count_threads(lws)) ||
+	    context->idle_fd < 0 || !make_notifier(context, lws)) {
+		release(context);
+		return NULL;
+	}
+	grow_fd_table(context);
+	free_forgotten(lws);
+	lws_state_reg_notifier(lws_system_get_state_manager(lws),
+			       &context->notifier->link);
+	atomic_store(&context->lws, lws);
+
+	return context;
+}
+
+struct lwstp_context *
+lwstp_context_get(struct lws_context *lws)
+{
+	struct lwstp_context *context;
+
+	if (lwstp_context_ending(lws))
+		return NULL;
+	pthread_mutex_lock(&making_lock);
+	context = lwstp_context_find(lws);
+	if (!context)
+		context = make(lws);	/* that reference is lws's */
+	else if (lwstp_context_dying(context))
+		context = NULL;
+	if (context)
+		atomic_fetch_add(&context->refs, 1);
+	pthread_mutex_unlock(&making_lock);
+
+	return context;
+}
+
+bool
+lwstp_context_dying(struct lwstp_context *context)
+{
+	bool dying;
+
+	lwstp_lock_context(context);
+	dying = context->dying;
+	lwstp_unlock_context(context);
+
+	return dying;
+}
+
+/*
+ * The opt-in
+ */
+
+void
+lwstp_context_learn(struct lwstp_context *context, struct lws_vhost *vhost,
+		    bool passes)
+{
+	struct lwstp_vhost *v;
+
+	if (passes && atomic_load_explicit(&context->passed,
+					   memory_order_relaxed) == vhost)
+		return;
+
+	lwstp_lock_context(context);
+	HASH_FIND_PTR(context->passing, &vhost, v);
+	if (v && !passes) {
+		HASH_DEL(context->passing, v);
+		free(v);
+	} else if (!v && passes && (v = calloc(1, sizeof(*v)))) {
+		v->vhost = vhost;
+		/* without memory it keeps the watches, that is all */
+#undef uthash_nonfatal_oom
+#define uthash_nonfatal_oom(e) do { free(e); vhost = NULL; } while (0)
+		HASH_ADD_PTR(context->passing, vhost, v);
+	}
+	atomic_store(&context->passed, v && passes ? vhost : NULL);
+	lwstp_unlock_context(context);
+}
+
+bool
+lwstp_context_opted_in(struct lwstp_context *context, struct lws_vhost *vhost)
+{
+	struct lwstp_vhost *v;
+
+	lwstp_lock_context(context);
+	HASH_FIND_PTR(context->passing, &vhost, v);
+	lwstp_unlock_context(context);
+
+	return v;
+}

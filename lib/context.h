@@ -1,0 +1,391 @@
+/*
+ * lws-threadpool - lws's half: contexts, service threads, and wsi
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * A part of private.h, which explains the locks.
+ */
+
+#ifndef LWSTP_CONTEXT_H
+#define LWSTP_CONTEXT_H
+
+/* a failed insert into a hash must come back to us, not end the process */
+#define HASH_NONFATAL_OOM 1
+/* our keys are addresses */
+#define HASH_FUNCTION(key, len, value) ((value) = lwstp_hash(key))
+#include "uthash.h"
+/* shorter chains than by default: each entry looked at is likely to be fetched
+ * from far.  (With 3 it would double too often if addresses were random.) */
+#undef HASH_BKT_CAPACITY_THRESH
+#define HASH_BKT_CAPACITY_THRESH 6U
+
+/* the low bits of an address are 0, those in the middle tell most */
+static inline unsigned int
+lwstp_hash(const void *key)
+{
+	uintptr_t bits;
+
+	memcpy(&bits, key, sizeof(bits));
+
+	return (unsigned int)((bits >> 4) * 2654435769u >> 7);
+}
+
+struct lwstp_cursor {				/* a foreach under way */
+	LWSTP_BY_SERVICE struct lwstp_cursor *outer;
+	LWSTP_BY_SERVICE struct lwstp_wsi *on; /* NULL: it is gone */
+	LWSTP_BY_SERVICE struct lwstp_task *next;
+};
+
+/* What is known of a wsi, or of a secure stream, from its first task until it
+ * closes; of a wsi a little longer, see closing.c.  In three cache lines: what a
+ * look-up compares, what a SYNC needs, and what it does not. */
+struct lwstp_wsi {
+	_Alignas(LWSTP_CACHE_LINE) UT_hash_handle hh; /* BY_SERVICE */
+	struct lwstp_service	*service;	/* constant */
+
+	struct lws		*wsi;		/* the key, or NULL and: ss */
+	LWSTP_BY_SERVICE struct lwstp_task *attention; /* longest first */
+	/* service->to_ask or ->streams, or ->closed once closing */
+	LWSTP_BY_SERVICE struct lwstp_wsi *prev, *next;
+	/* service->asked */
+	LWSTP_BY_SERVICE struct lwstp_wsi *ask_prev, *ask_next;
+	LWSTP_BY_SERVICE lws_usec_t asked_at; /* or closed at */
+	LWSTP_BY_SERVICE bool is_to_ask, is_due_stream, is_asked, closing;
+
+	LWSTP_BY_SERVICE struct lwstp_task *attached; /* oldest first */
+	struct lws_ss_handle	*ss;		/* the key, if wsi is NULL */
+	/* constant: asks lws for a WRITEABLE */
+	void			(*ask)(struct lwstp_wsi *on);
+	LWSTP_BY_SERVICE struct lws *watch; /* our child of it, or NULL */
+	LWSTP_BY_SERVICE struct lwstp_cursor *cursors; /* innermost first */
+	LWSTP_BY_SERVICE uint32_t seq; /* the next att_seq */
+	LWSTP_BY_SERVICE bool given_up; /* the ss: all its retries failed */
+	LWSTP_BY_SERVICE bool detaching; /* cleanups may run */
+	LWSTP_BY_SERVICE bool has_socket; /* of this identity: */
+	LWSTP_BY_SERVICE dev_t dev;
+	LWSTP_BY_SERVICE ino_t ino;
+};
+
+struct lwstp_service {				/* one a service thread */
+	struct lwstp_context	*context;	/* constant */
+	int			tsi;		/* constant */
+	int			fd;		/* constant: ours to write to */
+	struct lwstp_inbox	inbox;		/* any thread puts in */
+	atomic_bool		adopted;	/* lws polls our fd */
+	atomic_bool		looking;	/* it looks before it polls */
+	atomic_bool		answered;	/* a SYNC, since it last did */
+	atomic_uint		thread;		/* its number, 0: not known */
+
+	LWSTP_BY_SERVICE struct lwstp_wsi *table, *streams_table;
+	LWSTP_BY_SERVICE struct lwstp_wsi *to_ask; /* lws, oldest first */
+	LWSTP_BY_SERVICE unsigned int n_to_ask, n_asked;
+	LWSTP_BY_SERVICE struct lwstp_wsi *streams; /* to ask, by a timer */
+	LWSTP_BY_SERVICE struct lwstp_wsi *asked; /* lws, to be asked again */
+	LWSTP_BY_SERVICE struct lwstp_wsi *closed; /* W4's marks */
+	LWSTP_BY_SERVICE struct lwstp_post *held, *held_last; /* S7 */
+	LWSTP_BY_SERVICE unsigned int open; /* wsi that are not closing */
+	LWSTP_BY_SERVICE bool is_signalled; /* by itself */
+	LWSTP_BY_SERVICE unsigned int looks_left;
+	LWSTP_BY_SERVICE bool heard; /* lws told of the fd, ever */
+	LWSTP_BY_SERVICE bool ended; /* the context is: no timers any more */
+	LWSTP_BY_SERVICE lws_usec_t expect_us; /* interval */
+
+	/* lws's timers: BY_SERVICE */
+	lws_sorted_usec_list_t	look, ask_again, ask_streams, sweep, expect;
+};
+
+struct lwstp_vhost {				/* passes its events to us */
+	UT_hash_handle		hh;
+	struct lws_vhost	*vhost;
+};
+
+/* One a lws_context.  The struct itself lives on, and is used again: so the list
+ * of all can be read without a lock. */
+struct lwstp_context {
+	_Atomic(struct lwstp_context *) next;	/* written before it is listed */
+	_Atomic(struct lws_context *) lws;	/* NULL: destroyed, or not used;
+						 * reset with lock held */
+	atomic_uint		refs;		/* pools, and lws's */
+	pthread_mutex_t		lock;
+	LWSTP_BY_CONTEXT bool dying; /* lws is not to be woken any more */
+	LWSTP_BY_CONTEXT struct lwstp_vhost *passing;
+	_Atomic(struct lws_vhost *) passed;	/* the latest of passing */
+	int			services;	/* constant while used */
+	struct lwstp_service	*service;	/* constant while used */
+	struct lws_vhost	*vhost;		/* hidden; service thread 0, or
+						 * under watch.c's lock */
+	lws_sorted_usec_list_t	open;		/* service thread 0 */
+	struct lwstp_notifier	*notifier;	/* service thread 0 */
+	int			idle_fd;	/* constant: never readable */
+	int			max_fd;		/* constant: limit when made */
+};
+
+static inline LWSTP_LOCKS(lwstp_role_context) LWSTP_UNCHECKED void
+lwstp_lock_context(struct lwstp_context *context)
+{
+	pthread_mutex_lock(&context->lock);
+}
+
+static inline LWSTP_UNLOCKS(lwstp_role_context) LWSTP_UNCHECKED void
+lwstp_unlock_context(struct lwstp_context *context)
+{
+	pthread_mutex_unlock(&context->lock);
+}
+
+/* The caller is on the service thread: lws is known to have called it, or the
+ * manual says that only that thread may call. */
+static inline LWSTP_ASSERTS(lwstp_role_service) LWSTP_UNCHECKED void
+lwstp_on_service(void)
+{
+}
+
+/* why an enqueue is refused; returned as NULL: it is not */
+struct lwstp_refusal {
+	unsigned int		code;		/* a small number of its own */
+	int			level;
+	const char		*text;
+};
+
+enum {						/* the codes */
+	LWSTP_REFUSED_STALE,
+	LWSTP_REFUSED_ARGS,
+	LWSTP_REFUSED_TASK,
+	LWSTP_REFUSED_BOTH,
+	LWSTP_REFUSED_POOL_THREAD,
+	LWSTP_REFUSED_FINISHING,
+	LWSTP_REFUSED_FULL,
+	LWSTP_REFUSED_MEMORY,
+	LWSTP_REFUSED_FOREIGN,
+	LWSTP_REFUSED_NO_CONTEXT,
+	LWSTP_REFUSED_NO_ROLE,
+	LWSTP_REFUSED_CLOSING,
+	LWSTP_REFUSED_UNCONNECTED,
+	LWSTP_REFUSED_MUX,
+	LWSTP_REFUSED_NO_WATCH,
+	LWSTP_REFUSED_SS_DESTROYING,
+	LWSTP_REFUSED_SS_UNTOLD,
+	LWSTP_REFUSED_SS_THREADS,
+	LWSTP_REFUSED_FORK,
+};
+
+/*
+ * wsi.c: the tasks of a wsi
+ */
+
+LWSTP_ON_SERVICE struct lwstp_wsi *
+lwstp_wsi_find(const struct lwstp_service *service, const struct lws *wsi);
+LWSTP_ON_SERVICE struct lwstp_wsi *
+lwstp_ss_find(const struct lwstp_service *service,
+	      const struct lws_ss_handle *ss);
+/* of a wsi or, where that is NULL, of a secure stream: NULL without memory */
+LWSTP_ON_SERVICE struct lwstp_wsi *
+lwstp_wsi_new(struct lwstp_service *service, struct lws *wsi,
+	      struct lws_ss_handle *ss, void (*ask)(struct lwstp_wsi *on));
+LWSTP_ON_SERVICE void
+lwstp_wsi_free(struct lwstp_wsi *on);
+LWSTP_ON_SERVICE void
+lwstp_attach(struct lwstp_wsi *on, struct lwstp_task *task);
+/* it hangs nowhere any more.  The wsi, NULL if that is closing (T7), or a secure
+ * stream. */
+LWSTP_ON_SERVICE struct lws *
+lwstp_unattach(struct lwstp_task *task);
+/* the task is SYNCING or done, since it was last here */
+LWSTP_ON_SERVICE void
+lwstp_attention(struct lwstp_task *task);
+LWSTP_ON_SERVICE void
+lwstp_attention_clear(struct lwstp_task *task);
+/* the one that wants it longest, or NULL */
+LWSTP_ON_SERVICE struct lwstp_task *
+lwstp_attention_first(struct lwstp_wsi *on);
+/* S5: one that wants it has not been seen by the application */
+LWSTP_ON_SERVICE bool
+lwstp_has_unseen(const struct lwstp_wsi *on);
+/* lws is to be asked for a WRITEABLE for it */
+LWSTP_ON_SERVICE void
+lwstp_to_ask(struct lwstp_wsi *on);
+LWSTP_ON_SERVICE void
+lwstp_not_to_ask(struct lwstp_wsi *on);
+LWSTP_ON_SERVICE void
+lwstp_not_asked(struct lwstp_wsi *on);
+/* Q2: the task that is next in line, NULL: none */
+LWSTP_ON_SERVICE struct lws_threadpool_task *
+lwstp_wsi_next_task(struct lwstp_wsi *on);
+/* Q3; on may be NULL, and the cursor is the caller's meanwhile */
+LWSTP_ON_SERVICE int
+lwstp_wsi_foreach(struct lwstp_wsi *on, struct lwstp_cursor *c, void *user,
+		  int (*cb)(struct lws_threadpool_task *task, void *user));
+
+/*
+ * service.c: the inbox, asking lws, asking again
+ */
+
+/* lws calls back after us, unless it is about to already */
+LWSTP_ON_SERVICE void
+lwstp_schedule(struct lwstp_service *service, lws_sorted_usec_list_t *sul,
+	       sul_cb_t cb, lws_usec_t us);
+/* between two callbacks: looks at all that was posted, and asks lws */
+LWSTP_ON_SERVICE void
+lwstp_service_answer(struct lwstp_service *service);
+/* the same by a timer, where it may be within a callback */
+LWSTP_ON_SERVICE void
+lwstp_service_answer_soon(struct lwstp_service *service);
+/* Anywhere: looks at what was posted, but for what S7 holds back. */
+LWSTP_ON_SERVICE void
+lwstp_service_collect(struct lwstp_service *service);
+/* S6: others on it may have had their WRITEABLE used up */
+LWSTP_ON_SERVICE void
+lwstp_ask_for_others(struct lwstp_wsi *on);
+/* what `ask` does for a wsi */
+LWSTP_ON_SERVICE void
+lwstp_ask_wsi(struct lwstp_wsi *on);
+/* a wsi, or a secure stream, may have tasks from now on */
+LWSTP_ON_SERVICE void
+lwstp_service_expect(struct lwstp_service *service);
+/* Takes a task off its wsi, and ends it where it may be ended: 1 if it was only
+ * asked to (Q4).  `closing`: lws begins to close the wsi (W1). */
+LWSTP_ON_SERVICE int
+lwstp_detach(struct lwstp_task *task, uint64_t word, bool closing);
+/* its context ends: nothing is held back, no timer is left */
+LWSTP_ON_SERVICE void
+lwstp_service_end(struct lwstp_service *service);
+
+/*
+ * closing.c: is it closing?
+ */
+
+enum lwstp_close {
+	LWSTP_CLOSE_SEEN,	/* nothing else will come: sweep the mark */
+	LWSTP_CLOSE_TOLD,	/* LWSTP_CLOSE_GONE will follow */
+	LWSTP_CLOSE_GONE,	/* it is freed next: no mark is needed */
+};
+
+/* The wsi begins to close, as `watch`, our child of it, tells, or where that is
+ * NULL the application or lws. */
+LWSTP_ON_SERVICE void
+lwstp_wsi_close(struct lwstp_service *service, struct lws *wsi,
+		struct lws *watch, enum lwstp_close how);
+/* the same for a secure stream; NULL: it has no tasks */
+LWSTP_ON_SERVICE void
+lwstp_ss_close(struct lwstp_wsi *on);
+/* W4: that very wsi is known to be closing; a mark about its predecessor at the
+ * same address goes */
+LWSTP_ON_SERVICE bool
+lwstp_wsi_is_closing(struct lwstp_service *service, struct lws *wsi);
+LWSTP_ON_SERVICE void
+lwstp_wsi_close_all(struct lwstp_service *service);
+
+/*
+ * context.c: a lws_context
+ */
+
+/* Its destruction has begun, as far as lws tells. */
+bool
+lwstp_context_ending(struct lws_context *lws);
+/* With a reference for the caller.  A service thread of the context, or before
+ * there is one; NULL without memory or fds, or if it is ending. */
+struct lwstp_context *
+lwstp_context_get(struct lws_context *lws);
+void
+lwstp_context_put(struct lwstp_context *context);
+struct lwstp_context *
+lwstp_context_find(const struct lws_context *lws);
+/* its service thread for that wsi; NULL: it never had a pool, or wsi is NULL */
+struct lwstp_service *
+lwstp_service_of(struct lws *wsi);
+/* what is known of a wsi of this thread, whether it lives or not; NULL: nothing */
+LWSTP_ON_SERVICE struct lwstp_wsi *
+lwstp_wsi_of_this_thread(struct lws *wsi);
+bool
+lwstp_context_dying(struct lwstp_context *context);
+/* On its last service thread, while lws can still take our timers back. */
+void
+lwstp_context_gone(struct lwstp_context *context);
+/* the notifier is lws's no more */
+void
+lwstp_context_forget_notifier(struct lwstp_context *context);
+/* the vhost passes its events (or does not any more): the opt-in */
+void
+lwstp_context_learn(struct lwstp_context *context, struct lws_vhost *vhost,
+		    bool passes);
+bool
+lwstp_context_opted_in(struct lwstp_context *context, struct lws_vhost *vhost);
+
+/*
+ * watch.c and hooks.c: lws
+ */
+
+/* from the service thread: what is needed of lws for a wsi's first task is
+ * there */
+LWSTP_ON_SERVICE bool
+lwstp_watch_open(struct lwstp_context *context);
+/* the same by a timer, if it may be */
+void
+lwstp_watch_open_later(struct lwstp_context *context);
+/* W1: sees to it that the close of on->wsi reaches lwstp_wsi_close() */
+LWSTP_ON_SERVICE bool
+lwstp_watch(struct lwstp_wsi *on);
+/* a wsi that lws gives to callbacks that are about no connection (Q6) */
+bool
+lwstp_wsi_is_fake(struct lws *wsi);
+
+#if defined(LWSTP_AMALGAMATION)
+/* W4: lws has begun to close it, whoever was told of that */
+bool
+lwstp_hook_closing(struct lws *wsi);
+/* without a role it is no connection (Q6) */
+bool
+lwstp_hook_has_role(const struct lws *wsi);
+#else
+static inline bool
+lwstp_hook_closing(struct lws *wsi)
+{
+	(void)wsi;
+
+	return false;
+}
+#endif
+#if defined(LWSTP_LWS_CLOSE_HOOK)
+/* lws calls lws_threadpool_wsi_closing() for it */
+bool
+lwstp_hook_has(struct lws *wsi);
+#endif
+#if defined(LWSTP_LWS_SS_HOOK)
+/* what lws has noted of a secure stream */
+bool
+lwstp_hook_ss_destroying(const struct lws_ss_handle *ss);
+bool
+lwstp_hook_ss_given_up(const struct lws_ss_handle *ss);
+int
+lwstp_hook_ss_tsi(const struct lws_ss_handle *ss);
+#endif
+
+/*
+ * secure-stream.c
+ */
+
+#if defined(LWS_WITH_SECURE_STREAMS)
+
+static inline struct lws_ss_handle *
+lwstp_args_ss(const struct lws_threadpool_task_args *args)
+{
+	return args->ss;
+}
+
+/* what a task with args.ss hangs on; NULL: *why */
+LWSTP_ON_SERVICE struct lwstp_wsi *
+lwstp_ss_make(struct lwstp_context *context, struct lws_ss_handle *ss,
+	      const struct lwstp_refusal **why);
+
+#else
+
+static inline struct lws_ss_handle *
+lwstp_args_ss(const struct lws_threadpool_task_args *args)
+{
+	(void)args;
+
+	return NULL;
+}
+
+#endif
+
+#endif /* LWSTP_CONTEXT_H */

@@ -1,0 +1,27 @@
+/*
+ * lws-threadpool - the log
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * The log function is the user's, and may call us.  What we would log then, on
+ * the same thread, it would be told while it is being told: that is dropped, so
+ * that no log function calls itself by way of us for ever.
+ */
+
+#include "private.h"
+
+static _Thread_local bool logging;
+
+void
+lwstp_log(int level, const char *format, ...)
+{
+	va_list ap;
+
+	if (logging)
+		return;
+	logging = true;
+	va_start(ap, format);
+	_lws_logv(level, format, ap);
+	va_end(ap);
+	logging = false;
+}

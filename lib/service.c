@@ -1,0 +1,405 @@
+/*
+ * lws-threadpool - the service thread: its inbox, and what it asks of lws
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * What was posted is looked at by lwstp_service_answer(), which lws calls
+ * between two callbacks: when our fd is readable, or from a timer.  Each wsi
+ * with a task that is SYNCING or done is then asked a WRITEABLE for (S3).
+ * Within a callback what was posted can be looked at, too, but for tasks that
+ * are asked to stop, or have lost their wsi, while they are SYNCING: those are
+ * held until no callback can be using their data (S7).
+ *
+ * A SYNC that was answered is often followed by the next within microseconds.
+ * So while SYNCs and answers flow a timer looks into the inbox before lws polls
+ * again, which saves a turn of the loop for each SYNC.
+ *
+ * lws can drop a request for a WRITEABLE.  So a wsi is asked for again after
+ * about a second, for as long as nobody has looked at its task (S5).
+ *
+ * An external poll loop may poll our fds never, or only by a turn of lws's own
+ * now and then.  Where lws can be in one, a timer looks into the inbox as long
+ * as a wsi is open that had a task: every few ms, and once a second where it
+ * finds that the fd is heard without it.
+ */
+
+#include <unistd.h>
+#if defined(LWSTP_HAVE_EVENTFD)
+#include <sys/eventfd.h>
+#endif
+
+#include "private.h"
+
+#define ASK_AGAIN_US	(1 * LWS_US_PER_SEC)
+#define EXPECT_US	(10 * LWS_US_PER_MS)
+#define LOOKS		2	/* that find nothing, and are the last */
+
+LWSTP_ON_SERVICE void
+lwstp_schedule(struct lwstp_service *service, lws_sorted_usec_list_t *sul,
+	       sul_cb_t cb, lws_usec_t us)
+{
+	if (!service->ended && lws_dll2_is_detached(&sul->list))
+		lws_sul_schedule(atomic_load(&service->context->lws),
+				 service->tsi, sul, cb, us);
+}
+
+/*
+ * The inbox
+ */
+
+/* The service thread signals itself, once a turn: what it found or held is for
+ * the next answer. */
+static LWSTP_ON_SERVICE void
+signal_self(struct lwstp_service *service)
+{
+	if (service->is_signalled)
+		return;
+	service->is_signalled = true;
+	lwstp_signal(service);
+}
+
+/* S7: it is SYNCING, and goes on without an answer */
+static bool
+is_held(uint64_t word)
+{
+	return lwstp_status(word) == LWS_TP_STATUS_SYNCING &&
+	       (word & (LWSTP_STOP | LWSTP_DETACHED));
+}
+
+static LWSTP_ON_SERVICE void
+hold(struct lwstp_service *service, struct lwstp_post *post)
+{
+	post->next = NULL;
+	if (service->held)
+		service->held_last->next = post;
+	else
+		service->held = post;
+	service->held_last = post;
+}
+
+static LWSTP_ON_SERVICE void
+look_at(struct lwstp_service *service, struct lwstp_post *post, bool between)
+{
+	struct lwstp_task *task = lws_container_of(post, struct lwstp_task,
+						   post);
+	uint64_t word = atomic_load(&task->slot.word);
+
+	if (is_held(word) && !between) {
+		if (!(word & LWSTP_DETACHED))
+			lwstp_attention_clear(task);
+		hold(service, post);
+		return;
+	}
+	word = atomic_fetch_and(&task->slot.word, ~LWSTP_POSTED) &
+							~LWSTP_POSTED;
+	while (is_held(word))
+		if (lwstp_task_resume(task, &word, 0))
+			break;
+
+	if ((word & LWSTP_STATUS) == LWSTP_FREE)
+		lwstp_slot_give(&lwstp_task_slots, &task->slot);
+	else if (word & LWSTP_DETACHED)
+		return;
+	else if (is_held(word) ||
+		 lwstp_status(word) == LWS_TP_STATUS_RUNNING) {
+		/* another thread has answered it, or it is to stop */
+		if (task->attention) {
+			lwstp_attention_clear(task);
+			lwstp_ask_for_others(task->on);
+		}
+	} else if (lwstp_status(word) != LWS_TP_STATUS_QUEUED) {
+		lwstp_attention(task);
+		lwstp_to_ask(task->on);
+	}
+}
+
+static LWSTP_ON_SERVICE void
+collect(struct lwstp_service *service, bool between)
+{
+	struct lwstp_post *post = NULL, *next;
+
+	if (between) {
+		post = service->held;
+		service->held = NULL;
+	}
+	for (; post; post = next) {
+		next = post->next;
+		look_at(service, post, between);
+	}
+	for (post = lwstp_inbox_take(&service->inbox); post; post = next) {
+		next = post->next;
+		look_at(service, post, between);
+	}
+}
+
+LWSTP_ON_SERVICE void
+lwstp_service_collect(struct lwstp_service *service)
+{
+	collect(service, false);
+	if (service->to_ask || service->held)
+		signal_self(service);
+}
+
+/*
+ * Asking lws
+ */
+
+/* it will be looked at again after a second */
+static LWSTP_ON_SERVICE void
+note_asked(struct lwstp_wsi *on, lws_usec_t now)
+{
+	struct lwstp_service *service = on->service;
+
+	on->asked_at = now;
+	if (on->is_asked)
+		return;
+	on->is_asked = true;
+	service->n_asked++;
+	DL_APPEND2(service->asked, on, ask_prev, ask_next);
+}
+
+LWSTP_ON_SERVICE void
+lwstp_ask_wsi(struct lwstp_wsi *on)
+{
+	lws_callback_on_writable(on->wsi);
+}
+
+static void
+ask_again(lws_sorted_usec_list_t *sul)
+{
+	struct lwstp_service *service = lws_container_of(sul,
+					struct lwstp_service, ask_again);
+	lws_usec_t now = lwstp_now(), due, next = ASK_AGAIN_US;
+	struct lwstp_wsi *on;
+	unsigned int n;
+
+	lwstp_on_service();
+	lwstp_service_note(service);
+	for (n = service->n_asked; n && (on = service->asked); n--) {
+		lwstp_not_asked(on);
+		if (on->is_to_ask || on->is_due_stream ||
+		    !lwstp_has_unseen(on))
+			continue;
+		due = on->asked_at + ASK_AGAIN_US - now;
+		if (due > 0) {
+			note_asked(on, on->asked_at);
+			next = due < next ? due : next;
+			continue;
+		}
+		note_asked(on, now);
+		lwstp_log(LLL_INFO, "lws_threadpool: asking for WRITEABLE "
+			  "again for %s %p\n", on->ss ? "ss" : "wsi",
+			  on->ss ? (void *)on->ss : (void *)on->wsi);
+		on->ask(on);
+	}
+	if (service->asked)
+		lwstp_schedule(service, sul, ask_again,
+			       next > 1000 ? next : 1000);
+}
+
+/* lws is asked for what was to be asked for by now */
+static LWSTP_ON_SERVICE bool
+ask_all(struct lwstp_service *service)
+{
+	unsigned int n = service->n_to_ask;
+	struct lwstp_wsi *on;
+	lws_usec_t now;
+
+	if (!n)
+		return false;
+	now = lwstp_now();
+	while (n-- && (on = service->to_ask)) {
+		DL_DELETE(service->to_ask, on);
+		service->n_to_ask--;
+		on->is_to_ask = false;
+		if (!lwstp_attention_first(on))
+			continue;
+		note_asked(on, now);
+		on->ask(on);
+	}
+	lwstp_schedule(service, &service->ask_again, ask_again, ASK_AGAIN_US);
+
+	return true;
+}
+
+LWSTP_ON_SERVICE void
+lwstp_ask_for_others(struct lwstp_wsi *on)
+{
+	if (on->closing || !lwstp_attention_first(on))
+		return;
+	lwstp_to_ask(on);
+	signal_self(on->service);
+}
+
+/*
+ * Between two callbacks
+ */
+
+static LWSTP_ON_SERVICE bool
+answer(struct lwstp_service *service)
+{
+	lwstp_service_note(service);
+	service->is_signalled = false;
+	collect(service, true);
+
+	return ask_all(service);
+}
+
+static void
+look(lws_sorted_usec_list_t *sul)
+{
+	struct lwstp_service *service = lws_container_of(sul,
+					struct lwstp_service, look);
+
+	lwstp_on_service();
+	if (answer(service) || atomic_load_explicit(&service->answered,
+						    memory_order_relaxed)) {
+		atomic_store_explicit(&service->answered, false,
+				      memory_order_relaxed);
+		atomic_store_explicit(&service->looking, true,
+				      memory_order_relaxed);
+		service->looks_left = LOOKS;
+	}
+	if (service->looks_left && service->looks_left--)
+		lwstp_schedule(service, sul, look, 1);
+	else
+		atomic_store_explicit(&service->looking, false,
+				      memory_order_relaxed);
+}
+
+/* lws tells of the fd, or of lws_cancel_service() */
+LWSTP_ON_SERVICE void
+lwstp_service_answer(struct lwstp_service *service)
+{
+#if defined(LWSTP_HAVE_EVENTFD)
+	eventfd_t value;
+
+	if (atomic_load(&service->adopted))
+		(void)eventfd_read(service->fd, &value);
+#endif
+	service->heard = true;
+	if (!answer(service))
+		return;
+	service->looks_left = LOOKS;
+	lwstp_schedule(service, &service->look, look, 1);
+}
+
+LWSTP_ON_SERVICE void
+lwstp_service_answer_soon(struct lwstp_service *service)
+{
+	lwstp_service_note(service);
+	service->heard = true;
+	lwstp_schedule(service, &service->look, look, 1);
+}
+
+#if defined(LWS_WITH_EXTERNAL_POLL)
+static void
+expected(lws_sorted_usec_list_t *sul)
+{
+	struct lwstp_service *service = lws_container_of(sul,
+					struct lwstp_service, expect);
+	bool late;
+
+	lwstp_on_service();
+	late = !lwstp_inbox_empty(&service->inbox) || service->is_signalled ||
+	       !service->heard;
+	answer(service);
+	service->expect_us = late ? EXPECT_US : 2 * service->expect_us;
+	if (service->expect_us > ASK_AGAIN_US)
+		service->expect_us = ASK_AGAIN_US;
+	if (service->open)
+		lwstp_schedule(service, sul, expected, service->expect_us);
+}
+#endif
+
+LWSTP_ON_SERVICE void
+lwstp_service_expect(struct lwstp_service *service)
+{
+#if defined(LWS_WITH_EXTERNAL_POLL)
+	if (!lws_dll2_is_detached(&service->expect.list))
+		return;
+	service->expect_us = EXPECT_US;
+	lwstp_schedule(service, &service->expect, expected,
+		       service->expect_us);
+#else
+	(void)service;
+#endif
+}
+
+/*
+ * Detaching
+ */
+
+/* S7: its data is this thread's while a callback of this turn may use it */
+static LWSTP_ON_SERVICE bool
+detach_syncing(struct lwstp_task *task, uint64_t *word)
+{
+	uint64_t before = *word, to = before | LWSTP_DETACHED | LWSTP_POSTED;
+
+	if (!(before & LWSTP_OUTLIVE))
+		to |= LWSTP_STOP;
+	if (!lwstp_swap(task, word, to))
+		return false;
+	if (!(before & LWSTP_POSTED))
+		lwstp_task_post(task);
+	signal_self(task->service);
+
+	return true;
+}
+
+/* true: *asked is what there is to say of it */
+static LWSTP_ON_SERVICE bool
+try_detach(struct lwstp_task *task, uint64_t *word, bool closing, int *asked,
+	   struct lwstp_deferred *deferred)
+{
+	bool outlive = *word & LWSTP_OUTLIVE;
+
+	*asked = 0;
+	switch (lwstp_status(*word)) {
+	case LWS_TP_STATUS_QUEUED:
+		if (closing && outlive)
+			return lwstp_swap(task, word, *word | LWSTP_DETACHED);
+		/* fallthrough */
+	case LWS_TP_STATUS_FINISHED:
+	case LWS_TP_STATUS_STOPPED:
+		return lwstp_task_reap(task, word, deferred);
+	case LWS_TP_STATUS_SYNCING:
+		*asked = !outlive;
+		return detach_syncing(task, word);
+	default:
+		*asked = !outlive;
+		return lwstp_swap(task, word, *word | LWSTP_DETACHED |
+					      (outlive ? 0 : LWSTP_STOP));
+	}
+}
+
+LWSTP_ON_SERVICE int
+lwstp_detach(struct lwstp_task *task, uint64_t word, bool closing)
+{
+	struct lwstp_deferred deferred = { .signal = NULL };
+	struct lwstp_wsi *on = task->on;
+	struct lws *wsi = lwstp_unattach(task);
+	int asked;
+
+	while (!try_detach(task, &word, closing, &asked, &deferred))
+		;
+	lwstp_ask_for_others(on);
+	lwstp_deferred_do(&deferred, wsi);
+
+	return asked;
+}
+
+/*
+ * The end
+ */
+
+LWSTP_ON_SERVICE void
+lwstp_service_end(struct lwstp_service *service)
+{
+	collect(service, true);
+	lws_sul_cancel(&service->ask_again);
+	lws_sul_cancel(&service->ask_streams);
+	lws_sul_cancel(&service->sweep);
+	lws_sul_cancel(&service->look);
+	lws_sul_cancel(&service->expect);
+}

@@ -1,0 +1,252 @@
+/*
+ * lws-threadpool - idle workers, and how they are woken
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * Whoever adds work wakes one idle worker, if none is on its way already; a
+ * worker that takes work and sees more wakes one other.  So a burst costs one
+ * wake, not one each.  Each idle worker has a bit, which whoever wakes it takes
+ * away; no lock is needed, since a worker looks for work once more after it has
+ * set its bit.
+ *
+ * An answer to a SYNC often comes within microseconds, less than a thread takes
+ * to sleep and to wake.  So one worker without work spins for so long, if it
+ * has parked a task since it last did.
+ *
+ * One of the idle workers, the keeper, sleeps no longer than until the pool's
+ * first timer.  Without timers nobody ever wakes.
+ */
+
+#include <errno.h>
+#include <time.h>
+
+#include "private.h"
+
+#define BITS		32	/* in a word of pool->idle */
+#define UNSPUN_MOST	64	/* a spinner would have taken them */
+#define SPINS		32	/* between two looks at the clock */
+#define OWED_US		5	/* how long a service thread is let look */
+
+static unsigned int
+words(const struct lwstp_pool *pool)
+{
+	return ((unsigned int)pool->threads + BITS - 1) / BITS;
+}
+
+/* false: somebody has taken it away, and wakes the worker */
+static bool
+clear_bit(struct lwstp_pool *pool, unsigned int index)
+{
+	unsigned int bit = 1u << index % BITS;
+
+	return atomic_fetch_and(&pool->idle[index / BITS], ~bit) & bit;
+}
+
+static bool
+has_idle(const struct lwstp_pool *pool)
+{
+	unsigned int n;
+
+	for (n = 0; n < words(pool); n++)
+		if (atomic_load(&pool->idle[n]))
+			return true;
+
+	return false;
+}
+
+/* with its bit taken away, or NULL */
+static struct lwstp_worker *
+take_idle(struct lwstp_pool *pool)
+{
+	unsigned int n, bits, index;
+
+	for (n = 0; n < words(pool); n++)
+		while ((bits = atomic_load(&pool->idle[n]))) {
+			index = n * BITS + (unsigned int)__builtin_ctz(bits);
+			if (clear_bit(pool, index))
+				return &pool->workers[index];
+		}
+
+	return NULL;
+}
+
+static void
+wake(struct lwstp_worker *w, bool is_chain_wake)
+{
+	pthread_mutex_lock(&w->mutex);
+	w->woken = true;
+	w->is_chain_wake = w->is_chain_wake || is_chain_wake;
+	pthread_cond_signal(&w->cond);
+	pthread_mutex_unlock(&w->mutex);
+}
+
+void
+lwstp_wake(struct lwstp_pool *pool)
+{
+	struct lwstp_worker *w;
+
+	/* a spinner sees it, unless another thread has its processor */
+	if (atomic_load(&pool->spinner) &&
+	    atomic_fetch_add_explicit(&pool->unspun, 1,
+				      memory_order_relaxed) < UNSPUN_MOST)
+		return;
+
+	/* whoever found us waking relies on us: so once more, if somebody went
+	 * to sleep meanwhile */
+	while (has_idle(pool)) {
+		if (atomic_exchange(&pool->waking, true))
+			return;
+		w = take_idle(pool);
+		if (w) {
+			wake(w, true);
+			return;
+		}
+		atomic_store(&pool->waking, false);
+	}
+}
+
+void
+lwstp_wake_worker(struct lwstp_pool *pool, unsigned int index)
+{
+	if (clear_bit(pool, index))
+		wake(&pool->workers[index], false);
+}
+
+void
+lwstp_wake_all(struct lwstp_pool *pool)
+{
+	struct lwstp_worker *w;
+
+	while ((w = take_idle(pool)))
+		wake(w, false);
+}
+
+/*
+ * The worker's own side
+ */
+
+static void
+relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield");
+#endif
+}
+
+static bool
+has_work(const struct lwstp_pool *pool)
+{
+	return !lwstp_inbox_empty(&pool->inbox) ||
+	       atomic_load_explicit(&pool->listed, memory_order_relaxed);
+}
+
+void
+lwstp_settle_owed(struct lwstp_worker *w)
+{
+	struct lwstp_service *service = w->owed;
+
+	w->owed = NULL;
+	if (service && !lwstp_inbox_empty(&service->inbox))
+		lwstp_signal(service);
+}
+
+/* False: no work came for as long as the pool spins.  A service thread that
+ * looks is given OWED_US before it is signalled. */
+static bool
+spin(struct lwstp_pool *pool, struct lwstp_worker *w)
+{
+	lws_usec_t now = lwstp_precise_now(), end = now + pool->spin_us,
+		   owed_until = now + OWED_US;
+	int n;
+
+	do {
+		for (n = 0; n < SPINS; n++) {
+			relax();
+			if (has_work(pool))
+				return true;
+		}
+		now = lwstp_precise_now();
+		if (now >= owed_until)
+			lwstp_settle_owed(w);
+	} while (now < end && !atomic_load(&pool->finishing));
+
+	return false;
+}
+
+/* It is spun once for each time that a task was parked. */
+static void
+look_out(struct lwstp_pool *pool, struct lwstp_worker *w)
+{
+	bool spins = pool->spin_us && w->parked &&
+		     !atomic_exchange(&pool->spinner, true);
+
+	w->parked = false;
+	if (spins) {
+		atomic_store_explicit(&pool->unspun, 0, memory_order_relaxed);
+		w->parked = spin(pool, w);
+		atomic_store(&pool->spinner, false);
+	}
+	lwstp_settle_owed(w);
+}
+
+/* until it is woken, or the time is over if there is one */
+static void
+wait(struct lwstp_pool *pool, struct lwstp_worker *w, const struct timespec *ts)
+{
+	bool is_chain_wake;
+	int r = 0;
+
+	pthread_mutex_lock(&w->mutex);
+	while (!w->woken && r != ETIMEDOUT) {
+		if (ts)
+			r = pthread_cond_timedwait(&w->cond, &w->mutex, ts);
+		else
+			pthread_cond_wait(&w->cond, &w->mutex);
+	}
+	/* whoever has taken our bit away is about to wake us */
+	if (!w->woken && !clear_bit(pool, (unsigned int)w->index))
+		while (!w->woken)
+			pthread_cond_wait(&w->cond, &w->mutex);
+	w->woken = false;
+	is_chain_wake = w->is_chain_wake;
+	w->is_chain_wake = false;
+	pthread_mutex_unlock(&w->mutex);
+
+	if (is_chain_wake)
+		atomic_store(&pool->waking, false);
+}
+
+static LWSTP_POOL_HELD void
+__sleep(struct lwstp_pool *pool, struct lwstp_worker *w)
+{
+	unsigned int index = (unsigned int)w->index;
+	struct timespec ts;
+	bool keeps = pool->timers && !pool->keeper;
+
+	atomic_fetch_or(&pool->idle[index / BITS], 1u << index % BITS);
+	if (!lwstp_inbox_empty(&pool->inbox) && clear_bit(pool, index))
+		return;
+	if (keeps) {
+		pool->keeper = w;
+		lwstp_deadline(&ts, pool->timers->at - lwstp_now());
+	}
+	lwstp_unlock(pool);
+	wait(pool, w, keeps ? &ts : NULL);
+	lwstp_lock(pool);
+	if (keeps)
+		pool->keeper = NULL;
+}
+
+LWSTP_POOL_HELD void
+__lwstp_idle(struct lwstp_pool *pool, struct lwstp_worker *w)
+{
+	if (!w->owed && !w->parked) {
+		__sleep(pool, w);
+		return;
+	}
+	lwstp_unlock(pool);
+	look_out(pool, w);
+	lwstp_lock(pool);
+}

@@ -1,0 +1,413 @@
+/*
+ * lws-threadpool - libwebsockets by its public API only
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * A hidden vhost of ours holds two kinds of raw file wsi: one for each service
+ * thread, by which that is signalled, and a watch for each wsi that has had a
+ * task.  The watch is a child of that wsi with an fd that is never readable: lws
+ * closes the children of a wsi before anything else of it, so RAW_CLOSE_FILE on
+ * the watch is the first that anybody hears of a close (W1).
+ *
+ * The hidden vhost cannot be made inside a PROTOCOL_INIT callback, where pools
+ * often are, and must not be the first of its context.  So it is made by a timer
+ * on the first turn of the service loop, if the context has its "default" vhost,
+ * or by the first enqueue of a task with a wsi, which has one.  With several
+ * service threads it is made only by such an enqueue: lws runs timers with the
+ * lock of their thread held, and a new vhost needs that of the context, which one
+ * that accepts takes first.
+ */
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+#if defined(LWSTP_HAVE_EVENTFD)
+#include <sys/eventfd.h>
+#endif
+
+#include "private.h"
+
+#define OPENING_MS	200
+
+/* the latest wsi on a hidden vhost that this thread has made */
+static _Thread_local struct lws *newest;
+
+/* the wsi of this thread's latest callback that is about no connection */
+static _Thread_local struct lws *fake;
+
+/* this thread makes a hidden vhost */
+static _Thread_local bool opening;
+
+/* one service thread of several makes it; nothing of the user's runs then */
+static pthread_mutex_t opening_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/*
+ * The hidden vhost
+ */
+
+static struct lwstp_context *
+context_of(struct lws *wsi)
+{
+	struct lws_vhost *vhost = lws_get_vhost(wsi);
+
+	return vhost ? lws_vhost_user(vhost) : NULL;
+}
+
+/* Nobody can connect to this vhost, but a Host header might select it where the
+ * application's own does not listen: then the connection ends here. */
+static int
+refuse_connections(enum lws_callback_reasons reason)
+{
+	switch (reason) {
+	case LWS_CALLBACK_FILTER_HTTP_CONNECTION:
+	case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION:
+	case LWS_CALLBACK_HTTP_BIND_PROTOCOL:
+	case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
+	case LWS_CALLBACK_HTTP:
+	case LWS_CALLBACK_HTTP_BODY:
+	case LWS_CALLBACK_HTTP_BODY_COMPLETION:
+	case LWS_CALLBACK_HTTP_WRITEABLE:
+	case LWS_CALLBACK_ESTABLISHED:
+	case LWS_CALLBACK_RECEIVE:
+	case LWS_CALLBACK_RAW_ADOPT:
+	case LWS_CALLBACK_RAW_RX:
+		return -1;
+	default:
+		return 0;
+	}
+}
+
+/* lws_cancel_service() was called, or something was adopted: by the
+ * application, in a callback of its own, perhaps.  Only where lws does not poll
+ * our fd it is a signal to us, that a timer answers, between two callbacks. */
+static void
+woken(struct lws *wsi)
+{
+	struct lwstp_context *context = context_of(wsi);
+	int tsi = lws_get_tsi(wsi);
+
+	lwstp_on_service();
+	fake = wsi;
+	if (context && tsi < context->services &&
+	    !atomic_load(&context->service[tsi].adopted))
+		lwstp_service_answer_soon(&context->service[tsi]);
+}
+
+static int
+callback_signal(struct lws *wsi, enum lws_callback_reasons reason, void *user,
+		void *in, size_t len)
+{
+	struct lwstp_service *service;
+
+	(void)user;
+	(void)in;
+	(void)len;
+
+	lwstp_on_service();
+	switch (reason) {
+	case LWS_CALLBACK_PROTOCOL_INIT:
+		fake = wsi;
+		return 0;
+
+	case LWS_CALLBACK_WSI_CREATE:	/* a watch too: this is protocols[0] */
+		newest = wsi;
+		return 0;
+
+	case LWS_CALLBACK_RAW_RX_FILE:
+		lwstp_service_answer(lws_get_opaque_user_data(wsi));
+		return 0;
+
+	case LWS_CALLBACK_EVENT_WAIT_CANCELLED:
+		woken(wsi);
+		return 0;
+
+	case LWS_CALLBACK_RAW_CLOSE_FILE:
+		service = lws_get_opaque_user_data(wsi);
+		atomic_store(&service->adopted, false);
+		return 0;
+
+	default:
+		return refuse_connections(reason);
+	}
+}
+
+static int
+callback_watch(struct lws *wsi, enum lws_callback_reasons reason, void *user,
+	       void *in, size_t len)
+{
+	struct lwstp_context *context;
+
+	(void)user;
+	(void)in;
+	(void)len;
+
+	if (reason != LWS_CALLBACK_RAW_CLOSE_FILE)
+		return refuse_connections(reason);
+	/* it has no parent any more: we kept who it was */
+	lwstp_on_service();
+	context = context_of(wsi);
+	if (context)
+		lwstp_wsi_close(&context->service[lws_get_tsi(wsi)],
+				lws_get_opaque_user_data(wsi), wsi,
+				LWSTP_CLOSE_SEEN);
+
+	return 0;
+}
+
+static const struct lws_protocols protocols[] = {
+	{ .name = "lws-threadpool-signal", .callback = callback_signal },
+	{ .name = "lws-threadpool-watch", .callback = callback_watch },
+	{ .name = NULL },
+};
+
+/* Builds with plugins put every plugin on a vhost that asks for nothing. */
+static const struct lws_protocol_vhost_options pvo_watch = {
+	NULL, NULL, "lws-threadpool-watch", ""
+}, pvo_signal = {
+	&pvo_watch, NULL, "lws-threadpool-signal", ""
+};
+
+/* from the vhost's finalize, which comes whatever way it goes */
+static void
+vhost_gone(struct lws_vhost *vhost, void *arg)
+{
+	struct lwstp_context *context = arg;
+
+	(void)vhost;
+	if (opening)
+		return;	/* it was not made: lws_create_vhost() says so */
+	context->vhost = NULL;
+	lwstp_context_gone(context);
+	lwstp_context_forget_notifier(context);
+	lwstp_context_put(context);
+}
+
+/*
+ * Adoption
+ */
+
+/* Gives lws a duplicate of fd as a raw file: NULL if that was not possible, and
+ * then the duplicate is closed.  An adoption that fails late (*whole is false)
+ * leaves a wsi behind that owns the fd: as a watch it works all the same. */
+static struct lws *
+adopt(struct lwstp_context *context, int fd, const char *protocol,
+      struct lws *parent, void *opaque, bool *whole)
+{
+	struct lws *before = parent ? lws_get_child(parent) : NULL, *made;
+	lws_adopt_desc_t info;
+
+	memset(&info, 0, sizeof(info));
+	info.fd.filefd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (info.fd.filefd < 0)
+		return NULL;
+
+	newest = NULL;
+	*whole = false;
+	/* lws's tables are as long as the limit was when it started */
+	if (info.fd.filefd < context->max_fd) {
+		info.vh = context->vhost;
+		info.type = LWS_ADOPT_RAW_FILE_DESC;
+		info.vh_prot_name = protocol;
+		info.parent = parent;
+		info.opaque = opaque;
+		*whole = lws_adopt_descriptor_vhost_via_info(&info);
+	}
+	made = parent ? lws_get_child(parent) : newest;
+	if (made == before) {
+		close(info.fd.filefd);
+		return NULL;
+	}
+
+	return made;
+}
+
+/* An fd that lws cannot poll is no loss but of speed: lws_cancel_service()
+ * reaches every service thread.  Where the poll loop may be the application's
+ * the fd is written to once, for us to learn whether that is heard. */
+static void
+adopt_signal(struct lwstp_context *context)
+{
+#if defined(LWSTP_HAVE_EVENTFD)
+	struct lwstp_service *service = &context->service[0];
+	bool whole;
+
+	/* with several service threads lws chooses the thread of a wsi */
+	if (context->services > 1)
+		return;
+	if (!adopt(context, service->fd, protocols[0].name, NULL, service,
+		   &whole) || !whole)
+		return;
+	atomic_store_explicit(&service->adopted, true, memory_order_release);
+#if defined(LWS_WITH_EXTERNAL_POLL)
+	(void)eventfd_write(service->fd, 1);
+#endif
+#else
+	(void)context;
+#endif
+}
+
+/* No first task on a wsi any more (W4) */
+static bool
+ending(struct lwstp_context *context)
+{
+	struct lws_context *lws = atomic_load(&context->lws);
+
+	return !lws || lwstp_context_dying(context) ||
+	       lwstp_context_ending(lws);
+}
+
+static bool
+vhost_make(struct lwstp_context *context)
+{
+	struct lws_context_creation_info info;
+
+	if (ending(context))
+		return false;
+	if (context->vhost)
+		return true;
+
+	memset(&info, 0, sizeof(info));
+	info.vhost_name = ":lws-threadpool";	/* in no Host header */
+	info.port = CONTEXT_PORT_NO_LISTEN;
+	info.protocols = protocols;
+	info.pvo = &pvo_signal;
+	info.user = context;
+	info.finalize = vhost_gone;
+	info.finalize_arg = context;
+
+	opening = true;
+	context->vhost = lws_create_vhost(atomic_load(&context->lws), &info);
+	opening = false;
+	if (!context->vhost)
+		return false;
+	adopt_signal(context);
+
+	return true;
+}
+
+/* From 4.3 on lws adopts with the lock of the context held, which the thread
+ * that makes the vhost needs: so that one here is not waited for for ever. */
+static bool
+opening_begin(void)
+{
+	static const struct timespec pause = { 0, 1000000 };
+	int ms;
+
+	for (ms = 0; pthread_mutex_trylock(&opening_lock); ms++) {
+		if (ms == OPENING_MS) {
+			lwstp_log(LLL_ERR, "lws_threadpool: the hidden vhost "
+				  "is still being made by another service "
+				  "thread\n");
+			return false;
+		}
+		nanosleep(&pause, NULL);
+	}
+
+	return true;
+}
+
+static bool
+vhost_open(struct lwstp_context *context)
+{
+	bool open;
+
+	if (opening)
+		return false;
+	if (context->services > 1 && !opening_begin())
+		return false;
+	open = vhost_make(context);
+	if (context->services > 1)
+		pthread_mutex_unlock(&opening_lock);
+	if (!open && !ending(context))
+		lwstp_log(LLL_ERR, "lws_threadpool: the hidden vhost could not "
+			  "be made\n");
+
+	return open;
+}
+
+LWSTP_ON_SERVICE bool
+lwstp_watch_open(struct lwstp_context *context)
+{
+#if defined(LWSTP_LWS_CLOSE_HOOK)
+	return !ending(context);
+#else
+	return vhost_open(context);
+#endif
+}
+
+/* Not before a vhost of the application's is there for certain, which is so for
+ * the one that lws makes with the context and names: lws gives clients that name
+ * no vhost to the first. */
+static void
+open_timer(lws_sorted_usec_list_t *sul)
+{
+	struct lwstp_context *context = lws_container_of(sul,
+						struct lwstp_context, open);
+
+	lwstp_on_service();
+	if (lws_get_vhost_by_name(atomic_load(&context->lws), "default"))
+		lwstp_watch_open(context);
+}
+
+void
+lwstp_watch_open_later(struct lwstp_context *context)
+{
+	if (context->services == 1 && !context->vhost &&
+	    lws_dll2_is_detached(&context->open.list))
+		lws_sul_schedule(atomic_load(&context->lws), 0, &context->open,
+				 open_timer, 1);
+}
+
+LWSTP_ON_SERVICE bool
+lwstp_watch(struct lwstp_wsi *on)
+{
+	struct lwstp_context *context = on->service->context;
+	struct lws *child;
+	bool whole;
+
+#if defined(LWSTP_LWS_CLOSE_HOOK)
+	if (lwstp_hook_has(on->wsi))
+		return true;
+#endif
+	if (!vhost_open(context))
+		return false;
+	child = adopt(context, context->idle_fd, protocols[1].name, on->wsi,
+		      on->wsi, &whole);
+	if (child)
+		on->watch = child;
+
+	return child;
+}
+
+/* What lws gives to callbacks that are about no connection is zeroed memory:
+ * with fd 0, and without a pss.  A connection that happens to have fd 0 has a
+ * peer, or a pss. */
+static bool
+is_zeroed(struct lws *wsi, int fd)
+{
+	struct sockaddr_storage peer;
+	socklen_t len = sizeof(peer);
+
+	return !fd && !lws_wsi_user(wsi) &&
+	       getpeername(fd, (struct sockaddr *)&peer, &len);
+}
+
+bool
+lwstp_wsi_is_fake(struct lws *wsi)
+{
+	int fd = (int)lws_get_socket_fd(wsi), listens = 0;
+	socklen_t len = sizeof(listens);
+
+#if defined(LWSTP_AMALGAMATION)
+	if (!lwstp_hook_has_role(wsi))
+		return true;
+#endif
+	if (lws_get_network_wsi(wsi) != wsi)
+		return false;		/* a stream of a connection */
+
+	return wsi == fake || fd < 0 || is_zeroed(wsi, fd) ||
+	       (!getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) &&
+		listens);
+}

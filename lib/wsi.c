@@ -1,0 +1,296 @@
+/*
+ * lws-threadpool - which tasks hang on which wsi, or secure stream
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * What is known of a wsi holds the tasks that are attached, oldest first, and
+ * among them those that want the application's attention, SYNCING or done,
+ * longest first.  All of it belongs to the service thread of the wsi.  A task
+ * may have moved on since it was posted, answered by whatever thread: its word
+ * tells, and it leaves the second list when it is met there.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "private.h"
+
+LWSTP_ON_SERVICE struct lwstp_wsi *
+lwstp_wsi_find(const struct lwstp_service *service, const struct lws *wsi)
+{
+	struct lwstp_wsi *on;
+
+	HASH_FIND_PTR(service->table, &wsi, on);
+
+	return on;
+}
+
+LWSTP_ON_SERVICE struct lwstp_wsi *
+lwstp_ss_find(const struct lwstp_service *service,
+	      const struct lws_ss_handle *ss)
+{
+	struct lwstp_wsi *on;
+
+	HASH_FIND_PTR(service->streams_table, &ss, on);
+
+	return on;
+}
+
+static LWSTP_ON_SERVICE bool
+insert(struct lwstp_service *service, struct lwstp_wsi *on)
+{
+	bool out_of_memory = false;
+
+	/* what uthash does then, in both of these */
+#undef uthash_nonfatal_oom
+#define uthash_nonfatal_oom(e) do { out_of_memory = true; } while (0)
+	if (on->wsi)
+		HASH_ADD_PTR(service->table, wsi, on);
+	else
+		HASH_ADD_PTR(service->streams_table, ss, on);
+
+	return !out_of_memory;
+}
+
+LWSTP_ON_SERVICE struct lwstp_wsi *
+lwstp_wsi_new(struct lwstp_service *service, struct lws *wsi,
+	      struct lws_ss_handle *ss, void (*ask)(struct lwstp_wsi *on))
+{
+	struct lwstp_wsi *on = aligned_alloc(LWSTP_CACHE_LINE, sizeof(*on));
+
+	if (!on)
+		return NULL;
+	memset(on, 0, sizeof(*on));
+	on->wsi = wsi;
+	on->ss = ss;
+	on->service = service;
+	on->ask = ask;
+	if (insert(service, on)) {
+		service->open++;
+		return on;
+	}
+	free(on);
+
+	return NULL;
+}
+
+LWSTP_ON_SERVICE void
+lwstp_wsi_free(struct lwstp_wsi *on)
+{
+	struct lwstp_service *service = on->service;
+	struct lwstp_cursor *c;
+
+	for (c = on->cursors; c; c = c->outer) {
+		c->on = NULL;
+		c->next = NULL;
+	}
+	lwstp_not_to_ask(on);
+	if (on->closing)
+		DL_DELETE(service->closed, on);
+	else
+		service->open--;
+	if (on->wsi)
+		HASH_DEL(service->table, on);
+	else
+		HASH_DEL(service->streams_table, on);
+	free(on);
+}
+
+/*
+ * Tasks come and go
+ */
+
+LWSTP_ON_SERVICE void
+lwstp_attach(struct lwstp_wsi *on, struct lwstp_task *task)
+{
+	task->on = on;
+	task->is_on_ss = on->ss;
+	task->service = on->service;
+	task->att_seq = on->seq++;
+	task->attention = false;
+	atomic_store_explicit(&task->target, on->wsi ? (const void *)on->wsi :
+						       (const void *)on->ss,
+			      memory_order_relaxed);
+	DL_APPEND2(on->attached, task, att_prev, att_next);
+}
+
+LWSTP_ON_SERVICE struct lws *
+lwstp_unattach(struct lwstp_task *task)
+{
+	struct lwstp_wsi *on = task->on;
+	struct lwstp_cursor *c;
+
+	lwstp_attention_clear(task);
+	for (c = on->cursors; c; c = c->outer)
+		if (c->next == task)
+			c->next = task->att_next;
+	DL_DELETE2(on->attached, task, att_prev, att_next);
+	task->on = NULL;
+	atomic_store_explicit(&task->target, NULL, memory_order_relaxed);
+
+	return on->closing ? NULL : on->wsi;
+}
+
+LWSTP_ON_SERVICE void
+lwstp_attention(struct lwstp_task *task)
+{
+	struct lwstp_wsi *on = task->on;
+	bool crowded;
+
+	lwstp_attention_clear(task);	/* another SYNC than that one was */
+	crowded = on->attention;
+	if (crowded)
+		atomic_store_explicit(&on->attention->crowded, true,
+				      memory_order_relaxed);
+	atomic_store_explicit(&task->crowded, crowded, memory_order_relaxed);
+	task->attention = true;
+	DL_APPEND2(on->attention, task, attention_prev, attention_next);
+}
+
+LWSTP_ON_SERVICE void
+lwstp_attention_clear(struct lwstp_task *task)
+{
+	if (!task->attention)
+		return;
+	task->attention = false;
+	DL_DELETE2(task->on->attention, task, attention_prev, attention_next);
+}
+
+static bool
+wants_attention(uint64_t word)
+{
+	return lwstp_is_done(word) ||
+	       (lwstp_status(word) == LWS_TP_STATUS_SYNCING &&
+		!(word & LWSTP_STOP));
+}
+
+LWSTP_ON_SERVICE struct lwstp_task *
+lwstp_attention_first(struct lwstp_wsi *on)
+{
+	struct lwstp_task *task;
+
+	while ((task = on->attention) &&
+	       !wants_attention(atomic_load(&task->slot.word)))
+		lwstp_attention_clear(task);
+
+	return task;
+}
+
+LWSTP_ON_SERVICE bool
+lwstp_has_unseen(const struct lwstp_wsi *on)
+{
+	const struct lwstp_task *task;
+
+	DL_FOREACH2(on->attention, task, attention_next)
+		if (!atomic_load(&task->seen) &&
+		    wants_attention(atomic_load(&task->slot.word)))
+			return true;
+
+	return false;
+}
+
+/*
+ * Asking lws
+ */
+
+LWSTP_ON_SERVICE void
+lwstp_to_ask(struct lwstp_wsi *on)
+{
+	struct lwstp_service *service = on->service;
+
+	if (on->is_to_ask || on->is_due_stream || on->closing)
+		return;
+	on->is_to_ask = true;
+	service->n_to_ask++;
+	DL_APPEND(service->to_ask, on);
+}
+
+LWSTP_ON_SERVICE void
+lwstp_not_to_ask(struct lwstp_wsi *on)
+{
+	struct lwstp_service *service = on->service;
+
+	if (on->is_to_ask) {
+		DL_DELETE(service->to_ask, on);
+		service->n_to_ask--;
+	}
+	if (on->is_due_stream)
+		DL_DELETE(service->streams, on);
+	on->is_to_ask = on->is_due_stream = false;
+	lwstp_not_asked(on);
+}
+
+LWSTP_ON_SERVICE void
+lwstp_not_asked(struct lwstp_wsi *on)
+{
+	if (!on->is_asked)
+		return;
+	on->is_asked = false;
+	on->service->n_asked--;
+	DL_DELETE2(on->service->asked, on, ask_prev, ask_next);
+}
+
+/*
+ * What the application asks of a wsi
+ */
+
+static LWSTP_ON_SERVICE struct lws_threadpool_task *
+handle_of(const struct lwstp_task *task)
+{
+	return lwstp_task_handle(task, atomic_load_explicit(&task->slot.word,
+						memory_order_relaxed));
+}
+
+LWSTP_ON_SERVICE struct lws_threadpool_task *
+lwstp_wsi_next_task(struct lwstp_wsi *on)
+{
+	const struct lwstp_task *task = lwstp_attention_first(on);
+
+	if (!task)
+		task = on->attached;
+
+	return task ? handle_of(task) : NULL;
+}
+
+/* the task to visit next, and the cursor on the one after it */
+static LWSTP_ON_SERVICE struct lws_threadpool_task *
+cursor_next(struct lwstp_cursor *c, uint32_t end)
+{
+	struct lwstp_task *task = c->next;
+
+	if (!task || (int32_t)(task->att_seq - end) >= 0)
+		return NULL;
+	c->next = task->att_next;
+
+	return handle_of(task);
+}
+
+/* Q3: a cursor moves on by itself when the task under it is detached. */
+LWSTP_ON_SERVICE int
+lwstp_wsi_foreach(struct lwstp_wsi *on, struct lwstp_cursor *c, void *user,
+		  int (*cb)(struct lws_threadpool_task *task, void *user))
+{
+	struct lws_threadpool_task *handle;
+	struct lwstp_cursor **pc;
+	uint32_t end;
+	int stop = 0;
+
+	if (!on)
+		return 0;
+	c->on = on;
+	c->next = on->attached;
+	c->outer = on->cursors;
+	on->cursors = c;
+	end = on->seq;
+
+	while (!stop && (handle = cursor_next(c, end)))
+		stop = !!cb(handle, user);
+	if (c->on) {
+		pc = &on->cursors;
+		while (*pc != c)
+			pc = &(*pc)->outer;
+		*pc = c->outer;
+	}
+
+	return stop;
+}

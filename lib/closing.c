@@ -149,8 +149,7 @@ lwstp_wsi_close_all(struct lwstp_service *service)
 {
 	struct lwstp_wsi *on;
 
-	while ((on = service->table ? service->table :
-				      service->streams_table)) {
+	while ((on = (struct lwstp_wsi *)service->table)) {
 		if (!on->closing)
 			mark_closing(on);
 		detach_all(on);

@@ -78,22 +78,27 @@ lwstp_wsi_of_this_thread(struct lws *wsi)
 {
 	struct lwstp_context *context = atomic_load(&contexts);
 	struct lwstp_service *service;
-	struct lwstp_wsi *on = NULL;
+	struct lwstp_wsi *on;
+	unsigned int thread = lwstp_this_thread();
 	bool serves = false;
 	int n;
 
-	for (; context && !on; context = atomic_load(&context->next))
-		for (n = 0; atomic_load_explicit(&context->lws,
-						 memory_order_relaxed) &&
-			    n < context->services && !on; n++) {
+	for (; context; context = atomic_load(&context->next)) {
+		if (!atomic_load_explicit(&context->lws, memory_order_relaxed))
+			continue;
+		for (n = 0; n < context->services; n++) {
 			service = &context->service[n];
-			if (!lwstp_service_is_this(service))
+			if (atomic_load_explicit(&service->thread,
+					memory_order_relaxed) != thread)
 				continue;
 			serves = true;
 			on = lwstp_wsi_find(service, wsi);
+			if (on)
+				return on;
 		}
-	if (on || serves || lwstp_this_worker)
-		return on;
+	}
+	if (serves || lwstp_this_worker)
+		return NULL;
 	service = lwstp_service_of(wsi);
 	if (!service)
 		return NULL;
@@ -109,7 +114,7 @@ lwstp_wsi_of_this_thread(struct lws *wsi)
 void
 lwstp_context_gone(struct lwstp_context *context)
 {
-	struct lwstp_vhost *vhost, *next;
+	struct lwstp_entry *vhost;
 	int n;
 
 	lwstp_on_service();
@@ -126,8 +131,8 @@ lwstp_context_gone(struct lwstp_context *context)
 
 	lwstp_lock_context(context);
 	atomic_store(&context->passed, NULL);
-	HASH_ITER(hh, context->passing, vhost, next) {
-		HASH_DEL(context->passing, vhost);
+	while ((vhost = context->passing)) {
+		lwstp_table_remove(&context->passing, vhost);
 		free(vhost);
 	}
 	atomic_store(&context->lws, NULL);
@@ -404,36 +409,39 @@ void
 lwstp_context_learn(struct lwstp_context *context, struct lws_vhost *vhost,
 		    bool passes)
 {
-	struct lwstp_vhost *v;
+	struct lwstp_entry *known;
 
 	if (passes && atomic_load_explicit(&context->passed,
 					   memory_order_relaxed) == vhost)
 		return;
 
 	lwstp_lock_context(context);
-	HASH_FIND_PTR(context->passing, &vhost, v);
-	if (v && !passes) {
-		HASH_DEL(context->passing, v);
-		free(v);
-	} else if (!v && passes && (v = calloc(1, sizeof(*v)))) {
-		v->vhost = vhost;
+	known = lwstp_table_find(context->passing, vhost);
+	if (known && !passes) {
+		lwstp_table_remove(&context->passing, known);
+		free(known);
+	} else if (!known && passes) {
 		/* without memory it keeps the watches, that is all */
-#undef uthash_nonfatal_oom
-#define uthash_nonfatal_oom(e) do { free(e); vhost = NULL; } while (0)
-		HASH_ADD_PTR(context->passing, vhost, v);
+		known = calloc(1, sizeof(*known));
+		if (known)
+			known->key = vhost;
+		if (known && !lwstp_table_add(&context->passing, known)) {
+			free(known);
+			known = NULL;
+		}
 	}
-	atomic_store(&context->passed, v && passes ? vhost : NULL);
+	atomic_store(&context->passed, known && passes ? vhost : NULL);
 	lwstp_unlock_context(context);
 }
 
 bool
 lwstp_context_opted_in(struct lwstp_context *context, struct lws_vhost *vhost)
 {
-	struct lwstp_vhost *v;
+	bool opted_in;
 
 	lwstp_lock_context(context);
-	HASH_FIND_PTR(context->passing, &vhost, v);
+	opted_in = lwstp_table_find(context->passing, vhost);
 	lwstp_unlock_context(context);
 
-	return v;
+	return opted_in;
 }

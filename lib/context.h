@@ -14,10 +14,6 @@
 /* our keys are addresses */
 #define HASH_FUNCTION(key, len, value) ((value) = lwstp_hash(key))
 #include "uthash.h"
-/* shorter chains than by default: each entry looked at is likely to be fetched
- * from far.  (With 3 it would double too often if addresses were random.) */
-#undef HASH_BKT_CAPACITY_THRESH
-#define HASH_BKT_CAPACITY_THRESH 6U
 
 /* the low bits of an address are 0, those in the middle tell most */
 static inline unsigned int
@@ -30,6 +26,23 @@ lwstp_hash(const void *key)
 	return (unsigned int)((bits >> 4) * 2654435769u >> 7);
 }
 
+/*
+ * table.c: what is known of an address
+ */
+
+struct lwstp_entry {				/* the first of its struct */
+	UT_hash_handle		hh;
+	const void		*key;
+};
+
+struct lwstp_entry *
+lwstp_table_find(struct lwstp_entry *table, const void *key);
+/* false without memory */
+bool
+lwstp_table_add(struct lwstp_entry **table, struct lwstp_entry *entry);
+void
+lwstp_table_remove(struct lwstp_entry **table, struct lwstp_entry *entry);
+
 struct lwstp_cursor {				/* a foreach under way */
 	LWSTP_BY_SERVICE struct lwstp_cursor *outer;
 	LWSTP_BY_SERVICE struct lwstp_wsi *on; /* NULL: it is gone */
@@ -40,10 +53,10 @@ struct lwstp_cursor {				/* a foreach under way */
  * closes; of a wsi a little longer, see closing.c.  In three cache lines: what a
  * look-up compares, what a SYNC needs, and what it does not. */
 struct lwstp_wsi {
-	_Alignas(LWSTP_CACHE_LINE) UT_hash_handle hh; /* BY_SERVICE */
-	struct lwstp_service	*service;	/* constant */
+	_Alignas(LWSTP_CACHE_LINE) struct lwstp_entry entry; /* BY_SERVICE */
 
-	struct lws		*wsi;		/* the key, or NULL and: ss */
+	struct lwstp_service	*service;	/* constant */
+	struct lws		*wsi;		/* constant; or NULL and: ss */
 	LWSTP_BY_SERVICE struct lwstp_task *attention; /* longest first */
 	/* service->to_ask or ->streams, or ->closed once closing */
 	LWSTP_BY_SERVICE struct lwstp_wsi *prev, *next;
@@ -53,7 +66,7 @@ struct lwstp_wsi {
 	LWSTP_BY_SERVICE bool is_to_ask, is_due_stream, is_asked, closing;
 
 	LWSTP_BY_SERVICE struct lwstp_task *attached; /* oldest first */
-	struct lws_ss_handle	*ss;		/* the key, if wsi is NULL */
+	struct lws_ss_handle	*ss;		/* constant; if wsi is NULL */
 	/* constant: asks lws for a WRITEABLE */
 	void			(*ask)(struct lwstp_wsi *on);
 	LWSTP_BY_SERVICE struct lws *watch; /* our child of it, or NULL */
@@ -76,7 +89,7 @@ struct lwstp_service {				/* one a service thread */
 	atomic_bool		answered;	/* a SYNC, since it last did */
 	atomic_uint		thread;		/* its number, 0: not known */
 
-	LWSTP_BY_SERVICE struct lwstp_wsi *table, *streams_table;
+	LWSTP_BY_SERVICE struct lwstp_entry *table; /* of wsi and ss */
 	LWSTP_BY_SERVICE struct lwstp_wsi *to_ask; /* lws, oldest first */
 	LWSTP_BY_SERVICE unsigned int n_to_ask, n_asked;
 	LWSTP_BY_SERVICE struct lwstp_wsi *streams; /* to ask, by a timer */
@@ -94,11 +107,6 @@ struct lwstp_service {				/* one a service thread */
 	lws_sorted_usec_list_t	look, ask_again, ask_streams, sweep, expect;
 };
 
-struct lwstp_vhost {				/* passes its events to us */
-	UT_hash_handle		hh;
-	struct lws_vhost	*vhost;
-};
-
 /* One a lws_context.  The struct itself lives on, and is used again: so the list
  * of all can be read without a lock. */
 struct lwstp_context {
@@ -108,7 +116,7 @@ struct lwstp_context {
 	atomic_uint		refs;		/* pools, and lws's */
 	pthread_mutex_t		lock;
 	LWSTP_BY_CONTEXT bool dying; /* lws is not to be woken any more */
-	LWSTP_BY_CONTEXT struct lwstp_vhost *passing;
+	LWSTP_BY_CONTEXT struct lwstp_entry *passing; /* vhosts */
 	_Atomic(struct lws_vhost *) passed;	/* the latest of passing */
 	int			services;	/* constant while used */
 	struct lwstp_service	*service;	/* constant while used */
@@ -130,6 +138,22 @@ static inline LWSTP_UNLOCKS(lwstp_role_context) LWSTP_UNCHECKED void
 lwstp_unlock_context(struct lwstp_context *context)
 {
 	pthread_mutex_unlock(&context->lock);
+}
+
+static inline bool
+lwstp_service_is_this(const struct lwstp_service *service)
+{
+	return atomic_load_explicit(&service->thread, memory_order_relaxed) ==
+							lwstp_this_thread();
+}
+
+/* this thread is its service thread, unless it is a pool's */
+static inline void
+lwstp_service_note(struct lwstp_service *service)
+{
+	if (!lwstp_service_is_this(service) && !lwstp_this_worker)
+		atomic_store_explicit(&service->thread, lwstp_this_thread(),
+				      memory_order_relaxed);
 }
 
 /* The caller is on the service thread: lws is known to have called it, or the
@@ -172,11 +196,13 @@ enum {						/* the codes */
  * wsi.c: the tasks of a wsi
  */
 
-LWSTP_ON_SERVICE struct lwstp_wsi *
-lwstp_wsi_find(const struct lwstp_service *service, const struct lws *wsi);
-LWSTP_ON_SERVICE struct lwstp_wsi *
-lwstp_ss_find(const struct lwstp_service *service,
-	      const struct lws_ss_handle *ss);
+/* of a wsi, or of a secure stream */
+static inline LWSTP_ON_SERVICE struct lwstp_wsi *
+lwstp_wsi_find(const struct lwstp_service *service, const void *wsi)
+{
+	return (struct lwstp_wsi *)lwstp_table_find(service->table, wsi);
+}
+
 /* of a wsi or, where that is NULL, of a secure stream: NULL without memory */
 LWSTP_ON_SERVICE struct lwstp_wsi *
 lwstp_wsi_new(struct lwstp_service *service, struct lws *wsi,

@@ -17,6 +17,96 @@
 #include "private.h"
 
 /*
+ * The pool
+ */
+
+static const struct lwstp_refusal *
+args_refusal(const struct lws_threadpool_task_args *args)
+{
+	static const struct lwstp_refusal no_args = {
+		LWSTP_REFUSED_ARGS, LLL_ERR, "args is NULL"
+	}, no_task = {
+		LWSTP_REFUSED_TASK, LLL_ERR, "args->task is NULL"
+	}, both = {
+		LWSTP_REFUSED_BOTH, LLL_ERR,
+		"args->wsi and args->ss are both set"
+	}, pool_thread = {
+		LWSTP_REFUSED_POOL_THREAD, LLL_ERR,
+		"a task with a wsi or ss is for its service thread to "
+		"enqueue, not for a pool thread"
+	};
+
+	if (!args)
+		return &no_args;
+	if (!args->task)
+		return &no_task;
+	if (args->wsi && lwstp_args_ss(args))
+		return &both;
+	if ((args->wsi || lwstp_args_ss(args)) && lwstp_this_worker)
+		return &pool_thread;
+
+	return NULL;
+}
+
+/* P2: a task that a free thread is about to take does not count as waiting.
+ * How many threads are free matters to a queue that is full without them, and
+ * to no other. */
+static bool
+has_room(struct lwstp_pool *pool, uint32_t count)
+{
+	int depth = pool->max_queue_depth, unclaimed;
+	uint32_t until;
+
+	if (depth > INT_MAX - LWSTP_MAX_THREADS)
+		depth = INT_MAX - LWSTP_MAX_THREADS;
+	until = atomic_load(&pool->taken) + (uint32_t)depth;
+	atomic_store(&pool->room_until, until);
+	if ((int32_t)(count - until) < 0)
+		return true;
+
+	lwstp_lock(pool);
+	__lwstp_drain(pool);
+	unclaimed = pool->alive - (int)pool->n_running - (int)pool->n_resumed;
+	until = atomic_load(&pool->taken) + (uint32_t)depth;
+	lwstp_unlock(pool);
+
+	return (int32_t)(count - until) < (unclaimed > 0 ? unclaimed : 0);
+}
+
+/* NULL: the task is accepted, and will end whatever happens; or, with `ask`, it
+ * would be. */
+static const struct lwstp_refusal *
+accept_task(struct lwstp_pool *pool, uint32_t generation, bool ask)
+{
+	static const struct lwstp_refusal stale = {
+		LWSTP_REFUSED_STALE, LLL_ERR, "it is gone"
+	}, finishing = {
+		LWSTP_REFUSED_FINISHING, LLL_WARN, "the pool is finishing"
+	}, full = {
+		LWSTP_REFUSED_FULL, LLL_WARN, "max_queue_depth tasks wait"
+	};
+	uint64_t word = atomic_load(&pool->slot.word), to;
+	uint32_t count;
+
+	do {
+		if (lwstp_generation(word) != generation)
+			return &stale;
+		if (word & LWSTP_POOL_FINISHING)
+			return &finishing;
+		count = (uint32_t)(word & LWSTP_POOL_COUNT);
+		if ((int32_t)(count - atomic_load_explicit(&pool->room_until,
+					memory_order_relaxed)) >= 0 &&
+		    !has_room(pool, count))
+			return &full;
+		if (ask)
+			return NULL;
+		to = (word & ~LWSTP_POOL_COUNT) | (uint32_t)(count + 1);
+	} while (!atomic_compare_exchange_weak(&pool->slot.word, &word, to));
+
+	return NULL;
+}
+
+/*
  * The wsi
  */
 
@@ -107,7 +197,7 @@ wsi_make(struct lwstp_service *service, struct lws *wsi,
 
 /* what the task is to hang on; NULL: *why */
 static LWSTP_ON_SERVICE struct lwstp_wsi *
-hang_on(struct lwstp_context *context,
+hang_on(struct lwstp_pool *pool, uint32_t generation,
 	const struct lws_threadpool_task_args *args,
 	const struct lwstp_refusal **why)
 {
@@ -115,12 +205,15 @@ hang_on(struct lwstp_context *context,
 		LWSTP_REFUSED_FOREIGN, LLL_ERR,
 		"the wsi is not of the pool's context, or that is gone"
 	};
+	struct lwstp_context *context = pool->context;
 	struct lwstp_service *service;
 	struct lwstp_wsi *on;
 
 #if defined(LWS_WITH_SECURE_STREAMS)
-	if (args->ss)
-		return lwstp_ss_make(context, args->ss, why);
+	if (args->ss) {
+		*why = accept_task(pool, generation, true);
+		return *why ? NULL : lwstp_ss_make(context, args->ss, why);
+	}
 #endif
 	if (lws_get_context(args->wsi) != atomic_load(&context->lws)) {
 		*why = &foreign;
@@ -132,98 +225,15 @@ hang_on(struct lwstp_context *context,
 	if (on && !on->closing && !lwstp_hook_closing(args->wsi))
 		return on;
 
-	return wsi_make(service, args->wsi, why);
+	/* no watch for a task that would be refused then */
+	*why = accept_task(pool, generation, true);
+
+	return *why ? NULL : wsi_make(service, args->wsi, why);
 }
 
 /*
- * The pool
+ * Refused
  */
-
-static const struct lwstp_refusal *
-args_refusal(const struct lws_threadpool_task_args *args)
-{
-	static const struct lwstp_refusal no_args = {
-		LWSTP_REFUSED_ARGS, LLL_ERR, "args is NULL"
-	}, no_task = {
-		LWSTP_REFUSED_TASK, LLL_ERR, "args->task is NULL"
-	}, both = {
-		LWSTP_REFUSED_BOTH, LLL_ERR,
-		"args->wsi and args->ss are both set"
-	}, pool_thread = {
-		LWSTP_REFUSED_POOL_THREAD, LLL_ERR,
-		"a task with a wsi or ss is for its service thread to "
-		"enqueue, not for a pool thread"
-	};
-
-	if (!args)
-		return &no_args;
-	if (!args->task)
-		return &no_task;
-	if (args->wsi && lwstp_args_ss(args))
-		return &both;
-	if ((args->wsi || lwstp_args_ss(args)) && lwstp_this_worker)
-		return &pool_thread;
-
-	return NULL;
-}
-
-/* P2: a task that a free thread is about to take does not count as waiting.
- * How many threads are free matters to a queue that is full without them, and
- * to no other. */
-static bool
-has_room(struct lwstp_pool *pool, uint32_t count)
-{
-	int depth = pool->max_queue_depth, unclaimed;
-	uint32_t until;
-
-	if (depth > INT_MAX - LWSTP_MAX_THREADS)
-		depth = INT_MAX - LWSTP_MAX_THREADS;
-	until = atomic_load(&pool->taken) + (uint32_t)depth;
-	atomic_store(&pool->room_until, until);
-	if ((int32_t)(count - until) < 0)
-		return true;
-
-	lwstp_lock(pool);
-	__lwstp_drain(pool);
-	unclaimed = pool->alive - (int)pool->n_running - (int)pool->n_resumed;
-	until = atomic_load(&pool->taken) + (uint32_t)depth;
-	lwstp_unlock(pool);
-
-	return (int32_t)(count - until) < (unclaimed > 0 ? unclaimed : 0);
-}
-
-/* NULL: the task is accepted, and will end whatever happens; or, with `ask`, it
- * would be. */
-static const struct lwstp_refusal *
-accept_task(struct lwstp_pool *pool, uint32_t generation, bool ask)
-{
-	static const struct lwstp_refusal stale = {
-		LWSTP_REFUSED_STALE, LLL_ERR, "it is gone"
-	}, finishing = {
-		LWSTP_REFUSED_FINISHING, LLL_WARN, "the pool is finishing"
-	}, full = {
-		LWSTP_REFUSED_FULL, LLL_WARN, "max_queue_depth tasks wait"
-	};
-	uint64_t word = atomic_load(&pool->slot.word), to;
-	uint32_t count;
-
-	do {
-		if (lwstp_generation(word) != generation)
-			return &stale;
-		if (word & LWSTP_POOL_FINISHING)
-			return &finishing;
-		count = (uint32_t)(word & LWSTP_POOL_COUNT);
-		if ((int32_t)(count - atomic_load_explicit(&pool->room_until,
-					memory_order_relaxed)) >= 0 &&
-		    !has_room(pool, count))
-			return &full;
-		if (ask)
-			return NULL;
-		to = (word & ~LWSTP_POOL_COUNT) | (uint32_t)(count + 1);
-	} while (!atomic_compare_exchange_weak(&pool->slot.word, &word, to));
-
-	return NULL;
-}
 
 /* P2: at most one line a second for each reason */
 static void
@@ -286,7 +296,7 @@ put_in(struct lwstp_pool *pool, struct lwstp_task *task,
 	lwstp_inbox_put(&pool->inbox, &task->put);
 	lwstp_wake(pool);
 
-	return lwstp_handle(&lwstp_task_slots, &task->slot, word);
+	return lwstp_handle(LWSTP_TASKS, &task->slot, word);
 }
 
 static struct lws_threadpool_task *
@@ -304,12 +314,10 @@ enqueue(struct lws_threadpool *tp, const struct lws_threadpool_task_args *args,
 		return NULL;
 	lwstp_on_service();	/* where there is a wsi or ss */
 	why = args_refusal(args);
-	if (!why)
-		why = accept_task(pool, generation, true);
 	if (!why && (args->wsi || lwstp_args_ss(args)))
-		on = hang_on(pool->context, args, &why);
+		on = hang_on(pool, generation, args, &why);
 	if (!why) {
-		task = (struct lwstp_task *)lwstp_slot_take(&lwstp_task_slots);
+		task = (struct lwstp_task *)lwstp_slot_take(LWSTP_TASKS);
 		why = task ? NULL : &no_memory;
 	}
 	if (!why) {
@@ -320,7 +328,7 @@ enqueue(struct lws_threadpool *tp, const struct lws_threadpool_task_args *args,
 		return put_in(pool, task, args, on);
 
 	if (task)
-		lwstp_slot_give(&lwstp_task_slots, &task->slot);
+		lwstp_slot_give(LWSTP_TASKS, &task->slot);
 	refused(tp, why, args);
 
 	return NULL;

@@ -49,7 +49,7 @@ lwstp_pool_find(struct lws_threadpool *tp, uint32_t *generation,
 	struct lwstp_slot *slot;
 	struct lwstp_pool *pool;
 
-	slot = lwstp_handle_slot(&lwstp_pool_slots, tp, generation);
+	slot = lwstp_handle_slot(LWSTP_POOLS, sizeof(*pool), tp, generation);
 	pool = (struct lwstp_pool *)slot;
 	if (!slot || !atomic_load(&pool->ready) ||
 	    lwstp_generation(atomic_load(&slot->word)) != *generation) {
@@ -90,7 +90,8 @@ lwstp_task_find(struct lws_threadpool_task *handle, uint64_t *word,
 	struct lwstp_slot *slot;
 	uint32_t generation;
 
-	slot = lwstp_handle_slot(&lwstp_task_slots, handle, &generation);
+	slot = lwstp_handle_slot(LWSTP_TASKS, sizeof(struct lwstp_task), handle,
+				 &generation);
 	if (slot) {
 		*word = atomic_load(&slot->word);
 		if (lwstp_generation(*word) == generation &&
@@ -101,10 +102,4 @@ lwstp_task_find(struct lws_threadpool_task *handle, uint64_t *word,
 		  (void *)handle);
 
 	return NULL;
-}
-
-struct lws_threadpool_task *
-lwstp_task_handle(const struct lwstp_task *task, uint64_t word)
-{
-	return lwstp_handle(&lwstp_task_slots, &task->slot, word);
 }

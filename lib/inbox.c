@@ -88,30 +88,14 @@ lwstp_signal(struct lwstp_service *service)
 
 _Thread_local struct lwstp_worker *lwstp_this_worker;
 
-/* each thread's own, and no other one ever gets it */
-static unsigned int
-this_thread(void)
+_Thread_local unsigned int lwstp_thread_number;
+
+unsigned int
+lwstp_thread_draw(void)
 {
 	static atomic_uint drawn;
-	static _Thread_local unsigned int number;
 
-	if (!number)
-		number = atomic_fetch_add(&drawn, 1) + 1;
+	lwstp_thread_number = atomic_fetch_add(&drawn, 1) + 1;
 
-	return number;
-}
-
-void
-lwstp_service_note(struct lwstp_service *service)
-{
-	if (!lwstp_this_worker && !lwstp_service_is_this(service))
-		atomic_store_explicit(&service->thread, this_thread(),
-				      memory_order_relaxed);
-}
-
-bool
-lwstp_service_is_this(const struct lwstp_service *service)
-{
-	return atomic_load_explicit(&service->thread,
-				    memory_order_relaxed) == this_thread();
+	return lwstp_thread_number;
 }

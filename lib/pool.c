@@ -268,7 +268,7 @@ pool_alloc(int threads)
 {
 	struct lwstp_pool *pool;
 
-	pool = (struct lwstp_pool *)lwstp_slot_take(&lwstp_pool_slots);
+	pool = (struct lwstp_pool *)lwstp_slot_take(LWSTP_POOLS);
 	if (!pool)
 		return NULL;
 	if (make_ready(pool)) {
@@ -277,7 +277,7 @@ pool_alloc(int threads)
 		if (pool->workers)
 			return pool;
 	}
-	lwstp_slot_give(&lwstp_pool_slots, &pool->slot);
+	lwstp_slot_give(LWSTP_POOLS, &pool->slot);
 
 	return NULL;
 }
@@ -292,7 +292,7 @@ pool_free(struct lwstp_pool *pool)
 	lwstp_lock(pool);
 	word = atomic_load(&pool->slot.word);
 	atomic_store(&pool->slot.word,
-		     lwstp_slot_next(&lwstp_pool_slots, word) |
+		     lwstp_slot_next(LWSTP_POOLS, word) |
 		     LWSTP_POOL_FINISHING);
 	lwstp_unlock(pool);
 	for (n = 0; n < pool->threads; n++) {
@@ -301,7 +301,7 @@ pool_free(struct lwstp_pool *pool)
 	}
 	free(pool->workers);
 	pool->workers = NULL;
-	lwstp_slot_give(&lwstp_pool_slots, &pool->slot);
+	lwstp_slot_give(LWSTP_POOLS, &pool->slot);
 }
 
 static struct lws_threadpool *
@@ -346,7 +346,7 @@ create(struct lws_context *lws, const struct lws_threadpool_create_args *args,
 	workers_start(pool, args->threads);
 	if (pool->threads) {
 		lwstp_watch_open_later(context);
-		return lwstp_handle(&lwstp_pool_slots, &pool->slot, word);
+		return lwstp_handle(LWSTP_POOLS, &pool->slot, word);
 	}
 
 	lwstp_log(LLL_ERR, "%s: pool %s: no thread could be started\n", me,
@@ -397,13 +397,12 @@ lws_threadpool_create(struct lws_context *context,
 static void
 stop_syncing(const struct lwstp_pool *pool, bool between)
 {
-	uint32_t n, used = atomic_load(&lwstp_task_slots.used);
+	uint32_t n, used = atomic_load(&lwstp_slots[LWSTP_TASKS].used);
 	struct lwstp_task *task;
 	uint64_t word;
 
 	for (n = 0; n < used; n++) {
-		task = (struct lwstp_task *)lwstp_slot_at(&lwstp_task_slots,
-							  n);
+		task = lwstp_task_at(n);
 		word = atomic_load(&task->slot.word);
 		if (lwstp_status(word) == LWS_TP_STATUS_SYNCING &&
 		    atomic_load(&task->pool) == pool)

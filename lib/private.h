@@ -89,13 +89,25 @@ struct lwstp_slot {
 	_Atomic uint32_t	next_free;	/* index + 1, in slots->free */
 };
 
-#define LWSTP_CHUNKS 26
+enum lwstp_kind { LWSTP_TASKS = 1, LWSTP_POOLS = 2 };	/* of slots, and handles */
 
+/* On 64 bits no handle ever comes twice: a slot whose generations are used up
+ * is left unused.  On 32 bits there are too few for that: see handle.c. */
+#if UINTPTR_MAX > 0xffffffffu
+#define LWSTP_INDEX_BITS(kind)	((void)(kind), 31u)
+#define LWSTP_GENERATION_BITS(kind) ((void)(kind), 31u)
+#else
+#define LWSTP_INDEX_BITS(kind)	((kind) == LWSTP_TASKS ? 18u : 10u)
+#define LWSTP_GENERATION_BITS(kind) (30u - LWSTP_INDEX_BITS(kind))
+#endif
+#define LWSTP_KIND_BITS		2
+#define LWSTP_MASK(bits)	((((uint64_t)1) << (bits)) - 1)
+#define LWSTP_FIRST_BITS(kind)	((kind) == LWSTP_TASKS ? 8u : 3u)
+#define LWSTP_CHUNKS		26
+
+/* Chunk c has 2^(c + first bits) slots. */
 struct lwstp_slots {
 	const size_t		size;		/* of an element, in bytes */
-	const unsigned int	first_bits;	/* 2^this in the first chunk */
-	const unsigned int	index_bits, generation_bits; /* of a handle */
-	const unsigned int	kind;		/* its two lowest bits */
 	atomic_uint		used;		/* written under lock: ever
 						 * handed out */
 	_Atomic(char *)		chunk[LWSTP_CHUNKS]; /* written under lock */
@@ -104,7 +116,7 @@ struct lwstp_slots {
 	pthread_mutex_t		lock;
 };
 
-extern struct lwstp_slots lwstp_task_slots, lwstp_pool_slots;
+extern struct lwstp_slots lwstp_slots[];	/* by kind */
 
 static inline uint32_t
 lwstp_generation(uint64_t word)
@@ -112,25 +124,70 @@ lwstp_generation(uint64_t word)
 	return (uint32_t)(word >> LWSTP_GENERATION_SHIFT);
 }
 
+/* the chunk of a slot, and where it is in that: chunk c begins with slot
+ * number (2^c - 1) << first bits */
+static inline unsigned int
+lwstp_chunk_of(enum lwstp_kind kind, uint32_t index, uint32_t *offset)
+{
+	uint32_t n = (index >> LWSTP_FIRST_BITS(kind)) + 1,
+		 c = 31 - (uint32_t)__builtin_clz(n);
+
+	*offset = index - ((((uint32_t)1 << c) - 1) << LWSTP_FIRST_BITS(kind));
+
+	return c;
+}
+
+/* by number; NULL: there never was one */
+static inline struct lwstp_slot *
+lwstp_slot_at(enum lwstp_kind kind, size_t size, uint32_t index)
+{
+	uint32_t offset;
+	unsigned int c = lwstp_chunk_of(kind, index, &offset);
+	char *chunk = NULL;
+
+	if (c < LWSTP_CHUNKS)
+		chunk = atomic_load_explicit(&lwstp_slots[kind].chunk[c],
+					     memory_order_acquire);
+
+	return chunk ? (void *)(chunk + offset * size) : NULL;
+}
+
+static inline void *
+lwstp_handle(enum lwstp_kind kind, const struct lwstp_slot *slot, uint64_t word)
+{
+	return (void *)(((uintptr_t)lwstp_generation(word) <<
+				(LWSTP_INDEX_BITS(kind) + LWSTP_KIND_BITS)) |
+			((uintptr_t)slot->index << LWSTP_KIND_BITS) |
+			(uintptr_t)kind);
+}
+
+/* the slot that a handle names and the generation that it expects, or NULL */
+static inline struct lwstp_slot *
+lwstp_handle_slot(enum lwstp_kind kind, size_t size, const void *handle,
+		  uint32_t *generation)
+{
+	uintptr_t bits = (uintptr_t)handle;
+
+	*generation = (uint32_t)(bits >> (LWSTP_INDEX_BITS(kind) +
+					  LWSTP_KIND_BITS));
+	if ((bits & LWSTP_MASK(LWSTP_KIND_BITS)) != (uintptr_t)kind ||
+	    !*generation)
+		return NULL;
+
+	return lwstp_slot_at(kind, size, (uint32_t)
+			     ((bits >> LWSTP_KIND_BITS) &
+			      LWSTP_MASK(LWSTP_INDEX_BITS(kind))));
+}
+
 /* a free slot, or NULL without memory */
 struct lwstp_slot *
-lwstp_slot_take(struct lwstp_slots *slots);
+lwstp_slot_take(enum lwstp_kind kind);
 /* it has its next generation already */
 void
-lwstp_slot_give(struct lwstp_slots *slots, struct lwstp_slot *slot);
+lwstp_slot_give(enum lwstp_kind kind, struct lwstp_slot *slot);
 /* the upper bits of its word in its next life; 0: there will be none */
 uint64_t
-lwstp_slot_next(const struct lwstp_slots *slots, uint64_t word);
-/* by number, less than slots->used */
-struct lwstp_slot *
-lwstp_slot_at(struct lwstp_slots *slots, uint32_t index);
-void *
-lwstp_handle(const struct lwstp_slots *slots, const struct lwstp_slot *slot,
-	     uint64_t word);
-/* the slot that a handle names and the generation that it expects, or NULL */
-struct lwstp_slot *
-lwstp_handle_slot(struct lwstp_slots *slots, const void *handle,
-		  uint32_t *generation);
+lwstp_slot_next(enum lwstp_kind kind, uint64_t word);
 
 /*
  * timer.c: the clocks, and a heap of deadlines for each pool
@@ -183,11 +240,19 @@ lwstp_inbox_empty(const struct lwstp_inbox *inbox)
 /* any thread: its service thread is to look into its inbox */
 LWSTP_NONE_HELD void
 lwstp_signal(struct lwstp_service *service);
-/* this thread is the service thread's, and so noted, or it is known to be */
-void
-lwstp_service_note(struct lwstp_service *service);
-bool
-lwstp_service_is_this(const struct lwstp_service *service);
+/* each thread's own number, and no other one ever gets it; 0: not drawn yet */
+extern _Thread_local unsigned int lwstp_thread_number;
+/* draws it */
+unsigned int
+lwstp_thread_draw(void);
+
+static inline unsigned int
+lwstp_this_thread(void)
+{
+	unsigned int number = lwstp_thread_number;
+
+	return number ? number : lwstp_thread_draw();
+}
 
 #include "task.h"
 #include "pool.h"

@@ -104,7 +104,7 @@ lws_threadpool_task_status_noreap(struct lws_threadpool_task *handle)
 /* S4, by whatever thread.  What waits beside it on its wsi is to be asked for
  * again (S6): for that it is posted. */
 static void
-answer(struct lwstp_task *task, uint64_t word)
+answer_task(struct lwstp_task *task, uint64_t word)
 {
 	struct lwstp_service *service = atomic_load(&task->service);
 	uint32_t generation = lwstp_generation(word);
@@ -137,7 +137,7 @@ lws_threadpool_task_sync(struct lws_threadpool_task *handle, int stop)
 	if (stop)
 		lwstp_task_stop(task, word, false);
 	else
-		answer(task, word);
+		answer_task(task, word);
 }
 
 /* any thread; see Q4 */

@@ -63,13 +63,12 @@ __add_list(struct snapshot *s, const struct lwstp_task *head, const char *list)
 static LWSTP_POOL_HELD unsigned int
 __add_syncing(struct snapshot *s, const struct lwstp_pool *pool)
 {
-	uint32_t n, used = atomic_load(&lwstp_task_slots.used), found = 0;
+	uint32_t n, used = atomic_load(&lwstp_slots[LWSTP_TASKS].used), found = 0;
 	const struct lwstp_task *task;
 	uint64_t word;
 
 	for (n = 0; n < used; n++) {
-		task = (struct lwstp_task *)lwstp_slot_at(&lwstp_task_slots,
-							  n);
+		task = lwstp_task_at(n);
 		word = atomic_load(&task->slot.word);
 		if (lwstp_status(word) != LWS_TP_STATUS_SYNCING ||
 		    atomic_load(&task->pool) != pool)

@@ -59,7 +59,7 @@ find(struct lws_ss_handle *ss)
 {
 	struct lwstp_service *service = service_of(ss);
 
-	return service ? lwstp_ss_find(service, ss) : NULL;
+	return service ? lwstp_wsi_find(service, ss) : NULL;
 }
 
 /*
@@ -82,7 +82,7 @@ is_given_up(const struct lwstp_wsi *on)
 static LWSTP_ON_SERVICE bool
 is_open(struct lwstp_service *service, struct lws_ss_handle *ss)
 {
-	struct lwstp_wsi *on = lwstp_ss_find(service, ss);
+	struct lwstp_wsi *on = lwstp_wsi_find(service, ss);
 
 	return on && !on->closing;
 }
@@ -194,7 +194,7 @@ lwstp_ss_make(struct lwstp_context *context, struct lws_ss_handle *ss,
 	if (*why)
 		return NULL;
 	service = service_of(ss);
-	on = lwstp_ss_find(service, ss);
+	on = lwstp_wsi_find(service, ss);
 	if (on)
 		return on;
 	if (!lwstp_watch_open(context)) {

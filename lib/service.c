@@ -97,7 +97,7 @@ look_at(struct lwstp_service *service, struct lwstp_post *post, bool between)
 			break;
 
 	if ((word & LWSTP_STATUS) == LWSTP_FREE)
-		lwstp_slot_give(&lwstp_task_slots, &task->slot);
+		lwstp_slot_give(LWSTP_TASKS, &task->slot);
 	else if (word & LWSTP_DETACHED)
 		return;
 	else if (is_held(word) ||

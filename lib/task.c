@@ -81,33 +81,24 @@ void
 lwstp_name_set(struct lwstp_name *name, const char *format, va_list ap,
 	       const char *other)
 {
-	const char *percent = NULL, *conversion = NULL;
-	const char *text = format ? format : other ? other : "task";
+	const char *text = format ? format : other ? other : "task",
+		   *percent = format ? strchr(format, '%') : NULL,
+		   *conversion = percent ? one_conversion(percent) : NULL;
 	size_t len = strlen(text), room = sizeof(name->text);
 	int n;
 
 	name->conversion = 0;
-	if (format)
-		percent = strchr(format, '%');
-	if (percent)
-		conversion = one_conversion(percent);
 	if (conversion && len + 10 < room) {
 		name->conversion = *conversion == 'i' ? 'd' : *conversion;
 		name->number = va_arg(ap, int);
-		percent = NULL;
-	}
-	if (!percent && len < room) {
-		memcpy(name->text, text, len + 1);
-		return;
-	}
-
-	if (percent) {
+	} else if (percent) {
 		n = vsnprintf(name->text, room, format, ap);
 		len = n < 0 ? 0 : (size_t)n;
-		if (n < 0)
-			name->text[0] = '\0';
-	} else
-		lws_strncpy(name->text, text, room);
+		text = NULL;
+	}
+	if (text)
+		memcpy(name->text, text, len < room ? len + 1 : room);
+	name->text[room - 1] = '\0';
 	if (len >= room)
 		lwstp_log(LLL_INFO, "lws_threadpool_enqueue: a name of %lu "
 			  "bytes is cut to %s\n", (unsigned long)len,
@@ -158,14 +149,14 @@ __release(struct lwstp_pool *pool, struct lwstp_task *task, uint64_t *word,
 {
 	deferred->cleanup = task->cleanup;
 	deferred->user = task->user;
-	if (!lwstp_swap(task, word, lwstp_slot_next(&lwstp_task_slots, *word) |
+	if (!lwstp_swap(task, word, lwstp_slot_next(LWSTP_TASKS, *word) |
 				    LWSTP_FREE | (*word & LWSTP_POSTED))) {
 		deferred->cleanup = NULL;
 		return false;
 	}
 	__lwstp_timer_remove(&pool->timers, &task->timer);
 	if (!(*word & LWSTP_POSTED))
-		lwstp_slot_give(&lwstp_task_slots, &task->slot);
+		lwstp_slot_give(LWSTP_TASKS, &task->slot);
 
 	return true;
 }

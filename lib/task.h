@@ -99,12 +99,24 @@ lwstp_with_status(uint64_t word, enum lws_threadpool_task_status status)
 	return (word & ~LWSTP_STATUS) | (uint64_t)status;
 }
 
+/* by the number of its slot, less than lwstp_slots[LWSTP_TASKS].used */
+static inline struct lwstp_task *
+lwstp_task_at(uint32_t index)
+{
+	return (struct lwstp_task *)lwstp_slot_at(LWSTP_TASKS,
+					sizeof(struct lwstp_task), index);
+}
+
+static inline struct lws_threadpool_task *
+lwstp_task_handle(const struct lwstp_task *task, uint64_t word)
+{
+	return lwstp_handle(LWSTP_TASKS, &task->slot, word);
+}
+
 /* find.c: the task of a handle, and its word; NULL: stale, and logged (Q6) */
 struct lwstp_task *
 lwstp_task_find(struct lws_threadpool_task *handle, uint64_t *word,
 		const char *caller);
-struct lws_threadpool_task *
-lwstp_task_handle(const struct lwstp_task *task, uint64_t word);
 
 /*
  * task.c

@@ -16,43 +16,6 @@
 #include "private.h"
 
 LWSTP_ON_SERVICE struct lwstp_wsi *
-lwstp_wsi_find(const struct lwstp_service *service, const struct lws *wsi)
-{
-	struct lwstp_wsi *on;
-
-	HASH_FIND_PTR(service->table, &wsi, on);
-
-	return on;
-}
-
-LWSTP_ON_SERVICE struct lwstp_wsi *
-lwstp_ss_find(const struct lwstp_service *service,
-	      const struct lws_ss_handle *ss)
-{
-	struct lwstp_wsi *on;
-
-	HASH_FIND_PTR(service->streams_table, &ss, on);
-
-	return on;
-}
-
-static LWSTP_ON_SERVICE bool
-insert(struct lwstp_service *service, struct lwstp_wsi *on)
-{
-	bool out_of_memory = false;
-
-	/* what uthash does then, in both of these */
-#undef uthash_nonfatal_oom
-#define uthash_nonfatal_oom(e) do { out_of_memory = true; } while (0)
-	if (on->wsi)
-		HASH_ADD_PTR(service->table, wsi, on);
-	else
-		HASH_ADD_PTR(service->streams_table, ss, on);
-
-	return !out_of_memory;
-}
-
-LWSTP_ON_SERVICE struct lwstp_wsi *
 lwstp_wsi_new(struct lwstp_service *service, struct lws *wsi,
 	      struct lws_ss_handle *ss, void (*ask)(struct lwstp_wsi *on))
 {
@@ -65,7 +28,8 @@ lwstp_wsi_new(struct lwstp_service *service, struct lws *wsi,
 	on->ss = ss;
 	on->service = service;
 	on->ask = ask;
-	if (insert(service, on)) {
+	on->entry.key = wsi ? (const void *)wsi : (const void *)ss;
+	if (lwstp_table_add(&service->table, &on->entry)) {
 		service->open++;
 		return on;
 	}
@@ -89,10 +53,7 @@ lwstp_wsi_free(struct lwstp_wsi *on)
 		DL_DELETE(service->closed, on);
 	else
 		service->open--;
-	if (on->wsi)
-		HASH_DEL(service->table, on);
-	else
-		HASH_DEL(service->streams_table, on);
+	lwstp_table_remove(&service->table, &on->entry);
 	free(on);
 }
 
@@ -108,8 +69,7 @@ lwstp_attach(struct lwstp_wsi *on, struct lwstp_task *task)
 	task->service = on->service;
 	task->att_seq = on->seq++;
 	task->attention = false;
-	atomic_store_explicit(&task->target, on->wsi ? (const void *)on->wsi :
-						       (const void *)on->ss,
+	atomic_store_explicit(&task->target, on->entry.key,
 			      memory_order_relaxed);
 	DL_APPEND2(on->attached, task, att_prev, att_next);
 }

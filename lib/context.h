@@ -233,7 +233,7 @@ LWSTP_ON_SERVICE void
 lwstp_not_to_ask(struct lwstp_wsi *on);
 LWSTP_ON_SERVICE void
 lwstp_not_asked(struct lwstp_wsi *on);
-/* Q2: the task that is next in line, NULL: none */
+/* the task that is next in line, of those that were looked at; NULL: none */
 LWSTP_ON_SERVICE struct lws_threadpool_task *
 lwstp_wsi_next_task(struct lwstp_wsi *on);
 /* Q3; on may be NULL, and the cursor is the caller's meanwhile */
@@ -258,6 +258,9 @@ lwstp_service_answer_soon(struct lwstp_service *service);
 /* Anywhere: looks at what was posted, but for what S7 holds back. */
 LWSTP_ON_SERVICE void
 lwstp_service_collect(struct lwstp_service *service);
+/* Q2: the task that is next in line, NULL: none */
+LWSTP_ON_SERVICE struct lws_threadpool_task *
+lwstp_service_next_task(struct lwstp_wsi *on);
 /* S6: others on it may have had their WRITEABLE used up */
 LWSTP_ON_SERVICE void
 lwstp_ask_for_others(struct lwstp_wsi *on);

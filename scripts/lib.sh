@@ -98,13 +98,55 @@ find_root() {
 	    "them: install them as root: apt-get install $*"
 }
 
+# apt COMMAND [ARGUMENT...]: as root, without a question
+apt() {
+	"${AS_ROOT[@]}" env LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive \
+		apt-get -q -o DPkg::Lock::Timeout=300 -o APT::Color=0 "$@" \
+		</dev/null 2>&1
+}
+
+# run_apt COMMAND [ARGUMENT...]: all that it says is in build/apt.log, how far
+# it is is shown.
 run_apt() {
-	"${AS_ROOT[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -y -q \
-		-o DPkg::Lock::Timeout=300 -o APT::Color=0 "$@" \
-		</dev/null >>"$APT_LOG" 2>&1 || {
-		tail -n 15 "$APT_LOG" >&2
+	apt "$@" -y -o APT::Status-Fd=1 | show_progress "$1" || {
+		grep -av '^[dp][lm]status:' "$APT_LOG" | tail -n 15 >&2
 		die "apt-get $1 failed (above; all of it in build/apt.log)"
 	}
+}
+
+# show_progress COMMAND: how far apt is: on a terminal a line that is rewritten,
+# elsewhere a line at each quarter of an install.
+show_progress() {
+	local line what percent quarter last=
+
+	while IFS= read -r line; do
+		printf '%s\n' "$line" >>"$APT_LOG"
+		[[ $line =~ (dl|pm)status:.*:([0-9]+)\.[0-9]+: ]] || continue
+		what=fetching percent=${BASH_REMATCH[2]}
+		[[ ${BASH_REMATCH[1]} == dl ]] || what=installing
+		quarter="$what $((percent / 25))"
+		if [[ -t 1 ]]; then
+			printf '\r\033[K%s: %3d %%' "$what" "$percent"
+		elif [[ $1 == install && $quarter != "$last" ]]; then
+			printf '%s: %3d %%\n' "$what" "$percent"
+		fi
+		last=$quarter
+	done
+	[[ ! -t 1 || ! $last ]] || printf '\r\033[K'
+}
+
+# say_how_much PACKAGE...: what apt would do for them
+say_how_much() {
+	local plan packages fetched disk
+
+	plan=$(apt --assume-no install --no-install-recommends "$@") || true
+	packages=$(sed -n 's/.*, \([0-9]*\) newly installed.*/\1/p' <<<"$plan")
+	fetched=$(sed -n 's/^Need to get \(.*\) of archives\./\1/p' <<<"$plan")
+	disk=$(sed -n 's/^After this operation, \(.* [kMG]*B\) .*/\1/p' \
+		<<<"$plan")
+	[[ $packages && $fetched && $disk ]] || return 0
+	printf 'Packages with what they need: %s; to fetch %s, on the disk %s.\n' \
+		"$packages" "${fetched%%/*}" "$disk"
 }
 
 # An lws that is too old is refused before anything is installed.
@@ -121,6 +163,9 @@ check_lws_candidate() {
 		    "libwebsockets $version, needed is $LWS_NEEDED or later"
 }
 
+# Empty by --no-install: what is missing is named, and nothing is installed.
+MAY_INSTALL=1
+
 # install_missing NEED...: no apt work and no network if nothing is missing.
 install_missing() {
 	local need
@@ -130,16 +175,24 @@ install_missing() {
 		need_is_met "$need" || missing+=("${need%%:*}")
 	done
 	if ((${#missing[@]})); then
+		[[ $MAY_INSTALL ]] ||
+			die "missing, and not to be installed by us:" \
+			    "apt-get install --no-install-recommends" \
+			    "${missing[*]}"
+		printf 'Missing here, to be installed by apt-get:\n'
+		fold -s -w 74 <<<"${missing[*]}" | sed 's/ *$//; s/^/    /'
 		find_root "${missing[@]}"
-		printf 'missing, to be installed: %s\n' "${missing[*]}"
 		APT_LOG=$TOP/build/apt.log
 		: >"$APT_LOG"
+		printf 'Reading the package lists (apt-get update)\n'
 		run_apt update
 		case " ${missing[*]} " in
 		*" libwebsockets-dev "*) check_lws_candidate ;;
 		esac
+		say_how_much "${missing[@]}"
 		run_apt install --no-install-recommends \
 			-o Dpkg::Options::=--force-confold "${missing[@]}"
+		printf 'Installed.\n'
 	fi
 
 	pkg-config --exists libwebsockets ||

@@ -318,6 +318,43 @@ named_failures() {
 	}' "$1"
 }
 
+# What a build and tests that pass say.
+NOISE='^\[ *[0-9]+%\] |^(-- |g?make(\[|:)|Scanning |Consolidate)'
+NOISE+='|^ +Start +[0-9]+: |^ *[0-9]+/[0-9]+ Test +#.* Passed '
+NOISE+='|\[ RUN      \]|\[       OK \]|^\[==========\]|^[[:space:]]*$'
+
+# failure_of LOG: what failed, with the lines around it, a screenful at most; the
+# end of the log if nothing there is known to be it.
+failure_of() {
+	grep -avE "$NOISE" "$1" | awk '
+	/repeat it by: |^=+$|^==[0-9]+== (-+.*)?$/ || seen[$0]++ { next }
+	{ text[++line] = substr($0, 1, 150) }
+	/^ *(not ok |FAILED|SUMMARY: |CMake Error|In .* line [0-9]+:)/ ||
+	/: (fatal )?error: |undefined reference|runtime error: / ||
+	/\[  ERROR   \]|\[   LINE   \]|\[  FAILED  \] [a-z]/ ||
+	/(ERROR|WARNING): [A-Za-z]+Sanitizer/ ||
+	/^==[0-9]+== (Invalid|Conditional|Use of|Thread #.*:)/ ||
+	/ (FAILED|Aborted|Segmentation fault)/ ||
+	/: (never run|[0-9]+ of [0-9]+ branches taken): / {
+		after = /Sanitizer: |^==[0-9]+== |runtime error/ ? 8 : 1
+		for (n = line - !/Sanitizer/; n <= line + after; n++)
+			shown[n] = 1
+	}
+	END {
+		for (n = 1; n <= line; n++)
+			any += n in shown
+		for (n = 1; n <= line; n++) {
+			if (any && !(n in shown) || !any && n <= line - 20)
+				continue
+			if (++lines > 30)
+				break
+			print "    " text[n]
+		}
+		if (any > 30)
+			printf "    ... and %d lines more\n", any - 30
+	}'
+}
+
 # count_cmocka LOG: ctest's log of a run of cmocka programs in, the number of
 # test cases that passed, failed and were left out (skipped) out.  A test that
 # was begun and has neither passed nor been skipped has failed.  A program that

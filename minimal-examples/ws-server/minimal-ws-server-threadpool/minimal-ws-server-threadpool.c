@@ -30,6 +30,7 @@
 #define DEFAULT_PORT	7681
 #define DEFAULT_ADDRESS	"127.0.0.1"
 #define ANY_ADDRESS	"0.0.0.0"
+#define PATIENCE_US	(2 * LWS_US_PER_SEC) /* with who is to hear of the end */
 #define STRING(x)	STRING_(x)
 #define STRING_(x)	#x
 
@@ -63,16 +64,16 @@ static const struct lws_protocol_vhost_options pvo = {
 	NULL, &pvo_threads, "lws-minimal-threadpool", ""
 };
 
-/* the context is alive for as long as interrupted is not set */
+/* the context is alive for as long as interrupted is below 2 */
 static void
 on_signal(int sig)
 {
 	(void)sig;
 
-	if (interrupted)
+	if (interrupted > 1)
 		return;
 
-	interrupted = 1;
+	interrupted++;
 	lws_cancel_service(context);
 }
 
@@ -220,12 +221,42 @@ check_mount(void)
 	return -1;
 }
 
+static void
+out_of_patience(lws_sorted_usec_list_t *sul)
+{
+	(void)sul;
+
+	interrupted = 2;
+}
+
+/* The first signal ends the tasks, which their connections hear of while the
+ * service goes on for a moment; the second one, or the end of it, the rest. */
+static int
+serve(struct lws_vhost *vhost)
+{
+	lws_sorted_usec_list_t sul;
+	int n = 0;
+
+	memset(&sul, 0, sizeof(sul));
+	while (n >= 0 && !interrupted)
+		n = lws_service(context, 0);
+
+	lws_sul_schedule(context, 0, &sul, out_of_patience, PATIENCE_US);
+	while (n >= 0 && interrupted < 2 && minimal_threadpool_finish(vhost))
+		n = lws_service(context, 0);
+	lws_sul_cancel(&sul);
+	interrupted = 2;
+
+	return n;
+}
+
 int
 main(int argc, char **argv)
 {
-	int port = DEFAULT_PORT, logs = LLL_USER | LLL_ERR | LLL_WARN, n = 0;
+	int port = DEFAULT_PORT, logs = LLL_USER | LLL_ERR | LLL_WARN, n;
 	struct lws_context_creation_info info;
 	const char *iface = DEFAULT_ADDRESS;
+	struct lws_vhost *vhost;
 
 	parse_options(argc, argv, &port, &iface, &logs);
 	if (check_mount())
@@ -260,16 +291,12 @@ main(int argc, char **argv)
 
 	catch_signals();
 
+	vhost = lws_get_vhost_by_name(context, "localhost");
 	printf("listening on http://%s:%d with %s threads\n", iface,
-	       lws_get_vhost_listen_port(lws_get_vhost_by_name(context,
-							       "localhost")),
-	       pvo_threads.value);
+	       lws_get_vhost_listen_port(vhost), pvo_threads.value);
 	fflush(stdout);
 
-	while (n >= 0 && !interrupted)
-		n = lws_service(context, 0);
-
-	interrupted = 1;
+	n = serve(vhost);
 	lws_context_destroy(context);
 	printf("ended\n");
 

@@ -14,6 +14,7 @@
  * Per-vhost options: "threads", "queue-depth" and "work-ms".
  */
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -34,6 +35,8 @@ struct vhd_minimal_threadpool {
 	struct lws_threadpool		*tp;
 	unsigned int			work_ms;
 	unsigned int			tasks; /* how many were asked for */
+	unsigned int			connections; /* that are open */
+	atomic_int			numbered; /* threads that have a number */
 };
 
 /* one of these for each connection: the service thread's, and only its */
@@ -41,6 +44,7 @@ struct pss_minimal_threadpool {
 	struct lws_threadpool_task	*task; /* NULL: it was refused */
 	char				name[24];
 	int				told; /* steps, -1: nothing sent yet */
+	int				thread; /* that did the last of them */
 	char				ended; /* the last message was sent */
 };
 
@@ -49,8 +53,9 @@ struct pss_minimal_threadpool {
  * service thread's while the task is SYNCING, so it needs no lock.
  */
 struct count {
-	unsigned int			work_ms;
+	struct vhd_minimal_threadpool	*vhd; /* is there for longer */
 	int				done;
+	int				thread; /* that did the last step */
 };
 
 /*
@@ -68,6 +73,21 @@ work(unsigned int ms)
 }
 
 /*
+ * On a thread of the pool: which of them it is, from 1 on.  For the page, which
+ * shows what each of them does; a task need not know.
+ */
+static int
+thread_number(struct vhd_minimal_threadpool *vhd)
+{
+	static _Thread_local int number;
+
+	if (!number)
+		number = atomic_fetch_add(&vhd->numbered, 1) + 1;
+
+	return number;
+}
+
+/*
  * On a thread of the pool, not always the same one.  It comes back after each
  * step: that is its check-in, where it hears that it has to stop.
  */
@@ -82,7 +102,8 @@ count_task(void *user, enum lws_threadpool_task_status status)
 	if (count->done == STEPS)
 		return LWS_TP_RETURN_FINISHED;
 
-	work(count->work_ms);
+	count->thread = thread_number(count->vhd);
+	work(count->vhd->work_ms);
 
 	if (++count->done % STEPS_PER_MESSAGE)
 		return LWS_TP_RETURN_CHECKING_IN;
@@ -153,7 +174,7 @@ start_task(struct lws *wsi, struct vhd_minimal_threadpool *vhd,
 	count = calloc(1, sizeof(*count));
 	if (!count)
 		return -1;
-	count->work_ms = vhd->work_ms;
+	count->vhd = vhd;
 
 	memset(&args, 0, sizeof(args));
 	args.wsi = wsi;
@@ -185,9 +206,11 @@ send_message(struct lws *wsi, struct vhd_minimal_threadpool *vhd,
 
 	n = lws_snprintf((char *)p, sizeof(buf) - LWS_PRE,
 			 "{\"task\":\"%s\",\"done\":%d,\"of\":%d,"
+			 "\"thread\":%d,"
 			 "\"running\":%d,\"threads\":%d,\"queued\":%d"
 			 "%s%s%s}",
-			 pss->name, pss->told, STEPS, running, threads, queued,
+			 pss->name, pss->told, STEPS, pss->thread,
+			 running, threads, queued,
 			 end ? ",\"end\":\"" : "", end ? end : "",
 			 end ? "\"" : "");
 
@@ -236,6 +259,7 @@ writeable(struct lws *wsi, struct vhd_minimal_threadpool *vhd,
 	case LWS_TP_STATUS_SYNCING:
 		count = user;
 		pss->told = count->done;
+		pss->thread = count->thread;
 		n = send_message(wsi, vhd, pss, NULL);
 
 		/* from here on, count is the task's again */
@@ -252,6 +276,24 @@ writeable(struct lws *wsi, struct vhd_minimal_threadpool *vhd,
 	default: /* it will make us WRITEABLE when it has something to tell */
 		return 0;
 	}
+}
+
+/*
+ * For the program, when it is asked to end: every task is told to stop.  Whether
+ * somebody still has to hear of it is what it returns.
+ */
+static int
+minimal_threadpool_finish(struct lws_vhost *vhost)
+{
+	struct vhd_minimal_threadpool *vhd = lws_protocol_vh_priv_get(vhost,
+		lws_vhost_name_to_protocol(vhost, "lws-minimal-threadpool"));
+
+	if (!vhd || !vhd->tp)
+		return 0;
+
+	lws_threadpool_finish(vhd->tp);
+
+	return !!vhd->connections;
 }
 
 static int
@@ -275,7 +317,13 @@ callback_minimal_threadpool(struct lws *wsi, enum lws_callback_reasons reason,
 	case LWS_CALLBACK_ESTABLISHED:
 		if (!vhd) /* there is no pool: lws goes on if INIT fails */
 			return -1;
+		vhd->connections++;
 		return start_task(wsi, vhd, user);
+
+	case LWS_CALLBACK_CLOSED:
+		if (vhd)
+			vhd->connections--;
+		break;
 
 	case LWS_CALLBACK_SERVER_WRITEABLE:
 		return writeable(wsi, vhd, user);

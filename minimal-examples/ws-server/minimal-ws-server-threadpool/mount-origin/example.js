@@ -6,18 +6,33 @@
  * Opens CONNECTIONS ws connections and shows what their tasks report. Each
  * message is JSON:
  *
- *   {"task":"count-1","done":30,"of":100,"running":3,"threads":3,"queued":2}
+ *   {"task":"count-1","done":30,"of":100,"thread":2,
+ *    "running":3,"threads":3,"queued":2}
  *
- * and the last one has "end", too: "finished", "stopped" or "refused".
+ * where thread is the one that did the last steps, 0 before the first; and the
+ * last message has "end", too: "finished", "stopped" or "refused".
  */
 
 "use strict";
 
 const CONNECTIONS = 8;
+const MAX_LANES = 12;
+const MAX_BLOCKS = 60;		/* of a lane: more than there is room for */
 const PROTOCOL = "lws-minimal-threadpool";
 
+/* how a connection can end: a look, a sign that needs no colour, and a word */
+const OUTCOMES = {
+	"finished": ["good", "\u2713", "finished"],
+	"closed": ["plain", "\u2715", "closed by you"],
+	"stopped": ["bad", "\u25a0", "stopped by the server"],
+	"refused": ["bad", "\u2298", "refused: queue full"],
+	"lost": ["bad", "\u26a0", "connection lost"],
+};
+
 const byId = (id) => document.getElementById(id);
-let rows = [];
+const tasks = (n) => n === 1 ? "1 task" : `${n} tasks`;
+const threads = (n) => n === 1 ? "1 thread" : `${n} threads`;
+let run = null;
 
 /* the ws server is where the page came from */
 function serverUrl() {
@@ -28,55 +43,65 @@ function serverUrl() {
 	return url.href;
 }
 
-function showPool(message) {
-	const threads = byId("threads");
-
-	if (threads.childElementCount !== message.threads)
-		threads.replaceChildren(...Array.from(
-			{ length: message.threads },
-			() => document.createElement("span")));
-
-	Array.from(threads.children).forEach((thread, n) =>
-		thread.classList.toggle("busy", n < message.running));
-
-	byId("running").textContent =
-		`${message.running} of ${message.threads}`;
-	byId("queued").textContent = message.queued;
+function fromTemplate(id) {
+	return byId(id).content.cloneNode(true).firstElementChild;
 }
 
-/* what the last message said is no longer so */
-function forgetPool() {
-	byId("threads").replaceChildren();
-	byId("running").textContent = "\u2013";
-	byId("queued").textContent = "\u2013";
-}
+/* one thread of the pool: the blocks that it has done */
+class Lane {
+	constructor(number) {
+		this.item = fromTemplate("lane");
+		this.blocks = this.item.querySelector(".blocks");
+		this.turns = 0;
+		this.light = this.item.querySelector(".light");
+		this.item.querySelector(".who").textContent =
+			`thread ${number}`;
+		this.setBusy(false);
+		this.show();
+		byId("lanes").append(this.item);
+	}
 
-function showSummary() {
-	const count = {};
+	show() {
+		this.item.querySelector(".turns").textContent =
+			this.turns === 1 ? "1 block" : `${this.turns} blocks`;
+	}
 
-	for (const row of rows)
-		count[row.outcome] = (count[row.outcome] || 0) + 1;
+	add(number) {
+		const block = document.createElement("span");
 
-	byId("summary").textContent = `${rows.length} connections: ` +
-		Object.entries(count).map(([what, n]) => `${n} ${what}`)
-				     .join(", ");
-	byId("again").disabled = rows.some((row) => row.outcome === "open");
+		block.className = `block task-${(number - 1) % 8}`;
+		block.textContent = number;
+		this.blocks.append(block);
+		if (this.blocks.childElementCount > MAX_BLOCKS)
+			this.blocks.firstElementChild.remove();
+		this.turns++;
+		this.show();
+	}
+
+	setBusy(busy) {
+		this.light.textContent = busy ? "\u25cf" : "\u25cb";
+	}
 }
 
 /* one connection and its row */
 class Row {
-	constructor(number) {
-		const item = byId("row").content.cloneNode(true)
-						.firstElementChild;
+	constructor(run, number) {
+		const item = fromTemplate("row");
 
+		this.run = run;
+		this.number = number;
 		this.item = item;
 		this.bar = item.querySelector("progress");
 		this.button = item.querySelector("button");
-		this.outcome = "open";
+		this.done = 0;
+		this.outcome = null;
 		this.end = null;
 
+		this.show("chip", number);
+		item.querySelector(".chip").classList
+			.add(`task-${(number - 1) % 8}`);
 		this.show("name", `#${number}`);
-		this.show("state", "connecting");
+		this.show("text", "connecting");
 		this.bar.setAttribute("aria-label", `connection ${number}`);
 		this.button.setAttribute("aria-label",
 					 `Close connection ${number}`);
@@ -84,7 +109,7 @@ class Row {
 
 		this.ws = new WebSocket(serverUrl(), PROTOCOL);
 		this.ws.onmessage = (event) => this.onMessage(event.data);
-		this.ws.onclose = () => this.onClose();
+		this.ws.onclose = () => this.finish(this.end || "lost");
 		this.button.onclick = () => this.close();
 	}
 
@@ -99,52 +124,121 @@ class Row {
 		this.bar.value = message.done;
 		this.show("name", message.task);
 		this.show("count", `${message.done} / ${message.of}`);
-		if (this.outcome === "open")
-			this.show("state", message.done ? "counting" :
-							  "accepted");
+		this.show("text", message.done ? "counting" : "accepted");
 		this.end = message.end || null;
-		showPool(message);
+		this.run.onMessage(this, message);
+		this.done = message.done;
 	}
 
 	/* nothing needs to be said to the server: losing us stops the task */
 	close() {
 		this.finish("closed");
+		this.leave();
+	}
+
+	/* whatever still comes is not for the page */
+	leave() {
+		this.ws.onmessage = this.ws.onclose = null;
 		this.ws.close();
 	}
 
-	onClose() {
-		if (!this.end && this.outcome === "open")
-			forgetPool();
-		this.finish(this.end || "lost");
-	}
-
 	finish(outcome) {
-		const [look, text] = {
-			"finished": ["good", "finished"],
-			"closed": ["plain", "closed by you"],
-			"refused": ["bad", "refused: queue full"],
-			"stopped": ["bad", "stopped by server"],
-			"lost": ["bad", "connection lost"],
-		}[outcome] || ["bad", outcome];
+		const [look, sign, text] = OUTCOMES[outcome] ||
+					   ["bad", "?", outcome];
 
-		if (this.outcome !== "open")
+		if (this.outcome)
 			return;
 
 		this.outcome = outcome;
-		this.item.classList.add(look);
-		this.show("state", text);
-		this.button.disabled = true;
-		showSummary();
+		this.item.classList.add("over", look);
+		this.show("sign", sign);
+		this.show("text", text);
+		/* not disabled, which would lose the place of the keyboard */
+		this.button.setAttribute("aria-disabled", "true");
+		this.run.onFinish();
 	}
 }
 
-function run() {
-	byId("tasks").replaceChildren();
-	rows = [];
-	for (let number = 1; number <= CONNECTIONS; number++)
-		rows.push(new Row(number));
-	showSummary();
+/* all that is on the page, until it is run again */
+class Run {
+	constructor() {
+		this.lanes = [];
+		this.pool = null;	/* what the last message said of it */
+		this.reports = 0;
+		this.began = performance.now();
+
+		byId("tasks").replaceChildren();
+		byId("lanes").replaceChildren();
+		byId("summary").textContent = "";
+		this.rows = Array.from({ length: CONNECTIONS },
+				       (_, n) => new Row(this, n + 1));
+		this.showPoint();
+	}
+
+	going() {
+		return this.rows.filter((row) => !row.outcome).length;
+	}
+
+	onMessage(row, message) {
+		this.pool = message;
+		while (this.lanes.length < Math.min(message.threads, MAX_LANES))
+			this.lanes.push(new Lane(this.lanes.length + 1));
+		if (message.done > row.done) {
+			this.reports++;
+			if (this.lanes[message.thread - 1])
+				this.lanes[message.thread - 1].add(row.number);
+		}
+		this.showPoint();
+	}
+
+	onFinish() {
+		const count = {};
+
+		for (const row of this.rows)
+			if (row.outcome)
+				count[row.outcome] =
+					(count[row.outcome] || 0) + 1;
+		byId("summary").textContent = Object.entries(count).map(
+			([what, n]) => `${n} ${what}`).join(", ");
+		this.showPoint();
+	}
+
+	/* what the page is for, in a line */
+	showPoint() {
+		const going = this.going(), pool = this.pool;
+		const busy = pool && going ? Math.min(pool.running, going) : 0;
+		const secs = ((performance.now() - this.began) / 1000)
+				.toFixed(1);
+		let text = "Connecting";
+
+		this.lanes.forEach((lane, n) => lane.setBusy(n < busy));
+		if (going && pool)
+			text = `${tasks(going)} on ${threads(pool.threads)}: ` +
+			       `${busy} at work, ${going - busy} waiting for ` +
+			       `a turn, none for a reader. ` +
+			       `${this.reports} reports sent.`;
+		else if (!going && this.reports)
+			text = `${tasks(CONNECTIONS)} on ` +
+			       `${threads(pool.threads)}: ` +
+			       `${this.reports} reports in ${secs} s, and no ` +
+			       `thread ever waited for a reader.`;
+		else if (!going)
+			text = "No task ran: is the server there?";
+		byId("point").textContent = text;
+	}
+
+	/* the tasks of those that are still open stop at their next step */
+	end() {
+		for (const row of this.rows)
+			row.leave();
+	}
 }
 
-byId("again").addEventListener("click", run);
-run();
+function runAgain() {
+	if (run)
+		run.end();
+	run = new Run();
+}
+
+byId("again").addEventListener("click", runAgain);
+runAgain();

@@ -145,7 +145,7 @@ say_how_much() {
 	disk=$(sed -n 's/^After this operation, \(.* [kMG]*B\) .*/\1/p' \
 		<<<"$plan")
 	[[ $packages && $fetched && $disk ]] || return 0
-	printf 'Packages with what they need: %s; to fetch %s, on the disk %s.\n' \
+	printf 'With what they need: %s to install, %s to fetch, %s of disk\n' \
 		"$packages" "${fetched%%/*}" "$disk"
 }
 
@@ -323,8 +323,8 @@ NOISE='^\[ *[0-9]+%\] |^(-- |g?make(\[|:)|Scanning |Consolidate)'
 NOISE+='|^ +Start +[0-9]+: |^ *[0-9]+/[0-9]+ Test +#.* Passed '
 NOISE+='|\[ RUN      \]|\[       OK \]|^\[==========\]|^[[:space:]]*$'
 
-# failure_of LOG: what failed, with the lines around it, a screenful at most; the
-# end of the log if nothing there is known to be it.
+# failure_of LOG: what failed, with the lines around it, a screenful at most; or
+# the end of the log, if nothing in it is known to be that.
 failure_of() {
 	grep -avE "$NOISE" "$1" | awk '
 	/repeat it by: |^=+$|^==[0-9]+== (-+.*)?$/ || seen[$0]++ { next }

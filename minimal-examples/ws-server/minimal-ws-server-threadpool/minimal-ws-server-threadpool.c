@@ -30,7 +30,7 @@
 #define DEFAULT_PORT	7681
 #define DEFAULT_ADDRESS	"127.0.0.1"
 #define ANY_ADDRESS	"0.0.0.0"
-#define PATIENCE_US	(2 * LWS_US_PER_SEC) /* with who is to hear of the end */
+#define PATIENCE_US	(2 * LWS_US_PER_SEC) /* for clients to hear of the end */
 #define STRING(x)	STRING_(x)
 #define STRING_(x)	#x
 

@@ -36,7 +36,7 @@ struct vhd_minimal_threadpool {
 	unsigned int			work_ms;
 	unsigned int			tasks; /* how many were asked for */
 	unsigned int			connections; /* that are open */
-	atomic_int			numbered; /* threads that have a number */
+	atomic_int			threads; /* that have a number */
 };
 
 /* one of these for each connection: the service thread's, and only its */
@@ -82,7 +82,7 @@ thread_number(struct vhd_minimal_threadpool *vhd)
 	static _Thread_local int number;
 
 	if (!number)
-		number = atomic_fetch_add(&vhd->numbered, 1) + 1;
+		number = atomic_fetch_add(&vhd->threads, 1) + 1;
 
 	return number;
 }
@@ -279,8 +279,8 @@ writeable(struct lws *wsi, struct vhd_minimal_threadpool *vhd,
 }
 
 /*
- * For the program, when it is asked to end: every task is told to stop.  Whether
- * somebody still has to hear of it is what it returns.
+ * For the program, when it is asked to end: every task is told to stop.  Returns
+ * whether a client has still to hear of it.
  */
 static int
 minimal_threadpool_finish(struct lws_vhost *vhost)

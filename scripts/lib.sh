@@ -70,7 +70,7 @@ need_is_met() {
 		pkg-config --exists libwebsockets 2>/dev/null && return 0
 		;;
 	esac
-	if [[ $command != "$package" ]]; then
+	if [[ $1 == *:* ]]; then
 		command -v "$command" >/dev/null
 		return
 	fi

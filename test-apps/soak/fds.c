@@ -46,6 +46,7 @@ fds_of_a_context(void)
 int
 fds_lost_by_lws(void)
 {
+	const char *version = lws_get_library_version();
 	static int lost = -1;
 
 	if (lost >= 0)
@@ -55,9 +56,9 @@ fds_lost_by_lws(void)
 	fds_of_a_context();
 	lost = fds_of_a_context();
 	if (lost) {
-		printf("not ours: libwebsockets %s itself leaves %d fd%s open "
-		       "with each context\n", lws_get_library_version(), lost,
-		       lost == 1 ? "" : "s");
+		printf("not ours: libwebsockets %.*s itself leaves %d fd%s open"
+		       " with each context\n", (int)strcspn(version, "-"),
+		       version, lost, lost == 1 ? "" : "s");
 		fflush(stdout);
 	}
 

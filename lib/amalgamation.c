@@ -25,6 +25,7 @@
 #include "table.c"
 #include "wsi.c"
 #include "service.c"
+#include "hangup.c"
 #include "closing.c"
 #include "context.c"
 #include "hooks.c"
@@ -33,4 +34,5 @@
 #include "enqueue.c"
 #include "query.c"
 #include "pool.c"
+#include "create.c"
 #include "report.c"

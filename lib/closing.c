@@ -1,5 +1,5 @@
 /*
- * lws-threadpool - is it closing?
+ * lws-threadpool - is it closing, or no connection at all?
  *
  * SPDX-License-Identifier: MIT
  *
@@ -13,6 +13,7 @@
  * for the peer of a wsi that it could still write to.
  */
 
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "private.h"
@@ -89,6 +90,9 @@ sweep(lws_sorted_usec_list_t *sul)
 static LWSTP_ON_SERVICE void
 mark_closing(struct lwstp_wsi *on)
 {
+#if defined(LWSTP_HANGUPS)
+	lwstp_hangup_forget(on);
+#endif
 	lwstp_not_to_ask(on);
 	on->closing = true;
 	on->service->open--;
@@ -155,4 +159,41 @@ lwstp_wsi_close_all(struct lwstp_service *service)
 		detach_all(on);
 		lwstp_wsi_free(on);
 	}
+}
+
+/*
+ * No connection (Q6)
+ */
+
+_Thread_local struct lws *lwstp_no_connection;
+
+/* What lws gives to callbacks that are about no connection is zeroed memory:
+ * with fd 0, and without a pss.  A connection that happens to have fd 0 has a
+ * peer, or a pss. */
+static bool
+is_zeroed(struct lws *wsi, int fd)
+{
+	struct sockaddr_storage peer;
+	socklen_t len = sizeof(peer);
+
+	return !fd && !lws_wsi_user(wsi) &&
+	       getpeername(fd, (struct sockaddr *)&peer, &len);
+}
+
+bool
+lwstp_wsi_is_no_connection(struct lws *wsi)
+{
+	int fd = (int)lws_get_socket_fd(wsi), listens = 0;
+	socklen_t len = sizeof(listens);
+
+#if defined(LWSTP_AMALGAMATION)
+	if (!lwstp_hook_has_role(wsi))
+		return true;
+#endif
+	if (lws_get_network_wsi(wsi) != wsi)
+		return false;		/* a stream of a connection */
+
+	return wsi == lwstp_no_connection || fd < 0 || is_zeroed(wsi, fd) ||
+	       (!getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) &&
+		listens);
 }

@@ -128,6 +128,9 @@ lwstp_context_gone(struct lwstp_context *context)
 		lwstp_service_end(&context->service[n]);
 	}
 	lws_sul_cancel(&context->open);
+#if defined(LWSTP_HANGUPS)
+	lwstp_hangup_close(context);
+#endif
 
 	lwstp_lock_context(context);
 	atomic_store(&context->passed, NULL);
@@ -340,8 +343,8 @@ make_notifier(struct lwstp_context *context, struct lws_context *lws)
 	return true;
 }
 
-/* making_lock held */
-static struct lwstp_context *
+/* making_lock held, and nobody else has it */
+static LWSTP_UNCHECKED struct lwstp_context *
 make(struct lws_context *lws)
 {
 	struct lwstp_context *context = unused();
@@ -349,6 +352,10 @@ make(struct lws_context *lws)
 
 	if (!context)
 		return NULL;
+#if defined(LWSTP_HANGUPS)
+	memset(&context->hangup, 0, sizeof(context->hangup));
+	context->hangup.fd = -1;
+#endif
 	context->max_fd = INT_MAX;
 	/* as lws sizes its tables, at about the same time */
 	if (!getrlimit(RLIMIT_NOFILE, &limit))

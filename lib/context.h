@@ -49,6 +49,35 @@ struct lwstp_cursor {				/* a foreach under way */
 	LWSTP_BY_SERVICE struct lwstp_task *next;
 };
 
+/* lws does not hear a peer of http/1 while a response is pending: see hangup.c */
+#if defined(__linux__) && LWS_LIBRARY_VERSION_NUMBER < 4003001 && \
+    defined(LWS_ROLE_H1)
+#define LWSTP_HANGUPS		1
+
+struct lwstp_hangup_wsi {
+	struct lwstp_wsi	*prev, *next;	/* on context->hangup.listed */
+	lws_usec_t		since;		/* pending for long, or stuck */
+	int			fd;		/* its socket, -1: unknown */
+	bool			never;		/* it is not of http/1 */
+	bool			hung_up;
+	bool			whole;		/* lws reads no more of it */
+	bool			listed;
+	bool			input;		/* epoll tells of input */
+	bool			quiet;		/* the socket does not */
+	bool			asked;		/* ... whether it is: */
+	bool			restless;	/* lws has input that waits */
+	bool			stuck;		/* nothing quiets it */
+	bool			doomed;		/* to be closed */
+};
+
+struct lwstp_hangup {				/* of a context */
+	struct lwstp_wsi	*listed;	/* to be looked at, by... */
+	lws_sorted_usec_list_t	look;
+	int			fd;		/* epoll, ours; -1: none */
+	bool			failed;		/* it is not to be had */
+};
+#endif
+
 /* What is known of a wsi, or of a secure stream, from its first task until it
  * closes; of a wsi a little longer, see closing.c.  In three cache lines: what a
  * look-up compares, what a SYNC needs, and what it does not. */
@@ -77,6 +106,9 @@ struct lwstp_wsi {
 	LWSTP_BY_SERVICE bool has_socket; /* of this identity: */
 	LWSTP_BY_SERVICE dev_t dev;
 	LWSTP_BY_SERVICE ino_t ino;
+#if defined(LWSTP_HANGUPS)
+	LWSTP_BY_SERVICE struct lwstp_hangup_wsi hangup;
+#endif
 };
 
 struct lwstp_service {				/* one a service thread */
@@ -124,6 +156,9 @@ struct lwstp_context {
 						 * under watch.c's lock */
 	lws_sorted_usec_list_t	open;		/* service thread 0 */
 	struct lwstp_notifier	*notifier;	/* service thread 0 */
+#if defined(LWSTP_HANGUPS)
+	LWSTP_BY_SERVICE struct lwstp_hangup hangup;
+#endif
 	int			idle_fd;	/* constant: never readable */
 	int			max_fd;		/* constant: limit when made */
 };
@@ -279,7 +314,29 @@ LWSTP_ON_SERVICE void
 lwstp_service_end(struct lwstp_service *service);
 
 /*
- * closing.c: is it closing?
+ * hangup.c: http/1 peers that hang up, or go on, while a task is pending
+ */
+
+#if defined(LWSTP_HANGUPS)
+/* its response is pending, as far as lws tells */
+LWSTP_ON_SERVICE bool
+lwstp_hangup_concerns(struct lwstp_wsi *on);
+/* and so a task was attached to it */
+LWSTP_ON_SERVICE void
+lwstp_hangup_pending(struct lwstp_wsi *on);
+/* it closes */
+LWSTP_ON_SERVICE void
+lwstp_hangup_forget(struct lwstp_wsi *on);
+/* the epoll fd can be read */
+LWSTP_ON_SERVICE void
+lwstp_hangup_heard(struct lwstp_context *context);
+/* the context goes, and its wsi are gone */
+LWSTP_ON_SERVICE void
+lwstp_hangup_close(struct lwstp_context *context);
+#endif
+
+/*
+ * closing.c: is it closing, or no connection at all?
  */
 
 enum lwstp_close {
@@ -302,6 +359,11 @@ LWSTP_ON_SERVICE bool
 lwstp_wsi_is_closing(struct lwstp_service *service, struct lws *wsi);
 LWSTP_ON_SERVICE void
 lwstp_wsi_close_all(struct lwstp_service *service);
+/* the wsi of this thread's latest callback that was about no connection */
+extern _Thread_local struct lws *lwstp_no_connection;
+/* Q6: a wsi that listens, or is none yet, or is for such callbacks */
+bool
+lwstp_wsi_is_no_connection(struct lws *wsi);
 
 /*
  * context.c: a lws_context
@@ -353,9 +415,10 @@ lwstp_watch_open_later(struct lwstp_context *context);
 /* W1: sees to it that the close of on->wsi reaches lwstp_wsi_close() */
 LWSTP_ON_SERVICE bool
 lwstp_watch(struct lwstp_wsi *on);
-/* a wsi that lws gives to callbacks that are about no connection (Q6) */
-bool
-lwstp_wsi_is_fake(struct lws *wsi);
+/* a task was attached to it: a peer that hangs up will be noticed */
+LWSTP_ON_SERVICE void
+lwstp_watch_pending(struct lwstp_wsi *on);
+
 
 #if defined(LWSTP_AMALGAMATION)
 /* W4: lws has begun to close it, whoever was told of that */

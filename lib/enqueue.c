@@ -171,7 +171,7 @@ wsi_make(struct lwstp_service *service, struct lws *wsi,
 
 	/* first of all: lws could not bear a vhost to be made then */
 	*why = &no_connection;
-	if (lwstp_wsi_is_fake(wsi))
+	if (lwstp_wsi_is_no_connection(wsi))
 		return NULL;
 	*why = &no_context;
 	if (!lwstp_watch_open(context))
@@ -295,6 +295,8 @@ put_in(struct lwstp_pool *pool, struct lwstp_task *task,
 
 	lwstp_inbox_put(&pool->inbox, &task->put);
 	lwstp_wake(pool);
+	if (on)
+		lwstp_watch_pending(on);
 
 	return lwstp_handle(LWSTP_TASKS, &task->slot, word);
 }

@@ -145,6 +145,10 @@ lwstp_settle_owed(struct lwstp_worker *w);
 LWSTP_POOL_HELD void
 __lwstp_idle(struct lwstp_pool *pool, struct lwstp_worker *w);
 
+/* pool.c: nothing of it runs, or ever will */
+void
+lwstp_pool_free(struct lwstp_pool *pool);
+
 /*
  * worker.c
  */

@@ -20,7 +20,9 @@
 
 #include <fcntl.h>
 #include <string.h>
-#include <sys/socket.h>
+#if defined(__linux__)
+#include <sys/epoll.h>
+#endif
 #include <time.h>
 #include <unistd.h>
 #if defined(LWSTP_HAVE_EVENTFD)
@@ -33,9 +35,6 @@
 
 /* the latest wsi on a hidden vhost that this thread has made */
 static _Thread_local struct lws *newest;
-
-/* the wsi of this thread's latest callback that is about no connection */
-static _Thread_local struct lws *fake;
 
 /* this thread makes a hidden vhost */
 static _Thread_local bool opening;
@@ -89,7 +88,7 @@ woken(struct lws *wsi)
 	int tsi = lws_get_tsi(wsi);
 
 	lwstp_on_service();
-	fake = wsi;
+	lwstp_no_connection = wsi;
 	if (context && tsi < context->services &&
 	    !atomic_load(&context->service[tsi].adopted))
 		lwstp_service_answer_soon(&context->service[tsi]);
@@ -108,7 +107,7 @@ callback_signal(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 	lwstp_on_service();
 	switch (reason) {
 	case LWS_CALLBACK_PROTOCOL_INIT:
-		fake = wsi;
+		lwstp_no_connection = wsi;
 		return 0;
 
 	case LWS_CALLBACK_WSI_CREATE:	/* a watch too: this is protocols[0] */
@@ -156,15 +155,38 @@ callback_watch(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 	return 0;
 }
 
+#if defined(LWSTP_HANGUPS)
+static int
+callback_hangup(struct lws *wsi, enum lws_callback_reasons reason, void *user,
+		void *in, size_t len)
+{
+	(void)user;
+	(void)in;
+	(void)len;
+
+	if (reason != LWS_CALLBACK_RAW_RX_FILE)
+		return refuse_connections(reason);
+	lwstp_on_service();
+	lwstp_hangup_heard(lws_get_opaque_user_data(wsi));
+
+	return 0;
+}
+#endif
+
 static const struct lws_protocols protocols[] = {
 	{ .name = "lws-threadpool-signal", .callback = callback_signal },
 	{ .name = "lws-threadpool-watch", .callback = callback_watch },
+#if defined(LWSTP_HANGUPS)
+	{ .name = "lws-threadpool-hangup", .callback = callback_hangup },
+#endif
 	{ .name = NULL },
 };
 
 /* Builds with plugins put every plugin on a vhost that asks for nothing. */
-static const struct lws_protocol_vhost_options pvo_watch = {
-	NULL, NULL, "lws-threadpool-watch", ""
+static const struct lws_protocol_vhost_options pvo_hangup = {
+	NULL, NULL, "lws-threadpool-hangup", ""
+}, pvo_watch = {
+	&pvo_hangup, NULL, "lws-threadpool-watch", ""
 }, pvo_signal = {
 	&pvo_watch, NULL, "lws-threadpool-signal", ""
 };
@@ -381,33 +403,30 @@ lwstp_watch(struct lwstp_wsi *on)
 	return child;
 }
 
-/* What lws gives to callbacks that are about no connection is zeroed memory:
- * with fd 0, and without a pss.  A connection that happens to have fd 0 has a
- * peer, or a pss. */
-static bool
-is_zeroed(struct lws *wsi, int fd)
+LWSTP_ON_SERVICE void
+lwstp_watch_pending(struct lwstp_wsi *on)
 {
-	struct sockaddr_storage peer;
-	socklen_t len = sizeof(peer);
+#if defined(LWSTP_HANGUPS)
+	struct lwstp_context *context = on->service->context;
+	struct lwstp_hangup *h = &context->hangup;
+	bool whole;
 
-	return !fd && !lws_wsi_user(wsi) &&
-	       getpeername(fd, (struct sockaddr *)&peer, &len);
-}
-
-bool
-lwstp_wsi_is_fake(struct lws *wsi)
-{
-	int fd = (int)lws_get_socket_fd(wsi), listens = 0;
-	socklen_t len = sizeof(listens);
-
-#if defined(LWSTP_AMALGAMATION)
-	if (!lwstp_hook_has_role(wsi))
-		return true;
+	/* of the one service thread; and an epoll fd only where it is needed */
+	if (context->services > 1 || h->failed || !lwstp_hangup_concerns(on))
+		return;
+	if (h->fd < 0) {
+		h->fd = epoll_create1(EPOLL_CLOEXEC);
+		h->failed = h->fd < 0 || !context->vhost ||
+			    !adopt(context, h->fd, protocols[2].name, NULL,
+				   context, &whole) || !whole;
+		if (h->failed)
+			lwstp_log(LLL_WARN, "lws_threadpool: hang-ups of "
+				  "http/1 peers will be noticed late: no "
+				  "epoll\n");
+	}
+	if (!h->failed)
+		lwstp_hangup_pending(on);
+#else
+	(void)on;
 #endif
-	if (lws_get_network_wsi(wsi) != wsi)
-		return false;		/* a stream of a connection */
-
-	return wsi == fake || fd < 0 || is_zeroed(wsi, fd) ||
-	       (!getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) &&
-		listens);
 }

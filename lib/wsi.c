@@ -28,6 +28,9 @@ lwstp_wsi_new(struct lwstp_service *service, struct lws *wsi,
 	on->ss = ss;
 	on->service = service;
 	on->ask = ask;
+#if defined(LWSTP_HANGUPS)
+	on->hangup.fd = -1;
+#endif
 	on->entry.key = wsi ? (const void *)wsi : (const void *)ss;
 	if (lwstp_table_add(&service->table, &on->entry)) {
 		service->open++;

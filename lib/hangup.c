@@ -1,0 +1,463 @@
+/*
+ * lws-threadpool - http/1 peers that hang up, or go on, while a task is
+ * pending
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * Before 4.3.1 lws reads nothing of an http/1 connection whose response is
+ * pending, and polls it for input all the same.  So a hang-up is not noticed,
+ * and as long as there is input poll() returns at once.  Here:
+ *
+ * - The sockets are in an epoll fd that lws polls on our hidden vhost.  A peer
+ *   that has closed its end, or half of it, is closed, as by later versions.
+ * - A response that takes longer than a moment has its socket looked at.
+ *   Input stays there in silence, by SO_RCVLOWAT, until the response is over.
+ * - Input that lws has already read, with the request before it, nothing
+ *   quiets: after a second the connection is closed, as by later versions.
+ *
+ * Of a request with a body lws itself reads on: there only the last of these
+ * is needed, and at once, since lws calls HTTP_BODY_COMPLETION in each turn
+ * then.  All of this is of the one service thread: with several it is off.
+ */
+
+#include "private.h"
+
+#if defined(LWSTP_HANGUPS)
+
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define HANGUPS	(EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLET)
+#define HANGUP_BATCH	16
+#define HANGUP_GRACE_US	(50 * LWS_US_PER_MS)
+#define HANGUP_LOOK_US		(50 * LWS_US_PER_MS)
+#define HANGUP_STUCK_US	(1 * LWS_US_PER_SEC)
+
+static const enum lws_token_indexes without_body[] = {
+	WSI_TOKEN_GET_URI,
+	WSI_TOKEN_HEAD_URI,
+	WSI_TOKEN_CONNECT,
+#if defined(LWS_WITH_HTTP_UNCOMMON_HEADERS) || defined(LWS_HTTP_HEADERS_ALL)
+	WSI_TOKEN_DELETE_URI,
+	WSI_TOKEN_OPTIONS_URI,
+#endif
+};
+
+/* even if they do not give its length */
+static const enum lws_token_indexes with_body[] = {
+	WSI_TOKEN_POST_URI,
+#if defined(LWS_WITH_HTTP_UNCOMMON_HEADERS) || defined(LWS_HTTP_HEADERS_ALL)
+	WSI_TOKEN_PUT_URI,
+	WSI_TOKEN_PATCH_URI,
+#endif
+};
+
+/*
+ * What lws and the kernel tell
+ */
+
+static bool
+has_one_of(struct lws *wsi, const enum lws_token_indexes *tokens, size_t count)
+{
+	while (count--)
+		if (lws_hdr_total_length(wsi, *tokens++))
+			return true;
+
+	return false;
+}
+
+/* what an http/1 server wsi has read of the request that it answers: lws keeps
+ * the headers until the response is over */
+enum request {
+	NONE,		/* or it is no such wsi */
+	WHOLE,
+	HEADERS,	/* lws reads on, for a body */
+};
+
+static enum request
+request_of(struct lws *wsi)
+{
+	enum request request = NONE;
+	char length[24];
+
+	if (has_one_of(wsi, without_body, LWS_ARRAY_SIZE(without_body)))
+		request = WHOLE;
+	else if (has_one_of(wsi, with_body, LWS_ARRAY_SIZE(with_body)))
+		request = HEADERS;
+	if (!request || lws_get_network_wsi(wsi) != wsi)
+		return NONE;	/* or a stream of a mux connection */
+	if (!lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH))
+		return request;
+	if (lws_hdr_copy(wsi, length, sizeof(length),
+			 WSI_TOKEN_HTTP_CONTENT_LENGTH) <= 0)
+		return HEADERS;
+
+	return length[strspn(length, " 0")] ? HEADERS : WHOLE;
+}
+
+static bool
+polls_as(int fd, short events)
+{
+	struct pollfd pfd = { .fd = fd, .events = events };
+
+	return poll(&pfd, 1, 0) > 0;
+}
+
+/* lws would not sleep now, since it has input that it cannot use yet */
+static LWSTP_ON_SERVICE bool
+is_restless(const struct lwstp_context *context)
+{
+#if defined(LWS_WITH_EXTERNAL_POLL)
+	(void)context;
+
+	return false;		/* the question would run timers */
+#else
+	return !lws_service_adjust_timeout(atomic_load(&context->lws), 1, 0);
+#endif
+}
+
+/* beside what the application says to this */
+static void
+let_input(struct lws *wsi, bool on)
+{
+	lws_rx_flow_control(wsi, LWS_RXFLOW_REASON_HTTP_RXBUFFER |
+				 LWS_RXFLOW_REASON_FLAG_PROCESS_NOW |
+				 (on ? LWS_RXFLOW_REASON_APPLIES_ENABLE :
+				       LWS_RXFLOW_REASON_APPLIES_DISABLE));
+}
+
+/*
+ * The epoll fd
+ */
+
+/* hang-ups are told in any case, and input once if asked for */
+static LWSTP_ON_SERVICE bool
+listen_to(struct lwstp_wsi *on, int op, bool input)
+{
+	struct epoll_event event = { .events = HANGUPS };
+
+	event.data.ptr = on->wsi;	/* to be found by: it may be gone */
+	if (input)
+		event.events |= EPOLLIN;
+	on->hangup.input = input;
+
+	return !epoll_ctl(on->service->context->hangup.fd, op, on->hangup.fd,
+			  &event);
+}
+
+/*
+ * One wsi
+ */
+
+static LWSTP_ON_SERVICE void
+unlist(struct lwstp_wsi *on)
+{
+	if (!on->hangup.listed)
+		return;
+	on->hangup.listed = false;
+	DL_DELETE2(on->service->context->hangup.listed, on, hangup.prev,
+		   hangup.next);
+}
+
+/* As if poll() had said POLLHUP, which is how lws learns of a connection that
+ * is dead for certain.  Callbacks of the application's come inside this.  */
+static LWSTP_ON_SERVICE void
+hang_up(struct lwstp_wsi *on)
+{
+	struct lws_pollfd pfd = { .fd = on->hangup.fd, .revents = LWS_POLLHUP };
+
+	on->hangup.doomed = false;
+	unlist(on);
+	lws_service_fd(atomic_load(&on->service->context->lws), &pfd);
+}
+
+/* Below a quarter of what the kernel would keep: so there is nothing to gain
+ * for a peer, and one that sends more is stuck.  */
+static LWSTP_ON_SERVICE void
+set_quiet(struct lwstp_wsi *on, bool quiet)
+{
+	socklen_t len = sizeof(int);
+	int bytes = 1;
+
+	if (on->hangup.quiet == quiet)
+		return;
+	on->hangup.quiet = quiet;
+	if (quiet) {
+		if (getsockopt(on->hangup.fd, SOL_SOCKET, SO_RCVBUF, &bytes,
+			       &len))
+			return;
+		bytes /= 4;
+	}
+	(void)setsockopt(on->hangup.fd, SOL_SOCKET, SO_RCVLOWAT, &bytes,
+			 sizeof(bytes));
+}
+
+static LWSTP_ON_SERVICE void
+look_in(struct lwstp_context *context, lws_usec_t us);
+
+/* to be looked at when it has been pending for that long, which begins anew
+ * with each task */
+static LWSTP_ON_SERVICE void
+list(struct lwstp_wsi *on, lws_usec_t grace_us)
+{
+	struct lwstp_context *context = on->service->context;
+
+	if (!on->hangup.listed)
+		DL_APPEND2(context->hangup.listed, on, hangup.prev, hangup.next);
+	on->hangup.listed = true;
+	on->hangup.asked = false;
+	on->hangup.stuck = false;
+	on->hangup.since = lwstp_precise_now() + grace_us;
+	if (!grace_us || on->hangup.hung_up)
+		look_in(context, 1);
+	else
+		look_in(context, HANGUP_LOOK_US);
+}
+
+/* what is listed and has ended, or is another's affair now */
+static LWSTP_ON_SERVICE void
+drop_over(struct lwstp_context *context)
+{
+	struct lwstp_wsi *on, *next;
+
+	DL_FOREACH_SAFE2(context->hangup.listed, on, next, hangup.next) {
+		on->hangup.whole = request_of(on->wsi) == WHOLE;
+		if (!on->hangup.whole)
+			set_quiet(on, false);
+		if ((on->hangup.whole &&
+		     (on->hangup.quiet || on->hangup.hung_up)) ||
+		    (request_of(on->wsi) && on->attached))
+			continue;
+		unlist(on);
+	}
+}
+
+/* Which of them make lws restless?  The answer costs those a WRITEABLE. */
+static LWSTP_ON_SERVICE void
+ask_who_is_restless(struct lwstp_context *context)
+{
+	struct lwstp_wsi *on;
+	bool others;
+
+	if (!is_restless(context)) {
+		DL_FOREACH2(context->hangup.listed, on, hangup.next)
+			on->hangup.restless = false;
+		return;
+	}
+	DL_FOREACH2(context->hangup.listed, on, hangup.next)
+		let_input(on->wsi, false);
+	others = is_restless(context);
+	DL_FOREACH2(context->hangup.listed, on, hangup.next) {
+		let_input(on->wsi, true);
+		on->hangup.restless = !others && is_restless(context);
+		if (on->hangup.restless)
+			let_input(on->wsi, false);
+	}
+	DL_FOREACH2(context->hangup.listed, on, hangup.next)
+		if (on->hangup.restless)
+			let_input(on->wsi, true);
+}
+
+/* returns whether lws turns in vain for it, with all done that can be */
+static LWSTP_ON_SERVICE bool
+is_stuck(struct lwstp_wsi *on)
+{
+	if (on->hangup.restless || !on->hangup.whole)
+		return on->hangup.restless;
+	if (!polls_as(on->hangup.fd, POLLIN))
+		return false;
+	set_quiet(on, true);
+
+	return polls_as(on->hangup.fd, POLLIN);
+}
+
+static LWSTP_ON_SERVICE bool
+is_beyond_hope(const struct lwstp_wsi *on, lws_usec_t now)
+{
+	return !on->hangup.whole ||
+	       now - on->hangup.since >= HANGUP_STUCK_US;
+}
+
+static LWSTP_ON_SERVICE void
+look_at_wsi(struct lwstp_wsi *on, lws_usec_t now)
+{
+	bool stuck;
+
+	on->hangup.doomed = on->hangup.hung_up && on->hangup.whole;
+	if (on->hangup.doomed || now < on->hangup.since)
+		return;
+	on->hangup.asked = true;
+	stuck = is_stuck(on);
+	if (stuck && !on->hangup.stuck)
+		on->hangup.since = now;
+	on->hangup.stuck = stuck;
+	on->hangup.doomed = stuck && is_beyond_hope(on, now);
+	if (!stuck && !on->hangup.quiet && listen_to(on, EPOLL_CTL_MOD, true))
+		unlist(on);
+}
+
+/* each may change the list */
+static LWSTP_ON_SERVICE void
+hang_up_doomed(struct lwstp_context *context)
+{
+	struct lwstp_wsi *on;
+
+	do {
+		DL_FOREACH2(context->hangup.listed, on, hangup.next)
+			if (on->hangup.doomed)
+				break;
+		if (on && !on->hangup.hung_up)
+			lwstp_log(LLL_INFO, "lws_threadpool: wsi %p sent "
+				  "more while its response is pending: "
+				  "closed\n", (void *)on->wsi);
+		if (on)
+			hang_up(on);
+	} while (on);
+}
+
+static LWSTP_ON_SERVICE bool
+is_to_be_asked(const struct lwstp_wsi *on, lws_usec_t now)
+{
+	if (on->hangup.stuck)
+		return is_beyond_hope(on, now);
+
+	return !on->hangup.asked && now >= on->hangup.since;
+}
+
+static void
+look_for_hangups(lws_sorted_usec_list_t *sul)
+{
+	struct lwstp_hangup *h = lws_container_of(sul, struct lwstp_hangup,
+						  look);
+	struct lwstp_context *context = lws_container_of(h, struct lwstp_context,
+						   hangup);
+	lws_usec_t now = lwstp_precise_now();
+	struct lwstp_wsi *on, *next;
+	bool ask = false;
+
+	lwstp_on_service();
+	drop_over(context);
+	DL_FOREACH2(h->listed, on, hangup.next)
+		ask = ask || is_to_be_asked(on, now);
+	if (ask)
+		ask_who_is_restless(context);
+	DL_FOREACH_SAFE2(h->listed, on, next, hangup.next)
+		look_at_wsi(on, now);
+	if (h->listed)
+		look_in(context, HANGUP_LOOK_US);
+	hang_up_doomed(context);
+}
+
+/* then, or before */
+static LWSTP_ON_SERVICE void
+look_in(struct lwstp_context *context, lws_usec_t us)
+{
+	struct lwstp_hangup *h = &context->hangup;
+
+	if (context->service[0].ended ||
+	    (!lws_dll2_is_detached(&h->look.list) && us > 1))
+		return;
+	lws_sul_schedule(atomic_load(&context->lws), 0, &h->look, look_for_hangups,
+				 us);
+}
+
+/*
+ * What the others tell
+ */
+
+/* A wsi that is not of http/1 when it gets its first task will never be. */
+LWSTP_ON_SERVICE bool
+lwstp_hangup_concerns(struct lwstp_wsi *on)
+{
+	if (!on->wsi || on->hangup.never)
+		return false;
+	if (request_of(on->wsi))
+		return true;
+	on->hangup.never = on->hangup.fd < 0;
+
+	return false;
+}
+
+LWSTP_ON_SERVICE void
+lwstp_hangup_pending(struct lwstp_wsi *on)
+{
+	if (on->hangup.fd < 0) {
+		on->hangup.fd = (int)lws_get_socket_fd(on->wsi);
+		if (on->hangup.fd < 0)
+			return;
+		if (!listen_to(on, EPOLL_CTL_ADD, false)) {
+			on->hangup.fd = -1;
+			return;
+		}
+	}
+	list(on, HANGUP_GRACE_US);
+}
+
+LWSTP_ON_SERVICE void
+lwstp_hangup_forget(struct lwstp_wsi *on)
+{
+	struct epoll_event unused;
+
+	if (on->hangup.fd < 0)
+		return;
+	unlist(on);
+	set_quiet(on, false);
+	if (on->service->context->hangup.fd >= 0)
+		(void)epoll_ctl(on->service->context->hangup.fd, EPOLL_CTL_DEL,
+				on->hangup.fd, &unused);
+	on->hangup.fd = -1;
+}
+
+/* What can be done is done here and now: with libev lws 4.1 looks at no timer
+ * as long as a socket can be read.  */
+static LWSTP_ON_SERVICE void
+heard(struct lwstp_wsi *on, uint32_t events)
+{
+	enum request request = request_of(on->wsi);
+
+	if (on->hangup.input)
+		listen_to(on, EPOLL_CTL_MOD, false);
+	/* it may be about one before, at the same address */
+	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		on->hangup.hung_up = polls_as(on->hangup.fd, POLLRDHUP);
+	if (!request)
+		return;
+	list(on, request == WHOLE ? 0 : HANGUP_GRACE_US);
+	if (request == WHOLE && on->hangup.hung_up)
+		hang_up(on);
+	else if (request == WHOLE)
+		set_quiet(on, true);
+}
+
+LWSTP_ON_SERVICE void
+lwstp_hangup_heard(struct lwstp_context *context)
+{
+	struct epoll_event event[HANGUP_BATCH];
+	struct lwstp_wsi *on;
+	int n, count;
+
+	do {
+		count = epoll_wait(context->hangup.fd, event, HANGUP_BATCH, 0);
+		for (n = 0; n < count; n++) {
+			on = context->service ? lwstp_wsi_find(
+				&context->service[0], event[n].data.ptr) : NULL;
+			if (on && !on->closing && on->hangup.fd >= 0)
+				heard(on, event[n].events);
+		}
+	} while (count == HANGUP_BATCH && context->hangup.fd >= 0);
+}
+
+LWSTP_ON_SERVICE void
+lwstp_hangup_close(struct lwstp_context *context)
+{
+	lws_sul_cancel(&context->hangup.look);
+	if (context->hangup.fd >= 0)
+		close(context->hangup.fd);
+	context->hangup.fd = -1;
+	context->hangup.failed = true;
+	context->hangup.listed = NULL;
+}
+
+#endif

@@ -264,8 +264,6 @@ release(struct lwstp_context *context)
 		close(context->idle_fd);
 	free(context->notifier);
 	context->notifier = NULL;
-	free(context->service);
-	context->service = NULL;
 	context->services = 0;
 	atomic_store(&context->refs, 0);	/* to be used again */
 }
@@ -307,24 +305,47 @@ unused(void)
 	return context;
 }
 
+/* nobody serves it yet, but somebody may still look at the last one's */
+static LWSTP_UNCHECKED void
+service_init(struct lwstp_service *service, struct lwstp_context *context,
+	     int tsi)
+{
+	service->context = context;
+	service->tsi = tsi;
+	service->fd = make_fd();
+	atomic_store(&service->adopted, false);
+	atomic_store(&service->looking, false);
+	atomic_store(&service->answered, false);
+	atomic_store(&service->thread, 0);
+	service->looks_left = 0;
+	service->is_signalled = service->heard = service->ended = false;
+}
+
+/* The structs live on, like the context's: those of the last context are used
+ * again, or, if there are too few, twice as many are made. */
 static bool
 make_services(struct lwstp_context *context, int services)
 {
-	struct lwstp_service *service = calloc((size_t)services,
-					       sizeof(*service));
+	int room = context->room ? context->room : 1, n;
+	struct lwstp_service *service = context->service;
 	bool ok = true;
-	int n;
 
-	context->services = service ? services : 0;
-	context->service = service;
-	for (n = 0; n < context->services; n++) {
-		service[n].context = context;
-		service[n].tsi = n;
-		service[n].fd = make_fd();
+	while (room < services)
+		room *= 2;
+	if (room != context->room) {
+		service = calloc((size_t)room, sizeof(*service));
+		if (!service)
+			return false;
+		context->service = service;
+		context->room = room;
+	}
+	context->services = services;
+	for (n = 0; n < services; n++) {
+		service_init(&service[n], context, n);
 		ok = ok && service[n].fd >= 0;
 	}
 
-	return service && ok;
+	return ok;
 }
 
 static bool

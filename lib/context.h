@@ -139,8 +139,8 @@ struct lwstp_service {				/* one a service thread */
 	lws_sorted_usec_list_t	look, ask_again, ask_streams, sweep, expect;
 };
 
-/* One a lws_context.  The struct itself lives on, and is used again: so the list
- * of all can be read without a lock. */
+/* One a lws_context.  The structs live on, its services' too, and are used again:
+ * so the list of all can be read without a lock. */
 struct lwstp_context {
 	_Atomic(struct lwstp_context *) next;	/* written before it is listed */
 	_Atomic(struct lws_context *) lws;	/* NULL: destroyed, or not used;
@@ -152,6 +152,7 @@ struct lwstp_context {
 	_Atomic(struct lws_vhost *) passed;	/* the latest of passing */
 	int			services;	/* constant while used */
 	struct lwstp_service	*service;	/* constant while used */
+	int			room;		/* making_lock: in service */
 	struct lws_vhost	*vhost;		/* hidden; service thread 0, or
 						 * under watch.c's lock */
 	lws_sorted_usec_list_t	open;		/* service thread 0 */

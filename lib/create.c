@@ -85,28 +85,56 @@ processors(void)
 	return sysconf(_SC_NPROCESSORS_ONLN);
 }
 
-static int
-worker_start(struct lwstp_pool *pool, int index)
+/* What a worker waits with is made once, and stays: somebody may be about to
+ * wake it when its pool has ended. */
+static bool
+workers_make(struct lwstp_worker *w, int n)
 {
-	struct lwstp_worker *w = &pool->workers[index];
-	int r;
+	for (; n--; w++) {
+		if (pthread_mutex_init(&w->mutex, NULL))
+			return false;
+		if (cond_init(&w->cond))
+			return false;
+	}
 
-	memset(w, 0, sizeof(*w));
+	return true;
+}
+
+/* Those of the slot's last pool, or, if that had fewer, as many anew; each time
+ * twice as many, so that what is left behind is no more than what is used. */
+static bool
+workers_room(struct lwstp_pool *pool, int threads)
+{
+	struct lwstp_worker *workers;
+	int room = pool->room ? pool->room : 4;
+
+	while (room < threads)
+		room *= 2;
+	if (room == pool->room)
+		return true;
+	workers = calloc((size_t)room, sizeof(*workers));
+	if (!workers || !workers_make(workers, room)) {
+		free(workers);
+		return false;
+	}
+	atomic_store(&pool->workers, workers);
+	pool->room = room;
+
+	return true;
+}
+
+static LWSTP_POOL_HELD int
+__worker_start(struct lwstp_pool *pool, int index)
+{
+	struct lwstp_worker *w = atomic_load(&pool->workers) + index;
+
 	w->pool = pool;
 	w->index = index;
-	r = pthread_mutex_init(&w->mutex, NULL);
-	if (r)
-		return r;
-	r = cond_init(&w->cond);
-	if (!r) {
-		r = pthread_create(&w->thread, NULL, lwstp_worker_thread, w);
-		if (!r)
-			return 0;
-		pthread_cond_destroy(&w->cond);
-	}
-	pthread_mutex_destroy(&w->mutex);
+	w->task = w->resumed = NULL;
+	w->prefer_resumed = w->cleaning = w->parked = false;
+	w->owed = NULL;
 
-	return r;
+	return pthread_create(&w->thread, NULL, lwstp_worker_thread, w);
 }
 
 /* P1: as many as will start.  They block all signals but those that tell of a
@@ -127,7 +155,7 @@ workers_start(struct lwstp_pool *pool, int threads)
 	pthread_sigmask(SIG_SETMASK, &blocked, &old);
 	lwstp_lock(pool);
 	while (pool->threads < threads) {
-		r = worker_start(pool, pool->threads);
+		r = __worker_start(pool, pool->threads);
 		if (r)
 			break;
 		pool->threads++;
@@ -261,12 +289,9 @@ pool_alloc(int threads)
 	pool = (struct lwstp_pool *)lwstp_slot_take(LWSTP_POOLS);
 	if (!pool)
 		return NULL;
-	if (make_ready(pool)) {
-		pool->threads = 0;
-		pool->workers = calloc((size_t)threads, sizeof(*pool->workers));
-		if (pool->workers)
-			return pool;
-	}
+	atomic_store(&pool->threads, 0);
+	if (make_ready(pool) && workers_room(pool, threads))
+		return pool;
 	lwstp_slot_give(LWSTP_POOLS, &pool->slot);
 
 	return NULL;

@@ -243,7 +243,9 @@ refused(struct lws_threadpool *tp, const struct lwstp_refusal *why,
 	struct lwstp_pool *pool = lwstp_pool_lock(tp, "lws_threadpool_enqueue");
 	struct lws_ss_handle *ss = args ? lwstp_args_ss(args) : NULL;
 	lws_usec_t now = lwstp_now();
+	char name[LWSTP_POOL_NAME];
 	unsigned int others;
+	int depth;
 	bool said;
 
 	if (!pool)
@@ -256,15 +258,17 @@ refused(struct lws_threadpool *tp, const struct lwstp_refusal *why,
 	pool->refused_said |= 1u << why->code;
 	others = pool->refused_unsaid;
 	pool->refused_unsaid = said ? others + 1 : 0;
+	depth = pool->max_queue_depth;
+	memcpy(name, pool->name, sizeof(name));
 	lwstp_unlock(pool);
 
 	if (!said)
 		lwstp_log(why->level, "lws_threadpool_enqueue: pool %s "
 			  "refuses a task: %s (%s %p, max_queue_depth %d; %u "
-			  "more since the last such line)\n", pool->name,
-			  why->text, ss ? "ss" : "wsi",
+			  "more since the last such line)\n", name, why->text,
+			  ss ? "ss" : "wsi",
 			  ss ? (void *)ss : args ? (void *)args->wsi : NULL,
-			  pool->max_queue_depth, others);
+			  depth, others);
 }
 
 /*

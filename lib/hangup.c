@@ -441,8 +441,8 @@ lwstp_hangup_heard(struct lwstp_context *context)
 	do {
 		count = epoll_wait(context->hangup.fd, event, HANGUP_BATCH, 0);
 		for (n = 0; n < count; n++) {
-			on = context->service ? lwstp_wsi_find(
-				&context->service[0], event[n].data.ptr) : NULL;
+			on = lwstp_wsi_find(&context->service[0],
+					    event[n].data.ptr);
 			if (on && !on->closing && on->hangup.fd >= 0)
 				heard(on, event[n].events);
 		}

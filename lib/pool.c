@@ -88,7 +88,6 @@ void
 lwstp_pool_free(struct lwstp_pool *pool)
 {
 	uint64_t word;
-	int n;
 
 	lwstp_lock(pool);
 	word = atomic_load(&pool->slot.word);
@@ -96,12 +95,6 @@ lwstp_pool_free(struct lwstp_pool *pool)
 		     lwstp_slot_next(LWSTP_POOLS, word) |
 		     LWSTP_POOL_FINISHING);
 	lwstp_unlock(pool);
-	for (n = 0; n < pool->threads; n++) {
-		pthread_cond_destroy(&pool->workers[n].cond);
-		pthread_mutex_destroy(&pool->workers[n].mutex);
-	}
-	free(pool->workers);
-	pool->workers = NULL;
 	lwstp_slot_give(LWSTP_POOLS, &pool->slot);
 }
 

@@ -48,8 +48,9 @@ struct lwstp_pool {
 
 	char			apart_1[LWSTP_CACHE_LINE];
 	struct lwstp_context	*context;	/* constant: a reference */
-	struct lwstp_worker	*workers;	/* constant: threads of them */
-	int			threads;	/* constant: as many started */
+	_Atomic(struct lwstp_worker *) workers;	/* constant: threads of them */
+	atomic_int		threads;	/* constant: as many started */
+	int			room;		/* for so many: see create.c */
 	int			max_queue_depth; /* constant */
 	int			spin_us;	/* constant; 0: never */
 	lws_usec_t		sync_timeout;	/* constant, us; 0: never */

@@ -106,7 +106,6 @@ lws_threadpool_task_status_noreap(struct lws_threadpool_task *handle)
 static void
 answer_task(struct lwstp_task *task, uint64_t word)
 {
-	struct lwstp_service *service = atomic_load(&task->service);
 	uint32_t generation = lwstp_generation(word);
 	uint64_t flags;
 
@@ -116,13 +115,8 @@ answer_task(struct lwstp_task *task, uint64_t word)
 			atomic_load_explicit(&task->crowded,
 					     memory_order_relaxed) ?
 							LWSTP_POSTED : 0;
-		if (!lwstp_task_resume(task, &word, flags))
-			continue;
-		if (!atomic_load_explicit(&service->answered,
-					  memory_order_relaxed))
-			atomic_store_explicit(&service->answered, true,
-					      memory_order_relaxed);
-		return;
+		if (lwstp_task_resume(task, &word, flags))
+			return;
 	}
 }
 

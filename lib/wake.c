@@ -7,7 +7,8 @@
  * worker that takes work and sees more wakes one other.  So a burst costs one
  * wake, not one each.  Each idle worker has a bit, which whoever wakes it takes
  * away; no lock is needed, since a worker looks for work once more after it has
- * set its bit.
+ * set its bit.  The task that it is for may have ended by then, and its pool
+ * too: so a pool's struct and its workers' are never given back.
  *
  * An answer to a SYNC often comes within microseconds, less than a thread takes
  * to sleep and to wake.  So one worker without work spins for so long, if it
@@ -64,7 +65,7 @@ take_idle(struct lwstp_pool *pool)
 		while ((bits = atomic_load(&pool->idle[n]))) {
 			index = n * BITS + (unsigned int)__builtin_ctz(bits);
 			if (clear_bit(pool, index))
-				return &pool->workers[index];
+				return atomic_load(&pool->workers) + index;
 		}
 
 	return NULL;
@@ -109,7 +110,7 @@ void
 lwstp_wake_worker(struct lwstp_pool *pool, unsigned int index)
 {
 	if (clear_bit(pool, index))
-		wake(&pool->workers[index], false);
+		wake(atomic_load(&pool->workers) + index, false);
 }
 
 void

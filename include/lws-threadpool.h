@@ -30,41 +30,44 @@ extern "C" {
 /**
  * struct lws_threadpool_options - what lws_threadpool_create_ext() adds
  *
- * Zero it, then set \p size and what you want: members that later versions add
+ * Zero it, then set \p size and what you want: members that you do not know of
  * are then at their defaults.
  */
 struct lws_threadpool_options {
 	size_t		size;
 	/**< sizeof(struct lws_threadpool_options), so that an older program
-	 * goes on working with a newer library.  Smaller, over 4096, or with
-	 * members set that this version does not know, it is refused */
+	 * goes on working with a newer library.  If it is smaller, or over
+	 * 4096, or if a member is set that this version does not know, the
+	 * options are refused */
 	int		sync_timeout_secs;
 	/**< seconds that a task may stay SYNCING before it is stopped with a
-	 * warning, as soon as a thread is free: 0 = the default of 300,
-	 * negative = never [S5] */
+	 * warning: 0 = the default of 300, negative = never.  The pool's
+	 * threads look at the time, so if all of them are busy it is later.
+	 * The stop waits until the service thread is between two callbacks
+	 * [S5, S7] */
 	int		sync_spin_us;
-	/**< microseconds that a thread without work looks out for an answer
-	 * before it sleeps, when there are SYNCING tasks: 0 = the default of
-	 * 20, negative = none.  When there are none, and it has just run a
-	 * task, it looks out for new ones, for 5 at most.  At most one thread
-	 * of a pool does, and none on a machine with one processor.  Once a
-	 * SYNC was answered on the service thread lws's loop does not sleep
-	 * for as long either, but 200 at most, unless other tasks wait for a
-	 * thread, and more and more seldom where no SYNC came meanwhile; nor
-	 * where no fd of ours wakes it (several service threads, no eventfd,
-	 * compiled in).  A processor is busy meanwhile */
+	/**< microseconds that a thread without work spins, in place of
+	 * sleeping at once, after it parked a task: a quick answer to the SYNC
+	 * finds it awake.  0 = the default of 20, negative = none.  If work
+	 * came, it spins again when it has none the next time.  One thread of
+	 * a pool spins at a time, and none where the process may use only one
+	 * processor.  A processor is busy meanwhile.  The service thread does
+	 * not spin: while SYNCs and answers flow, lws's loop looks for them
+	 * before it polls, and two looks that find nothing end that */
 	int		pin_tasks;
-	/**< not 0 = a task resumes only on the thread that it began on, for
-	 * libraries that are bound to a thread [S1] */
-	int		keep_secs;	/**< 0: not in this version */
-	int		max_kept;	/**< 0: not in this version */
-	int		reserved;	/**< 0 */
+	/**< 0 = a parked task goes on with any thread of the pool, not 0 =
+	 * only with the thread that it began on, for libraries that are bound
+	 * to a thread [S1] */
+	/* for a later version: */
+	int		keep_secs;	/**< must be 0 */
+	int		max_kept;	/**< must be 0 */
+	int		reserved;	/**< must be 0 */
 	int		(*thread_start)(void *opaque, int index, void **state);
-	/**< NULL: not in this version */
+	/**< must be NULL */
 	void		(*thread_end)(void *opaque, int index, void *state);
-	/**< NULL: not in this version */
-	void		*opaque;	/**< NULL: not in this version */
-	size_t		stack_size;	/**< 0: not in this version */
+	/**< must be NULL */
+	void		*opaque;	/**< must be NULL */
+	size_t		stack_size;	/**< must be 0 */
 };
 
 /**
@@ -82,9 +85,10 @@ struct lws_threadpool_options {
  * context [P4].
  *
  * Returns NULL, with the reason logged at LLL_ERR, if \p context or \p args is
- * NULL, if a number or \p options is out of range, if the context is being
- * destroyed, if memory or fds are short, or if not even one thread could be
- * started [P1].  With fewer threads than asked for it goes on, with a warning.
+ * NULL, if a number is out of range, if \p options has another size or a member
+ * set that this version does not know, if the context is being destroyed, if
+ * memory or fds are short, or if no thread could be started [P1].  With fewer
+ * threads than asked for it goes on, with a warning.
  */
 LWS_VISIBLE LWS_EXTERN struct lws_threadpool *
 lws_threadpool_create_ext(struct lws_context *context,
@@ -93,7 +97,7 @@ lws_threadpool_create_ext(struct lws_context *context,
 			  const char *format, ...) LWS_FORMAT(4);
 
 /**
- * lws_threadpool_wsi_event() - tell us of a wsi's events: saves a fd for each
+ * lws_threadpool_wsi_event() - tell us of a wsi's events: saves an fd for each
  *
  * \param wsi: the wsi of the callback
  * \param reason: the reason of the callback
@@ -101,7 +105,7 @@ lws_threadpool_create_ext(struct lws_context *context,
  * By default a wsi that has had a task holds one more fd, by which we see it
  * close [W1].  An application that calls this first in its protocols[0]
  * callback, for every call and in every vhost's protocols[0], needs none: we
- * hear of the end from LWS_CALLBACK_WSI_DESTROY.
+ * hear of the end by LWS_CALLBACK_WSI_DESTROY.
  *
  * We learn by vhost: a wsi that gets its first task on a vhost that has not
  * passed an event yet keeps the fd.  lws gives no way to know that a vhost
@@ -140,7 +144,7 @@ lws_threadpool_wsi_event(struct lws *wsi, enum lws_callback_reasons reason);
  *
  * On LWSSSCS_DESTROYING the stream's tasks are detached: queued and done ones
  * are reaped, running and syncing ones asked to stop, or left alone if they
- * outlive it [W1].  Their cleanups can run within the call; they must not
+ * outlive it [W1, S7].  Their cleanups can run within the call; they must not
  * destroy a stream, and an enqueue on this one is refused [W4, W5].  Nothing of
  * ours uses the stream after that.  On LWSSSCS_CONNECTED the tx callback is
  * asked for again if a task is waiting for it, since lws forgets what was asked

@@ -3,14 +3,14 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * When lws begins to close a wsi its tasks are detached (W1).  What was known of
- * the wsi stays for a while as a mark, so that an enqueue from the wsi's own
+ * When lws begins to close a wsi its tasks are detached (W1).  What was known
+ * of the wsi stays for a while as a mark, so that an enqueue from the wsi's own
  * close callbacks is refused (W4).  The same address may be another wsi already
- * in the same turn of the service loop.  What tells them apart is the socket's
- * inode, and for a stream of a mux connection that lws takes it off the
- * connection when it closes.  A raw file closes at once, and is out of lws's
- * tables before its callbacks are called.  A mark lasts longer than lws waits
- * for the peer of a wsi that it could still write to.
+ * in the same turn of the service loop.  The socket's inode tells them apart.
+ * A stream of a mux connection is taken off that connection by lws when it
+ * closes.  A raw file closes at once, and is out of lws's tables before its
+ * callbacks are called.  A mark lasts longer than lws waits for the peer of a
+ * wsi that it could still write to.
  */
 
 #include <sys/socket.h>
@@ -86,7 +86,7 @@ sweep(lws_sorted_usec_list_t *sul)
 		lwstp_schedule(service, sul, sweep, LWS_US_PER_SEC);
 }
 
-/* nothing is asked of lws for it any more */
+/* it is a mark from here on: nothing is asked of lws for it any more */
 static LWSTP_ON_SERVICE void
 mark_closing(struct lwstp_wsi *on)
 {
@@ -137,7 +137,7 @@ lwstp_wsi_close(struct lwstp_service *service, struct lws *wsi,
 			       LWS_US_PER_SEC);
 }
 
-/* told again, by a cleanup that this runs, it does nothing */
+/* called again, by a cleanup that it runs, it does nothing */
 LWSTP_ON_SERVICE void
 lwstp_ss_close(struct lwstp_wsi *on)
 {

@@ -3,10 +3,10 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * It is made with the first pool of a lws_context.  It lasts until that is
- * destroyed and its last pool too, whichever comes first (P4).  The structs
- * live on and are used again: so the list of them is read without a lock.  It is
- * changed under making_lock, which is taken before any other.
+ * It is made with the first pool of an lws_context.  It lasts until both that
+ * context and its last pool are destroyed, in either order (P4).  The structs
+ * live on and are used again, so the list of them is read without a lock.  It
+ * is changed under making_lock, which is taken before any other.
  */
 
 #include <fcntl.h>
@@ -35,9 +35,9 @@
 /* fds that the process's table has room for from the start: 8 bytes each */
 #define FD_TABLE 65535
 
-/* What lws has of ours on a list of its own.  Where a context is destroyed
- * without our hidden vhost it stays there until the context is freed: so it is
- * freed itself only when another context has that address. */
+/* Ours, on a list of lws's.  If a context is destroyed without our hidden
+ * vhost, it stays on that list until the context is freed: so we free it only
+ * when another context has the same address. */
 struct lwstp_notifier {
 	lws_state_notify_link_t	link;
 	struct lwstp_context	*context;	/* NULL: forgotten */
@@ -71,8 +71,9 @@ lwstp_service_of(struct lws *wsi)
 	return context ? &context->service[lws_get_tsi(wsi)] : NULL;
 }
 
-/* A thread that is known to serve looks into what it serves, and follows no
- * wsi, which may be gone.  One that is not has just taken over. */
+/* A thread that is known to be a service thread looks the wsi up in its own
+ * table.  It does not follow the pointer, since the wsi may be gone.  A thread
+ * that is not known has just taken over, and has to. */
 LWSTP_ON_SERVICE struct lwstp_wsi *
 lwstp_wsi_of_this_thread(struct lws *wsi)
 {
@@ -187,7 +188,7 @@ state_changed(struct lws_state_manager *mgr, struct lws_state_notify_link *link,
 	return 0;
 }
 
-/* another context has the address of one that is gone; making_lock held */
+/* a new context has the address of one that is gone; making_lock held */
 static void
 free_forgotten(const struct lws_context *lws)
 {
@@ -201,7 +202,7 @@ free_forgotten(const struct lws_context *lws)
 			p = &notifier->next;
 }
 
-/* Its destruction has begun: what would be made now it might forget to end.
+/* Its destruction has begun: lws might never end what is made from now on.
  * From 4.2 on lws closes every wsi before it changes its state. */
 bool
 lwstp_context_ending(struct lws_context *lws)
@@ -217,7 +218,7 @@ lwstp_context_ending(struct lws_context *lws)
  * It is made
  */
 
-/* That nothing is to be read from, until it is written to */
+/* an fd that is not readable until it is written to */
 static int
 make_fd(void)
 {
@@ -248,7 +249,7 @@ grow_fd_table(const struct lwstp_context *context)
 		close(fd);
 }
 
-/* the last reference, or the first: nobody else has it */
+/* nobody else has a reference */
 static LWSTP_UNCHECKED void
 release(struct lwstp_context *context)
 {
@@ -279,7 +280,7 @@ lwstp_context_put(struct lwstp_context *context)
 	}
 }
 
-/* one that is not used, referenced once; making_lock held */
+/* one that is free, with one reference; making_lock held */
 static LWSTP_UNCHECKED struct lwstp_context *
 unused(void)
 {
@@ -449,7 +450,7 @@ lwstp_context_learn(struct lwstp_context *context, struct lws_vhost *vhost,
 		lwstp_table_remove(&context->passing, known);
 		free(known);
 	} else if (!known && passes) {
-		/* without memory it keeps the watches, that is all */
+		/* without memory its wsi keep their watches, no more */
 		known = calloc(1, sizeof(*known));
 		if (known)
 			known->key = vhost;

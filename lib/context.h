@@ -15,7 +15,7 @@
 #define HASH_FUNCTION(key, len, value) ((value) = lwstp_hash(key))
 #include "uthash.h"
 
-/* the low bits of an address are 0, those in the middle tell most */
+/* the low bits of an address are 0, those in the middle differ most */
 static inline unsigned int
 lwstp_hash(const void *key)
 {
@@ -49,7 +49,7 @@ struct lwstp_cursor {				/* a foreach under way */
 	LWSTP_BY_SERVICE struct lwstp_task *next;
 };
 
-/* lws does not hear a peer of http/1 while a response is pending: see hangup.c */
+/* lws does not hear an http/1 peer while a response is pending: see hangup.c */
 #if defined(__linux__) && LWS_LIBRARY_VERSION_NUMBER < 4003001 && \
     defined(LWS_ROLE_H1)
 #define LWSTP_HANGUPS		1
@@ -74,13 +74,13 @@ struct lwstp_hangup {				/* of a context */
 	struct lwstp_wsi	*listed;	/* to be looked at, by... */
 	lws_sorted_usec_list_t	look;
 	int			fd;		/* epoll, ours; -1: none */
-	bool			failed;		/* it is not to be had */
+	bool			failed;		/* there will be none */
 };
 #endif
 
 /* What is known of a wsi, or of a secure stream, from its first task until it
- * closes; of a wsi a little longer, see closing.c.  In three cache lines: what a
- * look-up compares, what a SYNC needs, and what it does not. */
+ * closes; of a wsi a little longer, see closing.c.  In three cache lines: what
+ * a look-up compares, what a SYNC needs, and what it does not. */
 struct lwstp_wsi {
 	_Alignas(LWSTP_CACHE_LINE) struct lwstp_entry entry; /* BY_SERVICE */
 
@@ -91,7 +91,7 @@ struct lwstp_wsi {
 	LWSTP_BY_SERVICE struct lwstp_wsi *prev, *next;
 	/* service->asked */
 	LWSTP_BY_SERVICE struct lwstp_wsi *ask_prev, *ask_next;
-	LWSTP_BY_SERVICE lws_usec_t asked_at; /* or closed at */
+	LWSTP_BY_SERVICE lws_usec_t asked_at; /* if closing: closed at */
 	LWSTP_BY_SERVICE bool is_to_ask, is_due_stream, is_asked, closing;
 
 	LWSTP_BY_SERVICE struct lwstp_task *attached; /* oldest first */
@@ -102,7 +102,7 @@ struct lwstp_wsi {
 	LWSTP_BY_SERVICE struct lwstp_cursor *cursors; /* innermost first */
 	LWSTP_BY_SERVICE uint32_t seq; /* the next att_seq */
 	LWSTP_BY_SERVICE bool given_up; /* the ss: all its retries failed */
-	LWSTP_BY_SERVICE bool detaching; /* cleanups may run */
+	LWSTP_BY_SERVICE bool detaching; /* cleanups may be running */
 	LWSTP_BY_SERVICE bool has_socket; /* of this identity: */
 	LWSTP_BY_SERVICE dev_t dev;
 	LWSTP_BY_SERVICE ino_t ino;
@@ -118,38 +118,39 @@ struct lwstp_service {				/* one a service thread */
 	struct lwstp_inbox	inbox;		/* any thread puts in */
 	atomic_bool		adopted;	/* lws polls our fd */
 	atomic_bool		looking;	/* it looks before it polls */
-	atomic_bool		answered;	/* a SYNC, since it last did */
+	atomic_bool		answered;	/* a SYNC was, since it last
+						 * looked */
 	atomic_uint		thread;		/* its number, 0: not known */
 
 	LWSTP_BY_SERVICE struct lwstp_entry *table; /* of wsi and ss */
-	LWSTP_BY_SERVICE struct lwstp_wsi *to_ask; /* lws, oldest first */
+	LWSTP_BY_SERVICE struct lwstp_wsi *to_ask; /* of lws, in order */
 	LWSTP_BY_SERVICE unsigned int n_to_ask, n_asked;
 	LWSTP_BY_SERVICE struct lwstp_wsi *streams; /* to ask, by a timer */
-	LWSTP_BY_SERVICE struct lwstp_wsi *asked; /* lws, to be asked again */
+	LWSTP_BY_SERVICE struct lwstp_wsi *asked; /* of lws, once or again */
 	LWSTP_BY_SERVICE struct lwstp_wsi *closed; /* W4's marks */
 	LWSTP_BY_SERVICE struct lwstp_post *held, *held_last; /* S7 */
 	LWSTP_BY_SERVICE unsigned int open; /* wsi that are not closing */
-	LWSTP_BY_SERVICE bool is_signalled; /* by itself */
+	LWSTP_BY_SERVICE bool is_signalled; /* it has signalled itself */
 	LWSTP_BY_SERVICE unsigned int looks_left;
-	LWSTP_BY_SERVICE bool heard; /* lws told of the fd, ever */
-	LWSTP_BY_SERVICE bool ended; /* the context is: no timers any more */
-	LWSTP_BY_SERVICE lws_usec_t expect_us; /* interval */
+	LWSTP_BY_SERVICE bool heard; /* lws ever told it of a signal */
+	LWSTP_BY_SERVICE bool ended; /* as its context: no timers any more */
+	LWSTP_BY_SERVICE lws_usec_t expect_us; /* interval of expect */
 
 	/* lws's timers: BY_SERVICE */
 	lws_sorted_usec_list_t	look, ask_again, ask_streams, sweep, expect;
 };
 
-/* One a lws_context.  The structs live on, its services' too, and are used again:
- * so the list of all can be read without a lock. */
+/* One for each lws_context.  The structs live on, its services' too, and are
+ * used again: so the list of all can be read without a lock. */
 struct lwstp_context {
-	_Atomic(struct lwstp_context *) next;	/* written before it is listed */
+	_Atomic(struct lwstp_context *) next;	/* constant once listed */
 	_Atomic(struct lws_context *) lws;	/* NULL: destroyed, or not used;
 						 * reset with lock held */
 	atomic_uint		refs;		/* pools, and lws's */
 	pthread_mutex_t		lock;
 	LWSTP_BY_CONTEXT bool dying; /* lws is not to be woken any more */
 	LWSTP_BY_CONTEXT struct lwstp_entry *passing; /* vhosts */
-	_Atomic(struct lws_vhost *) passed;	/* the latest of passing */
+	_Atomic(struct lws_vhost *) passed;	/* the latest, of passing */
 	int			services;	/* constant while used */
 	struct lwstp_service	*service;	/* constant while used */
 	int			room;		/* making_lock: in service */
@@ -225,7 +226,6 @@ enum {						/* the codes */
 	LWSTP_REFUSED_SS_DESTROYING,
 	LWSTP_REFUSED_SS_UNTOLD,
 	LWSTP_REFUSED_SS_THREADS,
-	LWSTP_REFUSED_FORK,
 };
 
 /*
@@ -247,22 +247,22 @@ LWSTP_ON_SERVICE void
 lwstp_wsi_free(struct lwstp_wsi *on);
 LWSTP_ON_SERVICE void
 lwstp_attach(struct lwstp_wsi *on, struct lwstp_task *task);
-/* it hangs nowhere any more.  The wsi, NULL if that is closing (T7), or a secure
- * stream. */
+/* Takes it off what it is attached to.  Returns the wsi; NULL if that is
+ * closing (T7), or is a secure stream. */
 LWSTP_ON_SERVICE struct lws *
 lwstp_unattach(struct lwstp_task *task);
-/* the task is SYNCING or done, since it was last here */
+/* the task has become SYNCING or done: it is the last in line for attention */
 LWSTP_ON_SERVICE void
 lwstp_attention(struct lwstp_task *task);
 LWSTP_ON_SERVICE void
 lwstp_attention_clear(struct lwstp_task *task);
-/* the one that wants it longest, or NULL */
+/* the one that has wanted it longest, or NULL */
 LWSTP_ON_SERVICE struct lwstp_task *
 lwstp_attention_first(struct lwstp_wsi *on);
 /* S5: one that wants it has not been seen by the application */
 LWSTP_ON_SERVICE bool
 lwstp_has_unseen(const struct lwstp_wsi *on);
-/* lws is to be asked for a WRITEABLE for it */
+/* lws is to be asked for a WRITEABLE for it, when ask_all() comes to that */
 LWSTP_ON_SERVICE void
 lwstp_to_ask(struct lwstp_wsi *on);
 LWSTP_ON_SERVICE void
@@ -281,14 +281,14 @@ lwstp_wsi_foreach(struct lwstp_wsi *on, struct lwstp_cursor *c, void *user,
  * service.c: the inbox, asking lws, asking again
  */
 
-/* lws calls back after us, unless it is about to already */
+/* has lws call cb in `us` microseconds, unless that timer is set already */
 LWSTP_ON_SERVICE void
 lwstp_schedule(struct lwstp_service *service, lws_sorted_usec_list_t *sul,
 	       sul_cb_t cb, lws_usec_t us);
 /* between two callbacks: looks at all that was posted, and asks lws */
 LWSTP_ON_SERVICE void
 lwstp_service_answer(struct lwstp_service *service);
-/* the same by a timer, where it may be within a callback */
+/* the same, by a timer: for a caller that may be within a callback */
 LWSTP_ON_SERVICE void
 lwstp_service_answer_soon(struct lwstp_service *service);
 /* Anywhere: looks at what was posted, but for what S7 holds back. */
@@ -306,8 +306,8 @@ lwstp_ask_wsi(struct lwstp_wsi *on);
 /* a wsi, or a secure stream, may have tasks from now on */
 LWSTP_ON_SERVICE void
 lwstp_service_expect(struct lwstp_service *service);
-/* Takes a task off its wsi, and ends it where it may be ended: 1 if it was only
- * asked to (Q4).  `closing`: lws begins to close the wsi (W1). */
+/* Takes a task off its wsi, and reaps it if it is queued or done.  1: it was
+ * asked to stop instead (Q4).  `closing`: lws begins to close the wsi (W1). */
 LWSTP_ON_SERVICE int
 lwstp_detach(struct lwstp_task *task, uint64_t word, bool closing);
 /* its context ends: nothing is held back, no timer is left */
@@ -346,23 +346,23 @@ enum lwstp_close {
 	LWSTP_CLOSE_GONE,	/* it is freed next: no mark is needed */
 };
 
-/* The wsi begins to close, as `watch`, our child of it, tells, or where that is
- * NULL the application or lws. */
+/* The wsi begins to close.  `watch`, our child of it, tells so or, where that
+ * is NULL, the application or lws. */
 LWSTP_ON_SERVICE void
 lwstp_wsi_close(struct lwstp_service *service, struct lws *wsi,
 		struct lws *watch, enum lwstp_close how);
 /* the same for a secure stream; NULL: it has no tasks */
 LWSTP_ON_SERVICE void
 lwstp_ss_close(struct lwstp_wsi *on);
-/* W4: that very wsi is known to be closing; a mark about its predecessor at the
- * same address goes */
+/* W4: is that very wsi known to be closing?  Removes a mark about another one
+ * that had the same address. */
 LWSTP_ON_SERVICE bool
 lwstp_wsi_is_closing(struct lwstp_service *service, struct lws *wsi);
 LWSTP_ON_SERVICE void
 lwstp_wsi_close_all(struct lwstp_service *service);
 /* the wsi of this thread's latest callback that was about no connection */
 extern _Thread_local struct lws *lwstp_no_connection;
-/* Q6: a wsi that listens, or is none yet, or is for such callbacks */
+/* Q6: a wsi that listens, is not connected yet, or is of such a callback */
 bool
 lwstp_wsi_is_no_connection(struct lws *wsi);
 
@@ -373,8 +373,9 @@ lwstp_wsi_is_no_connection(struct lws *wsi);
 /* Its destruction has begun, as far as lws tells. */
 bool
 lwstp_context_ending(struct lws_context *lws);
-/* With a reference for the caller.  A service thread of the context, or before
- * there is one; NULL without memory or fds, or if it is ending. */
+/* With a reference for the caller, which is on a service thread of the context,
+ * or comes before there is one.  NULL without memory or fds, or if it is
+ * ending. */
 struct lwstp_context *
 lwstp_context_get(struct lws_context *lws);
 void
@@ -384,15 +385,16 @@ lwstp_context_find(const struct lws_context *lws);
 /* its service thread for that wsi; NULL: it never had a pool, or wsi is NULL */
 struct lwstp_service *
 lwstp_service_of(struct lws *wsi);
-/* what is known of a wsi of this thread, whether it lives or not; NULL: nothing */
+/* what is known of a wsi of this thread, which may be gone; NULL: nothing */
 LWSTP_ON_SERVICE struct lwstp_wsi *
 lwstp_wsi_of_this_thread(struct lws *wsi);
 bool
 lwstp_context_dying(struct lwstp_context *context);
-/* On its last service thread, while lws can still take our timers back. */
+/* Called on its last service thread, while lws can still take our timers
+ * back. */
 void
 lwstp_context_gone(struct lwstp_context *context);
-/* the notifier is lws's no more */
+/* takes the notifier back from lws */
 void
 lwstp_context_forget_notifier(struct lwstp_context *context);
 /* the vhost passes its events (or does not any more): the opt-in */
@@ -406,11 +408,11 @@ lwstp_context_opted_in(struct lwstp_context *context, struct lws_vhost *vhost);
  * watch.c and hooks.c: lws
  */
 
-/* from the service thread: what is needed of lws for a wsi's first task is
- * there */
+/* makes what a wsi's first task needs of lws, if it is not there yet; false: it
+ * could not be made */
 LWSTP_ON_SERVICE bool
 lwstp_watch_open(struct lwstp_context *context);
-/* the same by a timer, if it may be */
+/* the same by a timer, where that is possible */
 void
 lwstp_watch_open_later(struct lwstp_context *context);
 /* W1: sees to it that the close of on->wsi reaches lwstp_wsi_close() */

@@ -46,7 +46,7 @@ mutex_init(pthread_mutex_t *mutex)
 	if (r)
 		return r;
 #if defined(__GLIBC__)
-	/* held for less time than it takes to sleep */
+	/* it is held for less time than a thread takes to sleep */
 	pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_ADAPTIVE_NP);
 #endif
 	r = pthread_mutex_init(mutex, &attr);
@@ -72,7 +72,7 @@ make_ready(struct lwstp_pool *pool)
 	return true;
 }
 
-/* those that this process may use */
+/* how many this process may use */
 static long
 processors(void)
 {
@@ -208,7 +208,7 @@ pool_init(struct lwstp_pool *pool, struct lwstp_context *context,
 	lwstp_unlock(pool);
 }
 
-/* NULL, or what is wrong with them */
+/* what is wrong with them, or NULL */
 static const char *
 options_fault(const struct lws_threadpool_options *o)
 {
@@ -222,8 +222,8 @@ options_fault(const struct lws_threadpool_options *o)
 	return o->reserved ? "reserved is not 0" : NULL;
 }
 
-/* A copy of the options, of whatever version they are.  What comes behind those
- * that we know must be 0. */
+/* A copy of the options, which may be those of a later version: what comes
+ * after the members that we know must be 0. */
 static bool
 options_ok(const struct lws_threadpool_options *options,
 	   struct lws_threadpool_options *copy, const char *me)

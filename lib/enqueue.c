@@ -3,11 +3,11 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * An enqueue takes no lock, but with a full queue: one compare and swap of the
- * pool's word accepts the task, which then goes into the pool's inbox.  A task
- * with a wsi is its service thread's to enqueue, and is attached first.
+ * An enqueue takes no lock, unless the queue is full: one compare and swap of
+ * the pool's word accepts the task, which then goes into the pool's inbox.
+ * Only its service thread may enqueue a task with a wsi, and attaches it first.
  *
- * What an enqueue refuses it says, at most once a second for each reason, and
+ * Why a task is refused is logged, at most once a second for each reason, and
  * `user` stays with the caller (T8, P2).
  */
 
@@ -48,9 +48,8 @@ args_refusal(const struct lws_threadpool_task_args *args)
 	return NULL;
 }
 
-/* P2: a task that a free thread is about to take does not count as waiting.
- * How many threads are free matters to a queue that is full without them, and
- * to no other. */
+/* P2: a task that a free thread is about to take does not count as waiting.  So
+ * how many threads are free is looked at only if the queue seems full. */
 static bool
 has_room(struct lwstp_pool *pool, uint32_t count)
 {
@@ -121,8 +120,9 @@ is_mux_connection(struct lws *wsi)
 		lws_wsi_tx_credit(wsi, LWSTXCR_US_TO_PEER, 0) > 0);
 }
 
-/* W4: not one that is closing, nor one without a connection.  This asks lws the
- * only thing that tells: so a WRITEABLE comes that nobody else asked for. */
+/* W4: not one that is closing, nor one without a connection.  Nothing but a
+ * request for WRITEABLE tells the latter: so one comes that nobody else asked
+ * for. */
 static LWSTP_ON_SERVICE const struct lwstp_refusal *
 wsi_refusal(struct lwstp_service *service, struct lws *wsi)
 {
@@ -169,7 +169,7 @@ wsi_make(struct lwstp_service *service, struct lws *wsi,
 	struct lwstp_context *context = service->context;
 	struct lwstp_wsi *on;
 
-	/* first of all: lws could not bear a vhost to be made then */
+	/* first of all: in such a callback no vhost may be made */
 	*why = &no_connection;
 	if (lwstp_wsi_is_no_connection(wsi))
 		return NULL;
@@ -225,7 +225,7 @@ hang_on(struct lwstp_pool *pool, uint32_t generation,
 	if (on && !on->closing && !lwstp_hook_closing(args->wsi))
 		return on;
 
-	/* no watch for a task that would be refused then */
+	/* or it would get a watch for a task that is refused afterwards */
 	*why = accept_task(pool, generation, true);
 
 	return *why ? NULL : wsi_make(service, args->wsi, why);

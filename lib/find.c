@@ -3,14 +3,15 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * Any thread, no lock.  What is found can end at any time, but for what its
- * caller knows: a slot is never given back to the system, and its word tells.
+ * Any thread, no lock.  What is found can end at any time, unless its caller
+ * knows better.  To look at it is safe all the same, since no slot is ever
+ * given back to the system, and its word tells.
  */
 
 #include "private.h"
 
-/* A pool from before a fork() has its threads in the parent, and its locks as
- * they were there. */
+/* How many fork()s led to this process.  A pool from before that has its
+ * threads in the parent, and its locks as a thread there left them. */
 static unsigned int forks;
 
 static void
@@ -87,6 +88,7 @@ struct lwstp_task *
 lwstp_task_find(struct lws_threadpool_task *handle, uint64_t *word,
 		const char *caller)
 {
+	struct lwstp_task *task;
 	struct lwstp_slot *slot;
 	uint32_t generation;
 
@@ -94,9 +96,11 @@ lwstp_task_find(struct lws_threadpool_task *handle, uint64_t *word,
 				 &generation);
 	if (slot) {
 		*word = atomic_load(&slot->word);
+		task = (struct lwstp_task *)slot;
 		if (lwstp_generation(*word) == generation &&
-		    (*word & LWSTP_STATUS) != LWSTP_FREE)
-			return (struct lwstp_task *)slot;
+		    (*word & LWSTP_STATUS) != LWSTP_FREE &&
+		    atomic_load(&task->pool)->fork == forks)
+			return task;
 	}
 	lwstp_log(LLL_INFO, "%s: stale or unknown task handle %p\n", caller,
 		  (void *)handle);

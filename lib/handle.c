@@ -17,8 +17,8 @@
 #include "private.h"
 
 /* Where generations are few they begin again, and free slots are used in turn,
- * IN_TURN of them at least: a task's handle comes again after a million tasks at
- * the soonest, and a pool's after a million pools. */
+ * at least IN_TURN of them.  So a task's handle comes again after a million
+ * tasks at the soonest, and a pool's after a million pools. */
 #define WRAPS	(UINTPTR_MAX <= 0xffffffffu)
 #define IN_TURN	256
 
@@ -92,7 +92,7 @@ take_free(enum lwstp_kind kind)
 			return NULL;
 		slot = lwstp_slot_at(kind, slots->size, (uint32_t)head - 1);
 		if (!slot)
-			return NULL;	/* it never was given, then */
+			return NULL;	/* so it was never handed out */
 		rest = ((head >> 32) + 1) << 32 |
 		       atomic_load_explicit(&slot->next_free,
 					    memory_order_relaxed);

@@ -10,14 +10,15 @@
  *
  * - The sockets are in an epoll fd that lws polls on our hidden vhost.  A peer
  *   that has closed its end, or half of it, is closed, as by later versions.
- * - A response that takes longer than a moment has its socket looked at.
- *   Input stays there in silence, by SO_RCVLOWAT, until the response is over.
- * - Input that lws has already read, with the request before it, nothing
- *   quiets: after a second the connection is closed, as by later versions.
+ * - If a response takes longer than a moment, its socket is looked at.  Input
+ *   stays there in silence, by SO_RCVLOWAT, until the response is over.
+ * - If lws has already read more input, together with the request, nothing can
+ *   silence that: after a second the connection is closed, as by later
+ *   versions.
  *
- * Of a request with a body lws itself reads on: there only the last of these
- * is needed, and at once, since lws calls HTTP_BODY_COMPLETION in each turn
- * then.  All of this is of the one service thread: with several it is off.
+ * If a request has a body, lws itself reads on.  Then only the last of these is
+ * needed, and at once, since lws calls HTTP_BODY_COMPLETION in each turn.  With
+ * several service threads all of this is off.
  */
 
 #include "private.h"
@@ -118,7 +119,7 @@ is_restless(const struct lwstp_context *context)
 #endif
 }
 
-/* beside what the application says to this */
+/* independently of the application's own flow control */
 static void
 let_input(struct lws *wsi, bool on)
 {
@@ -132,13 +133,13 @@ let_input(struct lws *wsi, bool on)
  * The epoll fd
  */
 
-/* hang-ups are told in any case, and input once if asked for */
+/* hang-ups are reported in any case, and input once, if `input` */
 static LWSTP_ON_SERVICE bool
 listen_to(struct lwstp_wsi *on, int op, bool input)
 {
 	struct epoll_event event = { .events = HANGUPS };
 
-	event.data.ptr = on->wsi;	/* to be found by: it may be gone */
+	event.data.ptr = on->wsi;	/* a key: it may be gone by then */
 	if (input)
 		event.events |= EPOLLIN;
 	on->hangup.input = input;
@@ -173,8 +174,8 @@ hang_up(struct lwstp_wsi *on)
 	lws_service_fd(atomic_load(&on->service->context->lws), &pfd);
 }
 
-/* Below a quarter of what the kernel would keep: so there is nothing to gain
- * for a peer, and one that sends more is stuck.  */
+/* Up to a quarter of what the kernel would keep anyway: so a peer gains
+ * nothing, and one that sends more is stuck. */
 static LWSTP_ON_SERVICE void
 set_quiet(struct lwstp_wsi *on, bool quiet)
 {
@@ -197,15 +198,15 @@ set_quiet(struct lwstp_wsi *on, bool quiet)
 static LWSTP_ON_SERVICE void
 look_in(struct lwstp_context *context, lws_usec_t us);
 
-/* to be looked at when it has been pending for that long, which begins anew
- * with each task */
+/* it is looked at after grace_us, which begin anew with each task */
 static LWSTP_ON_SERVICE void
 list(struct lwstp_wsi *on, lws_usec_t grace_us)
 {
 	struct lwstp_context *context = on->service->context;
 
 	if (!on->hangup.listed)
-		DL_APPEND2(context->hangup.listed, on, hangup.prev, hangup.next);
+		DL_APPEND2(context->hangup.listed, on, hangup.prev,
+			   hangup.next);
 	on->hangup.listed = true;
 	on->hangup.asked = false;
 	on->hangup.stuck = false;
@@ -216,7 +217,7 @@ list(struct lwstp_wsi *on, lws_usec_t grace_us)
 		look_in(context, HANGUP_LOOK_US);
 }
 
-/* what is listed and has ended, or is another's affair now */
+/* those whose response is over, or that do not concern us any more */
 static LWSTP_ON_SERVICE void
 drop_over(struct lwstp_context *context)
 {
@@ -260,7 +261,7 @@ ask_who_is_restless(struct lwstp_context *context)
 			let_input(on->wsi, true);
 }
 
-/* returns whether lws turns in vain for it, with all done that can be */
+/* true: lws spins for it, although all that can be done has been */
 static LWSTP_ON_SERVICE bool
 is_stuck(struct lwstp_wsi *on)
 {
@@ -298,7 +299,7 @@ look_at_wsi(struct lwstp_wsi *on, lws_usec_t now)
 		unlist(on);
 }
 
-/* each may change the list */
+/* closing one may change the list */
 static LWSTP_ON_SERVICE void
 hang_up_doomed(struct lwstp_context *context)
 {
@@ -331,8 +332,8 @@ look_for_hangups(lws_sorted_usec_list_t *sul)
 {
 	struct lwstp_hangup *h = lws_container_of(sul, struct lwstp_hangup,
 						  look);
-	struct lwstp_context *context = lws_container_of(h, struct lwstp_context,
-						   hangup);
+	struct lwstp_context *context = lws_container_of(h,
+					struct lwstp_context, hangup);
 	lws_usec_t now = lwstp_precise_now();
 	struct lwstp_wsi *on, *next;
 	bool ask = false;
@@ -350,7 +351,7 @@ look_for_hangups(lws_sorted_usec_list_t *sul)
 	hang_up_doomed(context);
 }
 
-/* then, or before */
+/* in that time, or before */
 static LWSTP_ON_SERVICE void
 look_in(struct lwstp_context *context, lws_usec_t us)
 {
@@ -359,8 +360,8 @@ look_in(struct lwstp_context *context, lws_usec_t us)
 	if (context->service[0].ended ||
 	    (!lws_dll2_is_detached(&h->look.list) && us > 1))
 		return;
-	lws_sul_schedule(atomic_load(&context->lws), 0, &h->look, look_for_hangups,
-				 us);
+	lws_sul_schedule(atomic_load(&context->lws), 0, &h->look,
+			 look_for_hangups, us);
 }
 
 /*

@@ -4,10 +4,10 @@
  * SPDX-License-Identifier: MIT
  *
  * lws calls two functions of a threadpool that it was built with: one on a
- * service thread that lws_cancel_service() woke, which serves as the
- * signal, and from 4.3.3 on one when a wsi closes (LWSTP_LWS_CLOSE_HOOK), in
- * place of the watch.  It does not call the latter for a raw file wsi: those are watched as
- * in the companion, and before 4.3.3 all are.
+ * service thread that lws_cancel_service() woke, which serves as the signal,
+ * and from 4.3.3 on one when a wsi closes (LWSTP_LWS_CLOSE_HOOK), in place of
+ * the watch.  It does not call the latter for a raw file wsi: those are watched
+ * as in the companion, and before 4.3.3 all are.
  *
  * A third call, when a secure stream is destroyed, is put into lws by
  * scripts/build-into-lws (LWSTP_LWS_SS_HOOK): see secure-stream.c.
@@ -33,8 +33,8 @@ lws_threadpool_tsi_context(struct lws_context *context, int tsi)
 	return 0;
 }
 
-/* Nothing public tells that lws has begun to close a wsi, nor a raw file wsi
- * from the others: for wsi->wsistate_pre_close and wsi->role_ops */
+/* For wsi->wsistate_pre_close and wsi->role_ops: nothing public tells that lws
+ * has begun to close a wsi, or which wsi is a raw file. */
 #include "private-lib-core.h"
 
 /* lws notes the state that a wsi was in when its close began.  Up to 4.3 the

@@ -4,8 +4,9 @@
  * SPDX-License-Identifier: MIT
  *
  * An inbox is a chain, the newest first, without a lock: many threads put in,
- * one takes all out and reverses them.  Whoever puts something into an empty
- * inbox of a service thread signals it: so a burst costs one signal (S3).
+ * one takes all out and reverses them.  A thread that puts something into the
+ * empty inbox of a service thread signals that: so a burst costs one signal
+ * (S3).
  *
  * The signal is a write to an eventfd that lws polls; where it does not,
  * lws_cancel_service().
@@ -68,7 +69,7 @@ lwstp_signal(struct lwstp_service *service)
 
 #if defined(LWSTP_HAVE_EVENTFD)
 	if (atomic_load_explicit(&service->adopted, memory_order_acquire)) {
-		/* it can only fail by being full, and then it is readable */
+		/* it fails only when it is full, and then it is readable */
 		(void)eventfd_write(service->fd, 1);
 		return;
 	}

@@ -3,9 +3,9 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * The log function is the user's, and may call us.  What we would log then, on
- * the same thread, it would be told while it is being told: that is dropped, so
- * that no log function calls itself by way of us for ever.
+ * The log function is the user's, and may call us.  What we would log in such a
+ * call, on the same thread, is dropped: else a log function could call itself,
+ * by way of us, for ever.
  */
 
 #include "private.h"

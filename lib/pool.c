@@ -19,8 +19,8 @@
  * Finish
  */
 
-/* Asks every SYNCING task of the pool to stop, as lwstp_task_stop() says.  Each
- * that parks itself later sees that the pool is finishing. */
+/* Asks every SYNCING task of the pool to stop, as lwstp_task_stop() says.
+ * Those that are parked later see that the pool is finishing. */
 static void
 stop_syncing(const struct lwstp_pool *pool, bool between)
 {
@@ -83,7 +83,7 @@ lws_threadpool_finish(struct lws_threadpool *tp)
  * Destroy
  */
 
-/* Nothing of it runs, or ever will; but somebody may try its handle. */
+/* Nothing of it runs, or ever will, but its handle may still be tried. */
 void
 lwstp_pool_free(struct lwstp_pool *pool)
 {
@@ -118,8 +118,9 @@ __running_names(const struct lwstp_pool *pool, char *buf, size_t len)
 	}
 }
 
-/* P4: until every thread has left, and a warning that tells why not.  This may
- * be the service thread: so what is SYNCING goes on without it (S7). */
+/* P4: until every thread has left, with a warning that tells what they wait
+ * for.  This may be the service thread, so SYNCING tasks go on without it
+ * (S7). */
 static void
 wait_for_threads(struct lwstp_pool *pool)
 {

@@ -18,15 +18,15 @@ struct lwstp_worker {
 	LWSTP_BY_POOL bool prefer_resumed; /* S2: it is their turn */
 	LWSTP_BY_POOL bool cleaning; /* runs a cleanup, of a task that was: */
 	LWSTP_BY_POOL struct lwstp_name cleaned;
-	bool			parked;		/* own: a task, since it last
-						 * spun */
-	struct lwstp_service	*owed;		/* own: to be signalled, unless
-						 * it looks meanwhile */
+	bool			parked;		/* own: it has parked a task
+						 * since it last spun */
+	struct lwstp_service	*owed;		/* own: to be signalled soon,
+						 * unless it looks by itself */
 
 	pthread_mutex_t		mutex;
 	pthread_cond_t		cond;		/* with mutex */
 	bool			woken;		/* mutex */
-	bool			is_chain_wake;	/* mutex: pool->waking is ours */
+	bool			is_chain_wake;	/* mutex: resets waking */
 };
 
 /*
@@ -37,14 +37,14 @@ struct lwstp_worker {
 #define LWSTP_POOL_FINISHING	((uint64_t)1 << 32)
 #define LWSTP_POOL_COUNT	((uint64_t)0xffffffff)
 
-/* In four parts, with a cache line between any two, so that who is busy with
- * one does not slow down who is with another. */
+/* In four parts, with a cache line between any two, so that a thread that is
+ * busy with one does not slow down a thread that is busy with another. */
 struct lwstp_pool {
 	struct lwstp_slot	slot;		/* must be first */
-	atomic_uint		room_until;	/* P2: count up to which there
+	atomic_uint		room_until;	/* P2: below this count there
 						 * is room for certain */
 	struct lwstp_inbox	inbox;		/* new and resumed tasks */
-	atomic_uint		unspun;		/* put in beside a spinner */
+	atomic_uint		unspun;		/* tasks left to the spinner */
 
 	char			apart_1[LWSTP_CACHE_LINE];
 	struct lwstp_context	*context;	/* constant: a reference */
@@ -65,11 +65,11 @@ struct lwstp_pool {
 	LWSTP_BY_POOL struct lwstp_task *queued; /* FIFO: never called yet */
 	LWSTP_BY_POOL struct lwstp_task *resumed; /* FIFO: to go on */
 	LWSTP_BY_POOL struct lwstp_task *done; /* FIFO: to be reaped */
-	LWSTP_BY_POOL struct lwstp_timer *timers; /* the next one */
-	LWSTP_BY_POOL struct lwstp_worker *keeper; /* idle, until timers */
+	LWSTP_BY_POOL struct lwstp_timer *timers; /* a heap: the first one */
+	LWSTP_BY_POOL struct lwstp_worker *keeper; /* waits for timers */
 	LWSTP_BY_POOL unsigned int n_queued, n_resumed, n_done;
 	LWSTP_BY_POOL unsigned int n_running; /* on threads, cleanups too */
-	LWSTP_BY_POOL unsigned int n_started; /* and have not ended */
+	LWSTP_BY_POOL unsigned int n_started; /* that have not ended */
 	LWSTP_BY_POOL int alive; /* threads that have not left */
 	LWSTP_BY_POOL bool destroying;
 	LWSTP_BY_POOL lws_usec_t refused_since; /* P2: lines of this second */
@@ -81,8 +81,9 @@ struct lwstp_pool {
 	char			apart_3[LWSTP_CACHE_LINE];
 	atomic_uint		listed;		/* written under lock: queued
 						 * and resumed */
-	atomic_bool		spinner;	/* one looks out for work */
-	atomic_bool		waking;		/* one is on its way */
+	atomic_bool		spinner;	/* a worker spins */
+	atomic_bool		waking;		/* one was woken, and is on
+						 * its way */
 	atomic_uint		idle[LWSTP_MAX_THREADS / 32]; /* a bit each */
 };
 
@@ -129,8 +130,8 @@ lwstp_pool_lock(struct lws_threadpool *tp, const char *caller);
  * wake.c: idle workers
  */
 
-/* There is work: wakes a worker for it, unless one will see it anyway.  With a
- * lock or without. */
+/* There is work: wakes a worker for it, unless one will see it anyway.  May be
+ * called with the pool's lock held, or without. */
 void
 lwstp_wake(struct lwstp_pool *pool);
 /* the same for that worker alone, and for all of them */
@@ -138,7 +139,8 @@ void
 lwstp_wake_worker(struct lwstp_pool *pool, unsigned int index);
 void
 lwstp_wake_all(struct lwstp_pool *pool);
-/* its own: what it owes a service thread that has not looked meanwhile */
+/* on its own thread: signals the service thread that it owes that, unless it
+ * has looked meanwhile */
 LWSTP_NONE_HELD void
 lwstp_settle_owed(struct lwstp_worker *w);
 /* Waits for work, until the next timer, or for no reason.  The pool's lock is

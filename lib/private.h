@@ -20,6 +20,7 @@
  *   slots->lock	one a table of slots: new slots (see handle.c)
  *   worker->mutex	one a worker: whether it was woken
  *
+ * Before these, and rarely: making_lock (context.c), opening_lock (watch.c).
  * None is held while anything of the user's runs: task functions, cleanups,
  * foreach callbacks, or the log.  Functions that begin with __ are called with
  * the pool's lock held.
@@ -70,8 +71,8 @@ struct lwstp_wsi;
  * log.c
  */
 
-/* As _lws_log(), in every build: the level alone decides.  A line that is
- * logged by the log function itself is dropped. */
+/* Like _lws_log(), but in no build compiled out: the level alone decides.  A
+ * line that is logged while the log function runs on this thread is dropped. */
 LWSTP_NONE_HELD void
 lwstp_log(int level, const char *format, ...) LWS_FORMAT(2);
 
@@ -79,8 +80,8 @@ lwstp_log(int level, const char *format, ...) LWS_FORMAT(2);
  * handle.c: slots with generations
  */
 
-/* Of each slot: a generation in the upper bits, and below what the slot's kind
- * makes of it. */
+/* The upper bits of a slot's word are its generation.  What the others are, its
+ * kind says: see task.h and pool.h. */
 #define LWSTP_GENERATION_SHIFT	33
 
 struct lwstp_slot {
@@ -89,7 +90,8 @@ struct lwstp_slot {
 	_Atomic uint32_t	next_free;	/* index + 1, in slots->free */
 };
 
-enum lwstp_kind { LWSTP_TASKS = 1, LWSTP_POOLS = 2 };	/* of slots, and handles */
+/* of slots, and of handles */
+enum lwstp_kind { LWSTP_TASKS = 1, LWSTP_POOLS = 2 };
 
 /* On 64 bits no handle ever comes twice: a slot whose generations are used up
  * is left unused.  On 32 bits there are too few for that: see handle.c. */
@@ -108,8 +110,8 @@ enum lwstp_kind { LWSTP_TASKS = 1, LWSTP_POOLS = 2 };	/* of slots, and handles *
 /* Chunk c has 2^(c + first bits) slots. */
 struct lwstp_slots {
 	const size_t		size;		/* of an element, in bytes */
-	atomic_uint		used;		/* written under lock: ever
-						 * handed out */
+	atomic_uint		used;		/* slots that were ever made;
+						 * written under lock */
 	_Atomic(char *)		chunk[LWSTP_CHUNKS]; /* written under lock */
 	_Atomic uint64_t	free;		/* see handle.c */
 	uint32_t		last_free, n_free; /* lock, 32 bit only */
@@ -124,8 +126,8 @@ lwstp_generation(uint64_t word)
 	return (uint32_t)(word >> LWSTP_GENERATION_SHIFT);
 }
 
-/* the chunk of a slot, and where it is in that: chunk c begins with slot
- * number (2^c - 1) << first bits */
+/* The chunk of a slot, and its place in that.  Chunk c begins with slot number
+ * (2^c - 1) << first bits. */
 static inline unsigned int
 lwstp_chunk_of(enum lwstp_kind kind, uint32_t index, uint32_t *offset)
 {
@@ -182,7 +184,7 @@ lwstp_handle_slot(enum lwstp_kind kind, size_t size, const void *handle,
 /* a free slot, or NULL without memory */
 struct lwstp_slot *
 lwstp_slot_take(enum lwstp_kind kind);
-/* it has its next generation already */
+/* its word must have the next generation already */
 void
 lwstp_slot_give(enum lwstp_kind kind, struct lwstp_slot *slot);
 /* the upper bits of its word in its next life; 0: there will be none */
@@ -198,7 +200,7 @@ struct lwstp_timer {
 	LWSTP_BY_POOL lws_usec_t at; /* 0: not in the heap */
 };
 
-/* good to some milliseconds: for times of seconds */
+/* cheap, and exact to some milliseconds: for times of seconds */
 lws_usec_t
 lwstp_now(void);
 lws_usec_t
@@ -217,7 +219,7 @@ __lwstp_timer_remove(struct lwstp_timer **heap, struct lwstp_timer *timer);
  */
 
 struct lwstp_post {
-	struct lwstp_post	*next;	/* whoever puts it in, then takes it */
+	struct lwstp_post	*next;	/* of who puts it in, then takes it */
 };
 
 struct lwstp_inbox {
@@ -237,12 +239,12 @@ lwstp_inbox_empty(const struct lwstp_inbox *inbox)
 	return !atomic_load(&inbox->newest);
 }
 
-/* any thread: its service thread is to look into its inbox */
+/* any thread: has that service thread look into its inbox */
 LWSTP_NONE_HELD void
 lwstp_signal(struct lwstp_service *service);
-/* each thread's own number, and no other one ever gets it; 0: not drawn yet */
+/* each thread's own number, which no other thread ever gets; 0: none yet */
 extern _Thread_local unsigned int lwstp_thread_number;
-/* draws it */
+/* gives this thread its number */
 unsigned int
 lwstp_thread_draw(void);
 

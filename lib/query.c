@@ -4,14 +4,14 @@
  * SPDX-License-Identifier: MIT
  *
  * A status, and the answer to a SYNC, take no lock, and touch nothing but the
- * task: any thread.  What changes the lists of a wsi is its service thread's: a
- * call that the manual gives to that thread alone is believed to come from it,
- * unless it is on a pool's thread.
+ * task: any thread.  Only its service thread changes the lists of a wsi.  A
+ * call that the manual reserves for that thread is trusted to come from it,
+ * unless it comes from a thread of a pool.
  */
 
 #include "private.h"
 
-/* on the thread of the wsi that it is attached to */
+/* are we on the service thread of the wsi that it is attached to? */
 static bool
 is_ours(const struct lwstp_task *task, uint64_t word)
 {
@@ -33,7 +33,7 @@ looked_at(struct lwstp_task *task, uint64_t word)
 				      memory_order_relaxed);
 }
 
-/* an ended task, that is attached; on its service thread */
+/* an ended task that is attached */
 static LWSTP_ON_SERVICE void
 reap(struct lwstp_task *task, uint64_t word)
 {
@@ -101,8 +101,8 @@ lws_threadpool_task_status_noreap(struct lws_threadpool_task *handle)
 	return told;
 }
 
-/* S4, by whatever thread.  What waits beside it on its wsi is to be asked for
- * again (S6): for that it is posted. */
+/* S4, on any thread.  If other tasks of its wsi want attention it is posted, so
+ * that WRITEABLE is asked for again for them (S6). */
 static void
 answer_task(struct lwstp_task *task, uint64_t word)
 {
@@ -146,7 +146,7 @@ dequeue_detached(struct lwstp_task *task, uint64_t word)
 		return 0;
 	}
 
-	/* one that does not outlive its wsi was asked when it lost it */
+	/* if it does not outlive its wsi, it was asked when it lost that */
 	return !(word & LWSTP_OUTLIVE);
 }
 

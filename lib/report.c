@@ -3,8 +3,8 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * The log is the user's code too, and may not run under a lock of ours: so a
- * dump copies what it is about to tell.
+ * The log function is the user's, and must not run under a lock of ours: so a
+ * dump copies what it is going to log.
  */
 
 #include <stdlib.h>
@@ -58,12 +58,13 @@ __add_list(struct snapshot *s, const struct lwstp_task *head, const char *list)
 		__add(s, task, atomic_load(&task->slot.word), list);
 }
 
-/* They are on no list of the pool, but their slots tell; none is released while
- * the lock is held. */
+/* They are on no list of the pool, so all slots are gone through.  None of the
+ * pool's is released while the lock is held. */
 static LWSTP_POOL_HELD unsigned int
 __add_syncing(struct snapshot *s, const struct lwstp_pool *pool)
 {
-	uint32_t n, used = atomic_load(&lwstp_slots[LWSTP_TASKS].used), found = 0;
+	uint32_t n, used = atomic_load(&lwstp_slots[LWSTP_TASKS].used);
+	unsigned int found = 0;
 	const struct lwstp_task *task;
 	uint64_t word;
 

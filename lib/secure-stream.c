@@ -23,8 +23,8 @@
 /* the application has ever called lws_threadpool_ss_event() */
 static atomic_bool opted_in;
 
-/* W4: the latest ss of this thread that was told of as being destroyed.  Its
- * address may be another's by now: that has passed CREATING since. */
+/* W4: the latest ss that this thread was told is being destroyed.  If another
+ * one has its address by now, we have been told of that one's CREATING. */
 static _Thread_local struct lws_ss_handle *ended;
 
 static int
@@ -39,7 +39,7 @@ tsi_of(const struct lws_ss_handle *ss)
 #endif
 }
 
-/* its service thread, where this is, or NULL: its context never had a pool */
+/* its service thread, which is this one; NULL: its context never had a pool */
 static struct lwstp_service *
 service_of(struct lws_ss_handle *ss)
 {

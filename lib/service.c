@@ -4,23 +4,23 @@
  * SPDX-License-Identifier: MIT
  *
  * What was posted is looked at by lwstp_service_answer(), which lws calls
- * between two callbacks: when our fd is readable, or from a timer.  Each wsi
- * with a task that is SYNCING or done is then asked a WRITEABLE for (S3).
- * Within a callback what was posted can be looked at, too, but for tasks that
- * are asked to stop, or have lost their wsi, while they are SYNCING: those are
- * held until no callback can be using their data (S7).
+ * between two callbacks: when our fd is readable, or from a timer.  lws is then
+ * asked for a WRITEABLE for each wsi with a task that is SYNCING or done (S3).
+ * Within a callback what was posted can be looked at, too, but not tasks that
+ * were asked to stop, or lost their wsi, while SYNCING: those are held until no
+ * callback can be using their data (S7).
  *
- * A SYNC that was answered is often followed by the next within microseconds.
- * So while SYNCs and answers flow a timer looks into the inbox before lws polls
+ * An answer is often followed by the task's next SYNC within microseconds.  So
+ * while SYNCs and answers flow a timer looks into the inbox before lws polls
  * again, which saves a turn of the loop for each SYNC.
  *
  * lws can drop a request for a WRITEABLE.  So a wsi is asked for again after
  * about a second, for as long as nobody has looked at its task (S5).
  *
- * An external poll loop may poll our fds never, or only by a turn of lws's own
- * now and then.  Where lws can be in one, a timer looks into the inbox as long
- * as a wsi is open that had a task: every few ms, and once a second where it
- * finds that the fd is heard without it.
+ * A poll loop of the application's may never poll our fds, or only by a turn of
+ * lws's own loop now and then.  Where lws is built for such loops, a timer
+ * looks into the inbox while a wsi that had a task is open: every 10 ms, and
+ * less often, down to once a second, as long as it never finds anything late.
  */
 
 #include <unistd.h>
@@ -32,7 +32,7 @@
 
 #define ASK_AGAIN_US	(1 * LWS_US_PER_SEC)
 #define EXPECT_US	(10 * LWS_US_PER_MS)
-#define LOOKS		2	/* that find nothing, and are the last */
+#define LOOKS		2	/* that find nothing, before they end */
 
 LWSTP_ON_SERVICE void
 lwstp_schedule(struct lwstp_service *service, lws_sorted_usec_list_t *sul,
@@ -47,8 +47,8 @@ lwstp_schedule(struct lwstp_service *service, lws_sorted_usec_list_t *sul,
  * The inbox
  */
 
-/* The service thread signals itself, once a turn: what it found or held is for
- * the next answer. */
+/* The service thread signals itself, once a turn: what it has found or held
+ * waits for its next answer(). */
 static LWSTP_ON_SERVICE void
 signal_self(struct lwstp_service *service)
 {
@@ -58,7 +58,7 @@ signal_self(struct lwstp_service *service)
 	lwstp_signal(service);
 }
 
-/* S7: it is SYNCING, and goes on without an answer */
+/* S7: it is SYNCING, and is to go on without an answer */
 static bool
 is_held(uint64_t word)
 {
@@ -102,7 +102,7 @@ look_at(struct lwstp_service *service, struct lwstp_post *post, bool between)
 		return;
 	else if (is_held(word) ||
 		 lwstp_status(word) == LWS_TP_STATUS_RUNNING) {
-		/* another thread has answered it, or it is to stop */
+		/* another thread has answered it, or asked it to stop */
 		if (task->attention) {
 			lwstp_attention_clear(task);
 			lwstp_ask_for_others(task->on);
@@ -157,7 +157,7 @@ lwstp_service_next_task(struct lwstp_wsi *on)
  * Asking lws
  */
 
-/* it will be looked at again after a second */
+/* ask_again() looks at it after a second */
 static LWSTP_ON_SERVICE void
 note_asked(struct lwstp_wsi *on, lws_usec_t now)
 {
@@ -210,7 +210,7 @@ ask_again(lws_sorted_usec_list_t *sul)
 			       next > 1000 ? next : 1000);
 }
 
-/* lws is asked for what was to be asked for by now */
+/* asks lws for all that is on to_ask by now; what is added meanwhile stays */
 static LWSTP_ON_SERVICE bool
 ask_all(struct lwstp_service *service)
 {
@@ -280,7 +280,7 @@ look(lws_sorted_usec_list_t *sul)
 				      memory_order_relaxed);
 }
 
-/* lws tells of the fd, or of lws_cancel_service() */
+/* lws tells that our fd is readable, or of lws_cancel_service() */
 LWSTP_ON_SERVICE void
 lwstp_service_answer(struct lwstp_service *service)
 {
@@ -343,7 +343,7 @@ lwstp_service_expect(struct lwstp_service *service)
  * Detaching
  */
 
-/* S7: its data is this thread's while a callback of this turn may use it */
+/* S7: a callback may be using its data, so it is not resumed here */
 static LWSTP_ON_SERVICE bool
 detach_syncing(struct lwstp_task *task, uint64_t *word)
 {
@@ -360,7 +360,7 @@ detach_syncing(struct lwstp_task *task, uint64_t *word)
 	return true;
 }
 
-/* true: *asked is what there is to say of it */
+/* False: its word has changed.  *asked: 1 if it was asked to stop. */
 static LWSTP_ON_SERVICE bool
 try_detach(struct lwstp_task *task, uint64_t *word, bool closing, int *asked,
 	   struct lwstp_deferred *deferred)

@@ -3,14 +3,15 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * Hash tables by address, of wsi, secure streams and vhosts.  They belong to
- * their caller, who makes sure that nobody else uses them meanwhile.
+ * Hash tables by address, of wsi, secure streams and vhosts.  A table belongs
+ * to the caller, who makes sure that nobody else uses it meanwhile.
  */
 
 #include "private.h"
 
-/* shorter chains than by default: each entry looked at is likely to be fetched
- * from far.  (With 3 it would double too often if addresses were random.) */
+/* Shorter chains than by default, since each entry of a chain is likely to be a
+ * cache miss.  (With 3 the table would double too often if addresses were
+ * random.) */
 #undef HASH_BKT_CAPACITY_THRESH
 #define HASH_BKT_CAPACITY_THRESH 6U
 

@@ -3,9 +3,10 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * The state machine: every change of a task's word that is more than a flag is
- * made here.  Any thread.  A SYNC, its answer and a status take no lock; the
- * begin of a task, its end and its reap take the pool's, which owns the lists.
+ * The state machine: what ends, resumes, stops or releases a task.  (It is put
+ * in by enqueue.c, and begins and parks in worker.c.)  Any thread.  A SYNC, its
+ * answer and a status take no lock; the begin of a task, its end and its reap
+ * take the pool's, which guards the lists.
  */
 
 #include <stdio.h>
@@ -20,7 +21,7 @@ lwstp_task_told(const struct lwstp_task *task, uint64_t word)
 	enum lws_threadpool_task_status status = lwstp_status(word);
 	bool stop = (word & LWSTP_STOP) || atomic_load(&pool->finishing);
 
-	/* S7: it goes on when its service thread has time for that */
+	/* S7: it will go on when its service thread is between callbacks */
 	if (status == LWS_TP_STATUS_SYNCING &&
 	    (word & (LWSTP_DETACHED | LWSTP_STOP)))
 		status = LWS_TP_STATUS_RUNNING;
@@ -142,7 +143,8 @@ lwstp_task_post(struct lwstp_task *task)
 }
 
 /* The handle is stale from now on, and only the cleanup is still to be called
- * (T7).  A slot that is posted is its service thread's to recycle. */
+ * (T7).  A slot that is posted is its service thread's to recycle.  False: its
+ * word has changed, and *word is what it is now. */
 static LWSTP_POOL_HELD bool
 __release(struct lwstp_pool *pool, struct lwstp_task *task, uint64_t *word,
 	  struct lwstp_deferred *deferred)
@@ -186,7 +188,7 @@ __lwstp_task_end(struct lwstp_pool *pool, struct lwstp_task *task,
 		deferred->signal = task->service;
 }
 
-/* off the queue, of a task that has been drained from the inbox */
+/* takes a task, which has been drained from the inbox, off the queue */
 static LWSTP_POOL_HELD void
 __unqueue(struct lwstp_pool *pool, struct lwstp_task *task)
 {
@@ -300,7 +302,7 @@ stop_between(struct lwstp_task *task, uint64_t *word)
 	uint64_t before = *word;
 
 	if (before & (LWSTP_STOP | LWSTP_DETACHED))
-		return true;		/* it will, anyway */
+		return true;		/* it goes on then anyway */
 	if (!lwstp_swap(task, word, before | LWSTP_STOP | LWSTP_POSTED))
 		return false;
 	if (!(before & LWSTP_POSTED) && lwstp_task_post(task))

@@ -28,7 +28,7 @@
 struct lwstp_name {
 	char			text[LWSTP_TASK_NAME]; /* or a format, with: */
 	int			number;
-	char			conversion;	/* of number: 0: none, d, u, x */
+	char			conversion;	/* d, u, x; 0: no number */
 };
 
 struct lwstp_task {
@@ -50,10 +50,11 @@ struct lwstp_task {
 		};
 	};
 	struct lwstp_timer	timer;
-	LWSTP_BY_POOL bool graced; /* timer: it was late once already */
-	atomic_ushort		worker;		/* index of whom it started on */
+	LWSTP_BY_POOL bool graced; /* its late timer got GRACE_US more */
+	atomic_ushort		worker;		/* index of its last one */
 	_Atomic lws_usec_t	since;		/* in this state */
-	atomic_bool		seen;		/* by the application, since */
+	atomic_bool		seen;		/* its status was asked for,
+						 * since it was posted (S5) */
 	atomic_bool		crowded;	/* its wsi has others that want
 						 * attention */
 
@@ -136,12 +137,12 @@ void
 lwstp_name_write(const struct lwstp_name *name, char out[LWSTP_TASK_NAME]);
 LWSTP_NONE_HELD void
 lwstp_deferred_do(const struct lwstp_deferred *deferred, struct lws *wsi);
-/* its service thread is to look at it: LWSTP_POSTED has just been set.  True:
- * that thread is to be signalled. */
+/* Puts it into its service thread's inbox; the caller has just set
+ * LWSTP_POSTED.  True: the caller has to signal that thread. */
 bool
 lwstp_task_post(struct lwstp_task *task);
-/* From RUNNING or QUEUED to FINISHED or STOPPED: on the done list and posted,
- * or, if it is detached, no more. */
+/* From RUNNING or QUEUED to FINISHED or STOPPED: puts it on the done list and
+ * posts it or, if it is detached, releases it. */
 LWSTP_POOL_HELD void
 __lwstp_task_end(struct lwstp_pool *pool, struct lwstp_task *task,
 		 enum lws_threadpool_task_status status,
@@ -149,16 +150,17 @@ __lwstp_task_end(struct lwstp_pool *pool, struct lwstp_task *task,
 /* T4: the oldest queued task is STOPPED.  False if there is none. */
 LWSTP_POOL_HELD bool
 __lwstp_stop_queued(struct lwstp_pool *pool, struct lwstp_deferred *deferred);
-/* An ended task, or a queued one, is no more, but for its cleanup.  False: it
- * is neither; the word that it had is *word. */
+/* Releases an ended or a queued task; its cleanup is still to be called.
+ * False: it is neither.  *word is what its word was last. */
 bool
 lwstp_task_reap(struct lwstp_task *task, uint64_t *word,
 		struct lwstp_deferred *deferred);
 /* from SYNCING, with these flags added; false: *word is what it is now */
 LWSTP_NONE_HELD bool
 lwstp_task_resume(struct lwstp_task *task, uint64_t *word, uint64_t flags);
-/* T4, if it is still the task of that word.  If it is SYNCING that is at once,
- * or, with `between`, when its service thread is between two callbacks (S7). */
+/* T4, if the slot still has the task of that word.  A SYNCING one is resumed at
+ * once or, with `between`, when its service thread is between two callbacks
+ * (S7). */
 LWSTP_NONE_HELD void
 lwstp_task_stop(struct lwstp_task *task, uint64_t word, bool between);
 

@@ -18,7 +18,8 @@
 #define LWSTP_CLOCK CLOCK_MONOTONIC
 #endif
 
-/* whoever sleeps that long looks again, and a time_t of 32 bits holds it */
+/* the longest sleep, after which the time is looked at again: so that a time_t
+ * of 32 bits holds it */
 #define LWSTP_SLEEP_US	(24LL * 3600 * LWS_US_PER_SEC)
 
 static lws_usec_t
@@ -85,7 +86,7 @@ __meld(struct lwstp_timer *a, struct lwstp_timer *b)
 	return a;
 }
 
-/* the children of one that goes: by pairs, then all of these into one */
+/* the children of one that is removed: melds pairs of them, then all pairs */
 static LWSTP_POOL_HELD struct lwstp_timer *
 __meld_children(struct lwstp_timer *first)
 {

@@ -11,8 +11,8 @@
  * too: so a pool's struct and its workers' are never given back.
  *
  * An answer to a SYNC often comes within microseconds, less than a thread takes
- * to sleep and to wake.  So one worker without work spins for so long, if it
- * has parked a task since it last did.
+ * to sleep and to wake.  So one worker without work spins for the pool's
+ * spin_us, if it has parked a task since it last did.
  *
  * One of the idle workers, the keeper, sleeps no longer than until the pool's
  * first timer.  Without timers nobody ever wakes.
@@ -24,9 +24,9 @@
 #include "private.h"
 
 #define BITS		32	/* in a word of pool->idle */
-#define UNSPUN_MOST	64	/* a spinner would have taken them */
-#define SPINS		32	/* between two looks at the clock */
-#define OWED_US		5	/* how long a service thread is let look */
+#define UNSPUN_MOST	64	/* a running spinner takes them first */
+#define SPINS		32	/* between two readings of the clock */
+#define OWED_US		5	/* for a service thread to look by itself */
 
 static unsigned int
 words(const struct lwstp_pool *pool)
@@ -34,7 +34,7 @@ words(const struct lwstp_pool *pool)
 	return ((unsigned int)pool->threads + BITS - 1) / BITS;
 }
 
-/* false: somebody has taken it away, and wakes the worker */
+/* false: another thread has cleared it, and is about to wake the worker */
 static bool
 clear_bit(struct lwstp_pool *pool, unsigned int index)
 {
@@ -55,7 +55,7 @@ has_idle(const struct lwstp_pool *pool)
 	return false;
 }
 
-/* with its bit taken away, or NULL */
+/* one whose bit this call has cleared, or NULL */
 static struct lwstp_worker *
 take_idle(struct lwstp_pool *pool)
 {
@@ -92,8 +92,8 @@ lwstp_wake(struct lwstp_pool *pool)
 				      memory_order_relaxed) < UNSPUN_MOST)
 		return;
 
-	/* whoever found us waking relies on us: so once more, if somebody went
-	 * to sleep meanwhile */
+	/* a thread that found `waking` set relies on this one: so try again if
+	 * a worker went to sleep meanwhile */
 	while (has_idle(pool)) {
 		if (atomic_exchange(&pool->waking, true))
 			return;
@@ -176,7 +176,7 @@ spin(struct lwstp_pool *pool, struct lwstp_worker *w)
 	return false;
 }
 
-/* It is spun once for each time that a task was parked. */
+/* Spins once after it parked a task, and once more each time that work came. */
 static void
 look_out(struct lwstp_pool *pool, struct lwstp_worker *w)
 {
@@ -192,7 +192,7 @@ look_out(struct lwstp_pool *pool, struct lwstp_worker *w)
 	lwstp_settle_owed(w);
 }
 
-/* until it is woken, or the time is over if there is one */
+/* until it is woken or, unless ts is NULL, until then */
 static void
 wait(struct lwstp_pool *pool, struct lwstp_worker *w, const struct timespec *ts)
 {
@@ -206,7 +206,7 @@ wait(struct lwstp_pool *pool, struct lwstp_worker *w, const struct timespec *ts)
 		else
 			pthread_cond_wait(&w->cond, &w->mutex);
 	}
-	/* whoever has taken our bit away is about to wake us */
+	/* the thread that has cleared our bit is about to wake us */
 	if (!w->woken && !clear_bit(pool, (unsigned int)w->index))
 		while (!w->woken)
 			pthread_cond_wait(&w->cond, &w->mutex);

@@ -3,19 +3,19 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * A hidden vhost of ours holds two kinds of raw file wsi: one for each service
+ * A hidden vhost of ours holds two kinds of raw file wsi: one for the service
  * thread, by which that is signalled, and a watch for each wsi that has had a
- * task.  The watch is a child of that wsi with an fd that is never readable: lws
- * closes the children of a wsi before anything else of it, so RAW_CLOSE_FILE on
- * the watch is the first that anybody hears of a close (W1).
+ * task.  The watch is a child of that wsi, with an fd that is never readable.
+ * lws closes the children of a wsi before anything else of it, so
+ * RAW_CLOSE_FILE on the watch is the first that anybody hears of a close (W1).
  *
  * The hidden vhost cannot be made inside a PROTOCOL_INIT callback, where pools
- * often are, and must not be the first of its context.  So it is made by a timer
- * on the first turn of the service loop, if the context has its "default" vhost,
- * or by the first enqueue of a task with a wsi, which has one.  With several
- * service threads it is made only by such an enqueue: lws runs timers with the
- * lock of their thread held, and a new vhost needs that of the context, which one
- * that accepts takes first.
+ * often are, and must not be the first of its context.  So a timer makes it in
+ * the first turn of the service loop, if the context has its "default" vhost,
+ * or the first enqueue of a task with a wsi does, as that has a vhost.  With
+ * several service threads only such an enqueue does: lws runs timers with the
+ * lock of their thread held, a new vhost needs the lock of the context, and a
+ * thread that accepts takes these two in the other order.
  */
 
 #include <fcntl.h>
@@ -78,9 +78,9 @@ refuse_connections(enum lws_callback_reasons reason)
 	}
 }
 
-/* lws_cancel_service() was called, or something was adopted: by the
- * application, in a callback of its own, perhaps.  Only where lws does not poll
- * our fd it is a signal to us, that a timer answers, between two callbacks. */
+/* lws_cancel_service() was called, or something was adopted, perhaps by the
+ * application in a callback of its own.  It is a signal to us only where lws
+ * does not poll our fd; a timer answers it, between two callbacks. */
 static void
 woken(struct lws *wsi)
 {
@@ -245,9 +245,9 @@ adopt(struct lwstp_context *context, int fd, const char *protocol,
 	return made;
 }
 
-/* An fd that lws cannot poll is no loss but of speed: lws_cancel_service()
- * reaches every service thread.  Where the poll loop may be the application's
- * the fd is written to once, for us to learn whether that is heard. */
+/* If lws cannot poll the fd, only speed is lost: lws_cancel_service() reaches
+ * every service thread.  Where the poll loop may be the application's, the fd
+ * is written to once, so that we learn whether that is heard. */
 static void
 adopt_signal(struct lwstp_context *context)
 {
@@ -270,7 +270,7 @@ adopt_signal(struct lwstp_context *context)
 #endif
 }
 
-/* No first task on a wsi any more (W4) */
+/* too late for a first task on a wsi (W4) */
 static bool
 ending(struct lwstp_context *context)
 {
@@ -310,7 +310,7 @@ vhost_make(struct lwstp_context *context)
 }
 
 /* From 4.3 on lws adopts with the lock of the context held, which the thread
- * that makes the vhost needs: so that one here is not waited for for ever. */
+ * that makes the vhost needs: so this one must not wait for that for ever. */
 static bool
 opening_begin(void)
 {
@@ -359,9 +359,9 @@ lwstp_watch_open(struct lwstp_context *context)
 #endif
 }
 
-/* Not before a vhost of the application's is there for certain, which is so for
- * the one that lws makes with the context and names: lws gives clients that name
- * no vhost to the first. */
+/* Not before the application's first vhost is there for certain, since lws
+ * gives clients that name no vhost to a context's first one.  The one that lws
+ * makes with the context, and names, is. */
 static void
 open_timer(lws_sorted_usec_list_t *sul)
 {

@@ -4,10 +4,10 @@
  * SPDX-License-Identifier: MIT
  *
  * A worker takes a task, calls it until it parks or ends, and takes the next.
- * It has the pool's lock between two tasks, and no lock while it runs one.
+ * It holds the pool's lock between two tasks, and no lock while it runs one.
  *
- * There is no timer thread: whichever worker comes by looks at the pool's
- * timers (S5).
+ * There is no timer thread: each worker looks at the pool's timers between two
+ * tasks, and an idle one waits for them (S5).
  */
 
 #include <stdio.h>
@@ -15,10 +15,10 @@
 
 #include "private.h"
 
-#define DRAIN_EACH	16	/* tasks, where the lists do not run out */
+#define DRAIN_EACH	16	/* tasks, if the lists do not run out */
 #define EXPIRE_MOST	16	/* timers at a time */
-/* A timer that is that late, because the process was stopped, say, gives the
- * service thread that much time: the answer may be there. */
+/* If a timer is LATE_US late, because the process was stopped, say, the service
+ * thread gets GRACE_US more: the answer may be there. */
 #define LATE_US		(LWS_US_PER_SEC / 2)
 #define GRACE_US	(LWS_US_PER_SEC / 4)
 
@@ -26,7 +26,8 @@
  * Taking work
  */
 
-/* before this worker leaves the lock for long: what is left is for others */
+/* before this worker releases the lock for long: wakes another one for what is
+ * left */
 static LWSTP_POOL_HELD void
 __leave_to_others(struct lwstp_pool *pool)
 {
@@ -71,7 +72,7 @@ __take(struct lwstp_pool *pool, struct lwstp_worker *w)
  * Running a task, without any lock
  */
 
-/* T6: the plain return, with OUTLIVE taken off and noted (T5) */
+/* T6: the return value without OUTLIVE, which is noted (T5) */
 static enum lws_threadpool_task_return
 plain_return(struct lwstp_pool *pool, struct lwstp_task *task,
 	     enum lws_threadpool_task_return ret)
@@ -93,8 +94,8 @@ plain_return(struct lwstp_pool *pool, struct lwstp_task *task,
 	return (enum lws_threadpool_task_return)plain;
 }
 
-/* The service thread has something to look at.  While it looks by itself, who
- * spins gives it a moment for that: see wake.c. */
+/* The service thread has something new in its inbox.  If it is looking into
+ * that anyway, this worker gives it a moment before it signals: see wake.c. */
 static void
 owe(struct lwstp_worker *w, struct lwstp_service *service)
 {
@@ -104,8 +105,8 @@ owe(struct lwstp_worker *w, struct lwstp_service *service)
 		lwstp_signal(service);
 }
 
-/* S1: false if it has to be called again (T4, T5).  Else it is its service
- * thread's from here on, and may have been resumed already. */
+/* S1: false if it has to be called again (T4, T5).  Else it belongs to its
+ * service thread from here on, and may have been resumed already. */
 static bool
 park(struct lwstp_pool *pool, struct lwstp_worker *w, struct lwstp_task *task,
      uint64_t *word, uint64_t *to)
@@ -128,16 +129,16 @@ park(struct lwstp_pool *pool, struct lwstp_worker *w, struct lwstp_task *task,
 	if (!(*word & LWSTP_POSTED) && lwstp_inbox_put(&service->inbox,
 						       &task->post))
 		owe(w, service);
-	/* finish() may have looked at it just before */
+	/* finish() may have passed it by just before */
 	if (atomic_load(&pool->finishing))
 		lwstp_task_stop(task, *to, true);
 
 	return true;
 }
 
-/* Calls the task until it returns something other than "still here" (T3), or
- * its stop was delivered (T4).  SYNCING: it is parked, and was `word` before,
- * `to` after that. */
+/* Calls the task until it returns something other than CHECKING_IN (T3), or its
+ * stop was delivered (T4).  SYNCING: it was parked, and its word was *word
+ * before that, *to after. */
 static enum lws_threadpool_task_status
 run(struct lwstp_pool *pool, struct lwstp_worker *w, struct lwstp_task *task,
     uint64_t *word, uint64_t *to)
@@ -167,8 +168,9 @@ run(struct lwstp_pool *pool, struct lwstp_worker *w, struct lwstp_task *task,
  * Timers (S5)
  */
 
-/* A task's first SYNC gives it a timer, which is set again as long as it lives:
- * its later SYNCs need not take the lock.  It may be another's by now. */
+/* A task's first SYNC gives it a timer, which is set again as long as it lives,
+ * so that its later SYNCs need not take the lock.  The slot may have another
+ * task by now. */
 static LWSTP_POOL_HELD void
 __time(struct lwstp_pool *pool, struct lwstp_task *task, uint64_t word)
 {
@@ -304,7 +306,7 @@ __run(struct lwstp_pool *pool, struct lwstp_worker *w, struct lwstp_task *task,
 	else if (!(word & LWSTP_TIMED))
 		__time(pool, task, to);
 	pool->n_running--;
-	/* who waits for the last ones may go on */
+	/* destroy(), and idle workers, may be waiting for the last one */
 	if (atomic_load_explicit(&pool->finishing, memory_order_relaxed)) {
 		pthread_cond_broadcast(&pool->changed);
 		if (!pool->n_started)

@@ -3,11 +3,12 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * What is known of a wsi holds the tasks that are attached, oldest first, and
- * among them those that want the application's attention, SYNCING or done,
- * longest first.  All of it belongs to the service thread of the wsi.  A task
- * may have moved on since it was posted, answered by whatever thread: its word
- * tells, and it leaves the second list when it is met there.
+ * A struct lwstp_wsi has two lists: of the tasks that are attached, oldest
+ * first, and of those among them that want the application's attention, SYNCING
+ * or done, those that have waited longest first.  All of it belongs to the
+ * service thread of the wsi.  A task may have moved on since it was posted,
+ * since another thread answered it, say: its word tells, and it leaves the
+ * second list when it is met there.
  */
 
 #include <stdlib.h>
@@ -100,7 +101,7 @@ lwstp_attention(struct lwstp_task *task)
 	struct lwstp_wsi *on = task->on;
 	bool crowded;
 
-	lwstp_attention_clear(task);	/* another SYNC than that one was */
+	lwstp_attention_clear(task);	/* that was for an earlier SYNC */
 	crowded = on->attention;
 	if (crowded)
 		atomic_store_explicit(&on->attention->crowded, true,

@@ -54,7 +54,7 @@ struct lwstp_pool {
 	int			max_queue_depth; /* constant */
 	int			spin_us;	/* constant; 0: never */
 	lws_usec_t		sync_timeout;	/* constant, us; 0: never */
-	unsigned int		fork;		/* constant: see pool.c */
+	atomic_uint		fork;		/* constant: see find.c */
 	bool			pin_tasks;	/* constant */
 	atomic_bool		ready;		/* lock and changed were made */
 	atomic_bool		finishing;	/* as the word, for workers */

@@ -10,6 +10,7 @@
 #   KEEP_BUILD       a directory to build in and keep (a temporary one, removed)
 #   JOBS             how many compilers at once (as many as processors)
 #   UTHASH_DIR       where uthash.h is, if the compiler would not find it
+#   CONFIGURE_ONLY   true: nothing is built, KEEP_BUILD has the copy, configured
 #
 # Every other -D is handed on to libwebsockets' own CMakeLists.txt.
 # scripts/build-into-lws is the same for a shell.
@@ -46,7 +47,7 @@ foreach(n RANGE 1 ${last})
 	if(arg STREQUAL "-D")
 		set(pending -D)
 	elseif(arg MATCHES "^-D" AND NOT arg MATCHES
-	       "^-D(LWS_SOURCE_TREE|PREFIX|KEEP_BUILD|JOBS|UTHASH_DIR)[:=]")
+	       "^-D(LWS_SOURCE_TREE|PREFIX|KEEP_BUILD|JOBS|UTHASH_DIR|CONFIGURE_ONLY)[:=]")
 		list(APPEND options "${arg}")
 	endif()
 endforeach()
@@ -168,6 +169,9 @@ execute_process(COMMAND "${CMAKE_COMMAND}" -S "${lws}" -B "${work}/build"
 	-DLWS_WITH_MINIMAL_EXAMPLES=OFF
 	${policy} ${options} RESULT_VARIABLE result)
 check("${result}" "configuring")
+if(CONFIGURE_ONLY)
+	return()
+endif()
 execute_process(COMMAND "${CMAKE_COMMAND}" --build "${work}/build"
 	--parallel ${JOBS} RESULT_VARIABLE result)
 check("${result}" "building")

@@ -1,0 +1,123 @@
+/*
+ * lws-threadpool unit tests - the end of a pool
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * LWSTP_INSIDE
+ */
+
+#include <unistd.h>
+
+#include "inside.h"
+
+struct finishing {
+	struct lwstp_pool	*pool;
+	struct gate		*gate;
+	struct job		*runs;
+};
+
+/* it waits for work again, or has left */
+static bool
+its_thread_has_looked(void *arg)
+{
+	struct lwstp_pool *pool = arg;
+	bool looked;
+
+	lwstp_lock_pool(pool);
+	looked = pool->idle || !pool->alive;
+	lwstp_unlock_pool(pool);
+
+	return looked;
+}
+
+static void
+let_the_thread_look(struct job *j, struct lws *wsi)
+{
+	struct finishing *f = j->priv;
+
+	(void)wsi;
+	gate_open(f->gate);
+	wait_int(&f->runs->cleanups, 1);
+	wait_until(its_thread_has_looked, f->pool);
+}
+
+/* P3, T4: finish() gets to a parked task last.  No thread leaves before. */
+static void
+no_thread_leaves_a_parked_task(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
+	struct conn *c = conn_open(rig, CONN_RAW);
+	struct finishing f = { pool_of(tp), gate_new(rig), NULL };
+	struct job *parked = job_script(rig, INT32_MAX, LWS_TP_RETURN_SYNC),
+		   *queued = job_new(rig), *late = job_new(rig);
+
+	c->manual = true;
+	job_enqueue(tp, parked, c->wsi);
+	wait_status(parked, LWS_TP_STATUS_SYNCING);
+	f.runs = job_block(rig, tp, f.gate);
+	queued->on_cleanup = let_the_thread_look;
+	queued->priv = &f;
+	job_enqueue(tp, queued, NULL);
+	job_enqueue(tp, late, NULL);
+
+	lws_threadpool_finish(tp);
+	assert_int_equal(atomic_load(&queued->cleanups), 1);
+	assert_int_equal(atomic_load(&late->cleanups), 1);
+	/* what was queued is not started by it either */
+	assert_int_equal(atomic_load(&late->calls), 0);
+	wait_status(parked, LWS_TP_STATUS_STOPPED);
+	assert_int_equal(atomic_load(&parked->stopping), 1);
+	lws_threadpool_task_status(parked->task, NULL);
+}
+
+static void *
+open_when_warned(void *arg)
+{
+	while (!log_count(LLL_WARN, "waiting for"))
+		usleep(1000);
+	gate_open(arg);
+
+	return NULL;
+}
+
+/* P4: of many it names those that there is room for in a line */
+static void
+destroy_names_many_tasks(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 20, 10);
+	struct gate *g = gate_new(rig);
+	struct job *j[20];
+	pthread_t helper;
+	int n;
+
+	for (n = 0; n < 20; n++) {
+		j[n] = job_gated(rig, g);
+		j[n]->name = "a-name-that-is-as-long-as-a-name-of-a-task-is";
+		assert_non_null(job_enqueue(tp, j[n], NULL));
+		wait_int(&j[n]->calls, 1);
+	}
+	assert_int_equal(pthread_create(&helper, NULL, open_when_warned, g),
+			 0);
+	/* what is to come after 5 s comes after one */
+	clock_forward(-4);
+	rig_pool_destroy(rig, tp);
+	for (n = 0; n < 20; n++)
+		assert_int_equal(atomic_load(&j[n]->cleanups), 1);
+	pthread_join(helper, NULL);
+	assert_true(log_count(LLL_WARN, "waiting for 5 s for: a-name-that-is-as"
+			      "-long-as-a-name-of-a-task-is, a-name") >= 1);
+	log_claim(LLL_WARN, "waiting for");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		INSIDE_TEST(no_thread_leaves_a_parked_task),
+		INSIDE_TEST(destroy_names_many_tasks),
+	};
+
+	return cmocka_run_group_tests_name("inside-end", tests, NULL, NULL);
+}

@@ -272,6 +272,10 @@ rig_until_(struct rig *rig, bool (*cond)(void *), void *arg, const char *what,
 	lws_usec_t end = lws_now_usecs() + rig->deadline_secs * LWS_US_PER_SEC;
 	bool met;
 
+	if (!rig->context) {
+		wait_until_(cond, arg, what, file, line);
+		return;
+	}
 	if (cond(arg))
 		return;
 	rig_tick(&rig->sul);

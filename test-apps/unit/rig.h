@@ -98,7 +98,8 @@ rig_teardown(void **state);
 int
 wait_secs(void);
 
-/* Service until cond(arg) is true; past the deadline the test fails. */
+/* Service until cond(arg) is true; past the deadline the test fails.  Once the
+ * context is destroyed that is to wait without servicing. */
 #define rig_until(rig, cond, arg) \
 	rig_until_((rig), (cond), (arg), #cond, __FILE__, __LINE__)
 

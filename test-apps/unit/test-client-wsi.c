@@ -189,7 +189,7 @@ W1_client_closes_with_its_tasks(void **state)
 			assert_int_equal(atomic_load(&done->cleanups), 1);
 			gate_open(g);
 			wait_int(&run->cleanups, 1);
-			wait_int(&s.job->cleanups, 1);
+			rig_until_int(rig, &s.job->cleanups, 1);
 			wait_int(&outlives->cleanups, 1);
 			assert_int_equal(atomic_load(&run->stopping), 1);
 			assert_int_equal(atomic_load(&s.job->stopping), 1);
@@ -229,7 +229,8 @@ client_late(bool had)
 					 s.late_ok);
 			for (n = 0; n < s.n_late; n++)
 				if (s.late[n]->accepted)
-					wait_int(&s.late[n]->cleanups, 1);
+					rig_until_int(rig,
+						      &s.late[n]->cleanups, 1);
 			log_claim(LLL_ERR, "");
 			log_claim(LLL_WARN, "");
 			assert_int_equal(rig_destroy(rig), 0);

@@ -177,7 +177,7 @@ ring_pending(enum conn_kind kind, enum closing way, bool opt_in)
 	/* not serviced meanwhile, so its ring is not answered */
 	wait_status(m.job, LWS_TP_STATUS_SYNCING);
 	closing_do(m.conn, way);
-	wait_int(&m.job->cleanups, 1);
+	rig_until_int(m.rig, &m.job->cleanups, 1);
 	check(&m, atomic_load(&m.job->stopping) == 1);
 	check(&m, !m.job->cleanup_wsi);
 	moment_end(&m);
@@ -217,7 +217,7 @@ W1_killed_synchronously_while_rings_are_pending(void **state)
 		for (n = 0; n < 8; n++) {
 			check(&m, more[n]->destroyed == !(n & 1));
 			if (!(n & 1))
-				wait_int(&jobs[n]->cleanups, 1);
+				rig_until_int(m.rig, &jobs[n]->cleanups, 1);
 			else
 				check(&m, lws_threadpool_task_status_noreap(
 						jobs[n]->task) ==
@@ -286,7 +286,7 @@ dequeues_by_itself(enum conn_kind kind, enum closing way, bool opt_in)
 	check(&m, atomic_load(&m.others[3]->cleanups) == 1);
 	gate_open(m.gate);
 	for (n = 0; n < 4; n++)
-		wait_int(&m.others[n]->cleanups, 1);
+		rig_until_int(m.rig, &m.others[n]->cleanups, 1);
 	check(&m, atomic_load(&m.others[0]->stopping) == 1);
 	check(&m, atomic_load(&m.others[1]->stopping) == 1);
 	check(&m, !atomic_load(&m.others[3]->calls));
@@ -386,7 +386,7 @@ enqueued_after_a_task(enum conn_kind kind, enum closing way, bool opt_in)
 	m.on_wsi = enqueue_again;
 	closing_do(m.conn, way);
 	check(&m, m.n_others > 0);
-	wait_int(&m.job->cleanups, 1);
+	rig_until_int(m.rig, &m.job->cleanups, 1);
 	/* what was accepted was given up again when the wsi was destroyed */
 	for (n = 0; n < m.n_others; n++)
 		if (m.others[n]->accepted)
@@ -445,7 +445,7 @@ enqueue_when_destroyed(struct rig *rig, struct lws *wsi,
 	struct destroyed *d = rig->priv;
 	struct job *j;
 
-	closing_event(rig, wsi, reason, user, in, len);
+	/* before the account: in WSI_DESTROY it is still there to be asked */
 	if (is_ending(reason) &&
 	    (wsi == d->wsi[0] || wsi == d->wsi[1] || wsi == d->wsi[2])) {
 		d->tried++;
@@ -453,7 +453,7 @@ enqueue_when_destroyed(struct rig *rig, struct lws *wsi,
 		d->accepted += !!job_enqueue(d->tp, j, wsi);
 	}
 
-	return RIG_DEFAULT;
+	return closing_event(rig, wsi, reason, user, in, len);
 }
 
 /* Whichever wsi lws closes first, ours or the application's */
@@ -523,7 +523,8 @@ W4_enqueue_between_our_close_frame_and_the_peers(void **state)
 			rig_until(m.rig, is_conn_destroyed, m.conn);
 			for (n = 0; n < 3; n++)
 				if (j[n]->accepted)
-					wait_int(&j[n]->cleanups, 1);
+					rig_until_int(m.rig, &j[n]->cleanups,
+						      1);
 			log_claim(LLL_ERR, "");
 			log_claim(LLL_WARN, "");
 			moment_end(&m);
@@ -565,7 +566,7 @@ W4_new_wsi_at_the_address_of_one_that_closed(void **state)
 				rig_until(m.rig, is_conn_destroyed, c[n]);
 			}
 			for (n = 0; n < 19; n++)
-				wait_int(&j[n]->cleanups, 1);
+				rig_until_int(m.rig, &j[n]->cleanups, 1);
 			more = job_script(m.rig, 20, LWS_TP_RETURN_SYNC);
 			check(&m, job_enqueue(m.tp, more, c[19]->wsi));
 			rig_until_int(m.rig, &more->cleanups, 1);
@@ -690,7 +691,7 @@ W1_killed_in_another_wsi_s_writeable(void **state)
 		/* its WRITEABLE kills the other one, whose ring is pending */
 		job_enqueue(m.tp, m.job, m.conn->wsi);
 		rig_until(m.rig, is_conn_destroyed, other_conn);
-		wait_int(&m.others[0]->cleanups, 1);
+		rig_until_int(m.rig, &m.others[0]->cleanups, 1);
 		check(&m, atomic_load(&m.others[0]->stopping) == 1);
 		check(&m, !atomic_load(&m.job->cleanups));
 		moment_end(&m);
@@ -718,7 +719,9 @@ two_pools(enum conn_kind kind, enum closing way, bool opt_in)
 	}
 	closing_do(m.conn, way);
 	for (n = 0; n < 4; n++) {
-		wait_int(&j[n]->cleanups, 1);
+		if (n < 2)
+			rig_until_int(m.rig, &j[n]->cleanups, 1);
+		check(&m, atomic_load(&j[n]->cleanups) == 1);
 		check(&m, !j[n]->cleanup_wsi);
 		check(&m, atomic_load(&j[n]->stopping) == (n < 2));
 	}
@@ -792,7 +795,7 @@ W1_timeout_that_runs_out(void **state)
 		for (kind = 0; kind < CONN_KINDS; kind++) {
 			rig_until(m.rig, is_conn_destroyed, c[kind]);
 			check(&m, atomic_load(&done[kind]->cleanups) == 1);
-			wait_int(&sync[kind]->cleanups, 1);
+			rig_until_int(m.rig, &sync[kind]->cleanups, 1);
 			check(&m, atomic_load(&sync[kind]->stopping) == 1);
 			check(&m, !sync[kind]->cleanup_wsi);
 		}

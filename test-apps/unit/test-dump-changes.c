@@ -127,7 +127,7 @@ nothing_is_left(void **state)
 			wait_status(j, LWS_TP_STATUS_FINISHED);
 			lws_threadpool_task_status(j->task, NULL);
 		}
-		wait_int(&j->cleanups, 1);
+		rig_until_int(rig, &j->cleanups, 1);
 	}
 	/* a task is put back after its cleanup, on a pool thread */
 	rig_until(rig, dumps_no_task, NULL);

@@ -107,7 +107,7 @@ table_full(int room, bool opt_in)
 		assert_non_null(job_enqueue(tp, j[n], c[n]->wsi));
 		wait_status(j[n], LWS_TP_STATUS_SYNCING);
 		closing_do(c[n], n & 1 ? CLOSING_FIN : CLOSING_TIMEOUT);
-		wait_int(&j[n]->cleanups, 1);
+		rig_until_int(rig, &j[n]->cleanups, 1);
 		assert_int_equal(atomic_load(&j[n]->stopping), 1);
 	}
 	assert_int_equal(rig_destroy(rig), 0);
@@ -364,7 +364,7 @@ no_fd_for_the_watch_of(enum conn_kind kind)
 		assert_non_null(job_enqueue(tp, ok, fresh->wsi));
 		rig_until_int(rig, &ok->cleanups, 1);
 		closing_do(watched, CLOSING_FIN);
-		wait_int(&held->cleanups, 1);
+		rig_until_int(rig, &held->cleanups, 1);
 		assert_int_equal(rig_destroy(rig), 0);
 		limit_teardown(NULL);
 	}

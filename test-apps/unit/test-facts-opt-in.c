@@ -170,7 +170,7 @@ rebind(int passing)
 	conn_fin(c);
 	rig_until(rig, is_conn_destroyed, c);
 	for (n = 0; n < 4; n++) {
-		wait_int(&o.jobs[n]->cleanups, 1);
+		rig_until_int(rig, &o.jobs[n]->cleanups, 1);
 		assert_null(o.jobs[n]->cleanup_wsi);
 		assert_int_equal(atomic_load(&o.jobs[n]->stopping), 1);
 	}
@@ -221,7 +221,7 @@ only_one_vhost_passes(enum conn_kind kind)
 	assert_int_equal(!!lws_get_child(c[1]->wsi), conn_kind_watched(kind));
 	for (n = 0; n < 2; n++) {
 		closing_do(c[n], CLOSING_FIN);
-		wait_int(&j[n]->cleanups, 1);
+		rig_until_int(rig, &j[n]->cleanups, 1);
 		assert_int_equal(atomic_load(&j[n]->stopping), 1);
 		/* fact 13: the application's protocol is told of our child */
 		assert_int_equal(o.child_closings,
@@ -265,7 +265,7 @@ opt_in_begins_late(enum conn_kind kind)
 	for (n = 0; n < 2; n++)
 		closing_do(c[n], CLOSING_FIN);
 	for (n = 0; n < 4; n++) {
-		wait_int(&j[n]->cleanups, 1);
+		rig_until_int(rig, &j[n]->cleanups, 1);
 		assert_int_equal(atomic_load(&j[n]->stopping), 1);
 	}
 	assert_int_equal(rig_destroy(rig), 0);
@@ -334,7 +334,7 @@ told_of_a_close_that_is_none(void **state)
 	wait_status(before, LWS_TP_STATUS_SYNCING);
 	assert_int_equal(lws_threadpool_wsi_event(c->wsi,
 					LWS_CALLBACK_WSI_DESTROY), 0);
-	wait_int(&before->cleanups, 1);
+	rig_until_int(rig, &before->cleanups, 1);
 	assert_null(before->cleanup_wsi);
 
 	/* it is told of from now on, so there is no other watch */

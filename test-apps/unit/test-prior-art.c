@@ -377,7 +377,7 @@ ten_clients_that_reset_the_connection(void **state)
 		assert_non_null(job_enqueue(tp, j[n], c->wsi));
 		rig_until_int(rig, &j[n]->calls, 3);
 		closing_do(c, CLOSING_RST);
-		wait_int(&j[n]->cleanups, 1);
+		rig_until_int(rig, &j[n]->cleanups, 1);
 	}
 	c = conn_open(rig, CONN_WS);
 	last = job_script(rig, 10, LWS_TP_RETURN_SYNC);

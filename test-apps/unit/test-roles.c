@@ -188,7 +188,7 @@ W3_http_keep_alive(void **state)
 		assert_int_equal(atomic_load(&k.stays->cleanups), 0);
 		assert_true(conn_recv(c, buf, sizeof(buf)) > 0);
 		closing_do(c, CLOSING_FIN);
-		wait_int(&k.stays->cleanups, 1);
+		rig_until_int(rig, &k.stays->cleanups, 1);
 		assert_null(k.stays->cleanup_wsi);
 		assert_int_equal(rig_destroy(rig), 0);
 	}

@@ -101,9 +101,34 @@ one_dequeued_a_writeable(void **state)
 	rig_until_cleaned(rig);
 }
 
-/* S6: tasks that were looked at and not answered are no reason to ask again */
+struct rings {
+	struct conn	*conn;
+	int		n;
+};
+
+static bool
+has_rung(void *arg)
+{
+	struct rings *r = arg;
+
+	return r->conn->writeables > r->n;
+}
+
+/* one WRITEABLE comes since there were n, and then no more */
 static void
-seen_ones_do_not_ask(void **state)
+rings_once(struct rig *rig, struct conn *c, int n)
+{
+	struct rings r = { c, n };
+
+	rig_until(rig, has_rung, &r);
+	rig_drain(rig);
+	assert_int_equal(c->writeables, n + 1);
+}
+
+/* S3, S6: tasks that were looked at and not answered are asked for after each
+ * sync and reap of another one, once, and for no other reason */
+static void
+seen_ones_ask_after_a_sync_or_reap(void **state)
 {
 	struct rig *rig = *state;
 	struct lws_threadpool *tp = rig_pool(rig, 2, 100);
@@ -115,15 +140,34 @@ seen_ones_do_not_ask(void **state)
 	for (int n = 0; n < 6; n++)
 		j[n] = job_park(rig, tp, c->wsi);
 	j[5]->gate = gate_new(rig);
+	j[5]->gate_call = 1;
 	rig_drain(rig);
+	before = c->writeables;
 	for (int n = 0; n < 6; n++)
 		lws_threadpool_task_status(j[n]->task, NULL);
-	j[5]->gate_call = 1;
-	before = c->writeables;
-	lws_threadpool_task_sync(j[5]->task, 0);
 	rig_drain(rig);
 	assert_int_equal(c->writeables, before);
+
+	/* it is RUNNING, so the ring is for the others */
+	lws_threadpool_task_sync(j[5]->task, 0);
+	rings_once(rig, c, before);
 	gate_open(j[5]->gate);
+	rings_once(rig, c, before + 1);
+	assert_int_equal(lws_threadpool_task_status_noreap(j[5]->task),
+			 LWS_TP_STATUS_FINISHED);
+	rig_drain(rig);
+	assert_int_equal(c->writeables, before + 2);
+	lws_threadpool_task_status(j[5]->task, NULL);
+	rings_once(rig, c, before + 2);
+
+	/* for one that is done and seen, too: those that are SYNCING go */
+	lws_threadpool_task_sync(j[4]->task, 0);
+	rig_until_status(j[4], LWS_TP_STATUS_FINISHED);
+	rig_drain(rig);
+	before = c->writeables;
+	for (int n = 0; n < 4; n++)
+		lws_threadpool_dequeue_task(j[n]->task);
+	rings_once(rig, c, before);
 }
 
 /* S6: while one waits for its answer, the others are served all the same when
@@ -229,7 +273,7 @@ main(void)
 		NO_RERING_TEST(one_a_writeable_serves_all),
 		NO_RERING_TEST(all_at_once_before_the_first_ring),
 		NO_RERING_TEST(one_dequeued_a_writeable),
-		NO_RERING_TEST(seen_ones_do_not_ask),
+		NO_RERING_TEST(seen_ones_ask_after_a_sync_or_reap),
 		NO_RERING_TEST(one_unanswered_holds_up_none),
 		NO_RERING_TEST(one_pool_goes),
 	};

@@ -72,14 +72,16 @@ create_with_NULLs(void **state)
 	assert_int_equal(log_unclaimed(), 0);
 }
 
-/* what struct lws_threadpool_options was in version 0.1 */
-#define OPTIONS_0_1 (sizeof(size_t) + 3 * sizeof(int))
+/* what the first version of struct lws_threadpool_options ends with */
+#define OPTIONS_FIRST \
+	(offsetof(struct lws_threadpool_options, stack_size) + sizeof(size_t))
 
 static void
 options_size_wrong(void **state)
 {
 	static const size_t bad[] = {
-		0, 1, 4, OPTIONS_0_1 - 1,
+		0, 1, 4, OPTIONS_FIRST - 1,
+		offsetof(struct lws_threadpool_options, keep_secs),
 		sizeof(struct lws_threadpool_options) + 8, 4096, 4097,
 		(size_t)1 << 20, SIZE_MAX
 	};
@@ -97,9 +99,9 @@ options_size_wrong(void **state)
 	 * something, or no size at all */
 	for (n = 0; n < LWS_ARRAY_SIZE(bad); n++) {
 		memset(&u, 0x5a, sizeof(u));
+		memset(&u.o, 0, sizeof(u.o));
 		u.o.size = bad[n];
 		u.o.sync_timeout_secs = 1;
-		u.o.pin_tasks = 0;
 		log_forget();
 		tp = lws_threadpool_create_ext(rig->context, &args, &u.o, "o");
 		if (tp)
@@ -122,11 +124,73 @@ options_size_wrong(void **state)
 
 	/* an older one: what it does not know of is not looked at */
 	memset(&u, 0xff, sizeof(u));
-	memset(&u, 0, OPTIONS_0_1);
-	u.o.size = OPTIONS_0_1;
+	memset(&u, 0, OPTIONS_FIRST);
+	u.o.size = OPTIONS_FIRST;
 	tp = lws_threadpool_create_ext(rig->context, &args, &u.o, "o");
 	assert_non_null(tp);
 	lws_threadpool_destroy(tp);
+}
+
+static int
+start_thread(void *opaque, int index, void **state)
+{
+	(void)opaque;
+	(void)index;
+	(void)state;
+
+	return 0;
+}
+
+static void
+end_thread(void *opaque, int index, void *state)
+{
+	(void)opaque;
+	(void)index;
+	(void)state;
+}
+
+/* Members that have no meaning yet: refused, by name, so that no program builds
+ * on what it does not get */
+static void
+options_of_a_later_version(void **state)
+{
+	struct lws_threadpool_create_args args = { 1, 1 };
+	struct lws_threadpool_options o[8];
+	static const char * const names[] = {
+		"keep_secs", "keep_secs", "max_kept", "reserved",
+		"thread_start", "thread_end", "opaque", "stack_size"
+	};
+	struct rig *rig = *state;
+	size_t n;
+
+	memset(o, 0, sizeof(o));
+	o[0].keep_secs = 1;
+	o[1].keep_secs = -1;
+	o[2].max_kept = -1;
+	o[3].reserved = 1;
+	o[4].thread_start = start_thread;
+	o[5].thread_end = end_thread;
+	o[6].opaque = o;
+	o[7].stack_size = 1 << 20;
+	for (n = 0; n < LWS_ARRAY_SIZE(o); n++) {
+		o[n].size = sizeof(o[n]);
+		log_forget();
+		if (lws_threadpool_create_ext(rig->context, &args, &o[n], "o"))
+			fail_msg("%s was taken", names[n]);
+		assert_int_equal(log_claim(LLL_ERR, names[n]), 1);
+		assert_int_equal(log_unclaimed(), 0);
+	}
+}
+
+/* No padding: a member that comes later finds zeros in an older program's */
+static void
+options_without_padding(void **state)
+{
+	(void)state;
+	assert_int_equal(sizeof(struct lws_threadpool_options),
+			 OPTIONS_FIRST);
+	assert_int_equal(OPTIONS_FIRST, 2 * sizeof(size_t) + 6 * sizeof(int) +
+					3 * sizeof(void *));
 }
 
 static void
@@ -154,7 +218,7 @@ options_at_their_extremes(void **state)
 		wait_status(j, LWS_TP_STATUS_SYNCING);
 		/* the idle worker has slept on that timeout */
 		if (secs[n] == 1) {
-			wait_int(&j->stopping, 1);
+			rig_until_int(rig, &j->stopping, 1);
 			log_claim(LLL_WARN, "SYNC");
 		} else {
 			rig_drain(rig);
@@ -578,6 +642,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		RIG_TEST(create_with_NULLs),
 		RIG_TEST(options_size_wrong),
+		RIG_TEST(options_of_a_later_version),
+		RIG_TEST(options_without_padding),
 		RIG_TEST(options_at_their_extremes),
 		RIG_TEST(pool_handles_that_are_none),
 		RIG_TEST(enqueue_with_bad_args),

@@ -3,12 +3,12 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * LWSTP_WRAP: clock_gettime sysconf getrlimit
+ * LWSTP_WRAP: clock_gettime sched_getaffinity getrlimit
  */
 
 #include <poll.h>
+#include <sched.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include "inside.h"
 
@@ -62,24 +62,27 @@ clock_reset(void)
 	atomic_store(&forward_secs, 0);
 }
 
-static long processors;
+static size_t processors;
 
-long __real_sysconf(int name);
-long __wrap_sysconf(int name);
+int __real_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set);
+int __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set);
 
-long
-__wrap_sysconf(int name)
+int
+__wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set)
 {
-	if (name == _SC_NPROCESSORS_ONLN && processors)
-		return processors;
+	if (!processors)
+		return __real_sched_getaffinity(pid, size, set);
+	CPU_ZERO_S(size, set);
+	for (size_t n = 0; n < processors; n++)
+		CPU_SET_S(n, size, set);
 
-	return __real_sysconf(name);
+	return 0;
 }
 
 void
 processors_are(int n)
 {
-	processors = n;
+	processors = (size_t)n;
 }
 
 static atomic_int makers = 2;
@@ -127,7 +130,7 @@ pool_of(struct lws_threadpool *tp)
 	uint32_t generation;
 
 	return (struct lwstp_pool *)lwstp_handle_slot(&lwstp_pool_slots, tp,
-					LWSTP_HANDLE_POOL, &generation);
+						      &generation);
 }
 
 struct lwstp_task *
@@ -136,71 +139,52 @@ task_of(struct lws_threadpool_task *handle)
 	uint32_t generation;
 
 	return (struct lwstp_task *)lwstp_handle_slot(&lwstp_task_slots,
-				handle, LWSTP_HANDLE_TASK, &generation);
+						      handle, &generation);
 }
 
-struct lwstp_bell *
-bell_of(struct lws_threadpool *tp)
+struct lwstp_service *
+service_of(struct lws_threadpool *tp)
 {
-	return pool_of(tp)->host->bell;
+	return pool_of(tp)->context->service;
 }
 
 bool
 has_an_idle_thread(void *arg)
 {
 	struct lwstp_pool *pool = arg;
-	bool idle;
 
-	lwstp_lock_pool(pool);
-	idle = pool->idle;
-	lwstp_unlock_pool(pool);
+	for (size_t n = 0; n < LWS_ARRAY_SIZE(pool->idle); n++)
+		if (atomic_load(&pool->idle[n]))
+			return true;
 
-	return idle;
+	return false;
 }
 
 bool
 is_asked_for(void *wsi)
 {
-	struct lwstp_binding *b;
-	bool asked;
+	const struct lwstp_wsi *on = lwstp_wsi_find(lwstp_service_of(wsi),
+						    wsi);
 
-	lwstp_lock_bindings();
-	b = __lwstp_binding_find(wsi);
-	asked = b->asked && !b->rung;
-	lwstp_unlock_bindings();
-
-	return asked;
-}
-
-bool
-is_unknown(void *wsi)
-{
-	bool unknown;
-
-	lwstp_lock_bindings();
-	unknown = !__lwstp_binding_find(wsi);
-	lwstp_unlock_bindings();
-
-	return unknown;
-}
-
-unsigned int
-unseen_of(struct lws_threadpool_task *handle)
-{
-	unsigned int unseen;
-
-	lwstp_lock_bindings();
-	__lwstp_bell_collect(task_of(handle)->binding->bell);
-	unseen = task_of(handle)->binding->unseen;
-	lwstp_unlock_bindings();
-
-	return unseen;
+	return on->is_asked && !on->is_to_ask;
 }
 
 bool
 is_unseen(void *handle)
 {
-	return unseen_of(handle) == 1;
+	struct lwstp_task *task = task_of(handle);
+
+	lwstp_service_collect(task->service);
+
+	return lwstp_has_unseen(task->on);
+}
+
+bool
+is_looking(void *arg)
+{
+	struct lwstp_service *service = arg;
+
+	return !lws_dll2_is_detached(&service->look.list);
 }
 
 /* -------- the tests -------- */

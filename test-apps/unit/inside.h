@@ -53,8 +53,9 @@ struct lwstp_pool *
 pool_of(struct lws_threadpool *tp);
 struct lwstp_task *
 task_of(struct lws_threadpool_task *handle);
-struct lwstp_bell *
-bell_of(struct lws_threadpool *tp);
+/* of the test's own thread */
+struct lwstp_service *
+service_of(struct lws_threadpool *tp);
 
 /* Of a struct lwstp_pool: a thread of it sleeps */
 bool
@@ -64,16 +65,14 @@ has_an_idle_thread(void *pool);
 bool
 is_asked_for(void *wsi);
 
-/* Of a struct lws: nothing is known of it, or no more */
-bool
-is_unknown(void *wsi);
-
-/* How many tasks of the wsi of this one are SYNCING or done and have not been
- * looked at; and whether it is one */
-unsigned int
-unseen_of(struct lws_threadpool_task *handle);
+/* A task of the wsi of this one is SYNCING or done and has not been looked at,
+ * with what was posted */
 bool
 is_unseen(void *handle);
+
+/* Of a struct lwstp_service: it looks into its inbox before lws polls */
+bool
+is_looking(void *service);
 
 /* -------- the tests -------- */
 

@@ -8,6 +8,19 @@
 
 #include "inside.h"
 
+struct mark {
+	struct lwstp_service	*service;
+	struct lws		*wsi;		/* it may be gone */
+};
+
+static bool
+is_gone(void *arg)
+{
+	struct mark *m = arg;
+
+	return !lwstp_wsi_find(m->service, m->wsi);
+}
+
 /* W4: the mark of a wsi that closed is kept for ten seconds, though it is
  * looked at earlier, and no longer */
 static void
@@ -16,25 +29,34 @@ a_mark_goes_by_itself(void **state)
 	struct rig *rig = *state;
 	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
 	struct conn *c[3];
-	struct lws *wsi[3];
+	struct mark mark[3];
 	int n;
 
 	for (n = 0; n < 3; n++) {
 		c[n] = conn_open(rig, CONN_RAW);
-		wsi[n] = c[n]->wsi;
-		job_enqueue(tp, job_new(rig), wsi[n]);
+		mark[n] = (struct mark){ service_of(tp), c[n]->wsi };
+		job_enqueue(tp, job_new(rig), c[n]->wsi);
 	}
 	rig_until_cleaned(rig);
+	assert_int_equal(service_of(tp)->open, 3);
 	for (n = 0; n < 3; n++) {
 		conn_fin(c[n]);
 		conn_until_closed(c[n]);
 	}
+	assert_int_equal(service_of(tp)->open, 0);
 	let_pass(rig, LWS_US_PER_SEC + LWS_US_PER_SEC / 10);
 	for (n = 0; n < 3; n++)
-		assert_false(is_unknown(wsi[n]));
+		assert_false(is_gone(&mark[n]));
 	clock_forward(11);
 	for (n = 0; n < 3; n++)
-		rig_until(rig, is_unknown, wsi[n]);
+		rig_until(rig, is_gone, &mark[n]);
+	assert_null(service_of(tp)->closed);
+}
+
+static bool
+is_set(const lws_sorted_usec_list_t *sul)
+{
+	return sul->list.owner;
 }
 
 /* Fact 6: lws gets its timers back while the context is destroyed, though the
@@ -47,7 +69,7 @@ no_timer_outlives_its_context(void **state)
 	struct conn *c[2] = { conn_open(rig, CONN_RAW),
 			      conn_open(rig, CONN_RAW) };
 	struct job *j[2];
-	struct lwstp_bell *bell = bell_of(tp);
+	struct lwstp_service *service = service_of(tp);
 
 	for (int n = 0; n < 2; n++) {
 		c[n]->manual = true;
@@ -58,13 +80,17 @@ no_timer_outlives_its_context(void **state)
 	}
 	conn_fin(c[0]);
 	conn_until_closed(c[0]);
-	assert_non_null(bell->rering.list.owner);
+	lws_threadpool_task_sync(j[1]->task, 0);
+	wait_int(&j[1]->returns, 2);
+	wait_until(has_an_idle_thread, pool_of(tp));
+	lwstp_service_answer(service);
+	assert_true(is_set(&service->ask_again) && is_set(&service->look));
 	if (conn_kind_watched(CONN_RAW))
-		assert_non_null(bell->sweep.list.owner);
+		assert_true(is_set(&service->sweep));
 	rig_context_destroy(rig);
-	assert_null(bell->rering.list.owner);
-	assert_null(bell->sweep.list.owner);
-	assert_null(bell->ask_streams.list.owner);
+	assert_false(is_set(&service->ask_again) || is_set(&service->look) ||
+		     is_set(&service->sweep) || is_set(&service->expect) ||
+		     is_set(&service->ask_streams));
 	for (int n = 0; n < 2; n++)
 		wait_int(&j[n]->cleanups, 1);
 }
@@ -77,10 +103,10 @@ create_one(void *context)
 	return lws_threadpool_create(context, &args, "one");
 }
 
-/* Two threads that make the first pools of a context at a time: one host, and so
- * one binding for each wsi */
+/* Two threads that make the first pools of a context at a time: that is made
+ * once, and so is what is known of each wsi */
 static void
-two_threads_make_one_host(void **state)
+two_threads_make_one_context(void **state)
 {
 	struct rig *rig = *state;
 	struct lws_threadpool *tp[2];
@@ -97,9 +123,33 @@ two_threads_make_one_host(void **state)
 		tp[n] = made;
 	}
 	assert_int_equal(makers_met(), 1);
-	assert_ptr_equal(pool_of(tp[0])->host, pool_of(tp[1])->host);
+	assert_ptr_equal(pool_of(tp[0])->context, pool_of(tp[1])->context);
 	for (int n = 0; n < 2; n++)
 		lws_threadpool_destroy(tp[n]);
+}
+
+/* What is known of a context is freed with the last of it, but for its struct,
+ * which the next one gets. */
+static void
+a_context_uses_what_was_another_s(void **state)
+{
+	struct rig *rig = *state, *other;
+	struct lwstp_context *first = pool_of(rig_pool(rig, 1, 1))->context,
+			     *second = NULL, *again;
+
+	for (int n = 0; n < 3; n++) {
+		other = rig_create(NULL);
+		other->context_first = n == 1;
+		again = pool_of(rig_pool(other, 1, 1))->context;
+		assert_ptr_not_equal(again, first);
+		if (second)
+			assert_ptr_equal(again, second);
+		second = again;
+		assert_int_equal(atomic_load(&again->refs), 2);
+		assert_int_equal(rig_destroy(other), 0);
+		assert_int_equal(atomic_load(&again->refs), 0);
+		assert_null(again->service);
+	}
 }
 
 int
@@ -108,7 +158,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		INSIDE_TEST(a_mark_goes_by_itself),
 		INSIDE_TEST(no_timer_outlives_its_context),
-		INSIDE_TEST(two_threads_make_one_host),
+		INSIDE_TEST(two_threads_make_one_context),
+		INSIDE_TEST(a_context_uses_what_was_another_s),
 	};
 
 	return cmocka_run_group_tests_name("inside-contexts", tests, NULL, NULL);

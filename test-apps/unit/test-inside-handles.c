@@ -9,124 +9,145 @@
 
 #include "inside.h"
 
-#define BIG_GENERATION	(UINTPTR_MAX > 0xffffffffu ? 0x7fffffffu : 0xfffu)
-#define SLOTS_MOST	(UINTPTR_MAX > 0xffffffffu ? 0x7fffffffu : 0x3ffffu)
+#define WIDE		(UINTPTR_MAX > 0xffffffffu)
+#define MOST(slots)	(((uint64_t)1 << (slots)->generation_bits) - 1)
+
+static uint64_t
+of_generation(uint64_t generation)
+{
+	return generation << LWSTP_GENERATION_SHIFT;
+}
+
+/* the same, but for its generation */
+static uint64_t
+with_generation(uint64_t word, uint64_t generation)
+{
+	return (word & (of_generation(1) - 1)) | of_generation(generation);
+}
 
 /* Q6: no handle comes twice on 64 bits: a slot that had all its generations is
  * given up.  On 32 bits it begins again. */
 static void
 a_slot_that_is_worn_out(void **state)
 {
-	struct lwstp_task task;
-	struct lwstp_slot *slot = &task.slot;
-	bool again = UINTPTR_MAX <= 0xffffffffu;
+	struct lwstp_slots *both[] = { &lwstp_task_slots, &lwstp_pool_slots };
 
 	(void)state;
-	memset(&task, 0, sizeof(task));
-	slot->generation = BIG_GENERATION - 1;
-	assert_true(lwstp_slot_renew(slot));
-	assert_int_equal(slot->generation, BIG_GENERATION);
-	assert_int_equal(lwstp_slot_renew(slot), again);
-	assert_int_equal(slot->generation, again ? 1 : 0);
+	for (size_t n = 0; n < LWS_ARRAY_SIZE(both); n++) {
+		uint64_t most = MOST(both[n]);
+
+		/* what is below the generation does not get into the next */
+		assert_int_equal(lwstp_slot_next(both[n], of_generation(1) |
+							  0x1ffffffff),
+				 of_generation(2));
+		assert_int_equal(lwstp_slot_next(both[n],
+						 of_generation(most - 1)),
+				 of_generation(most));
+		assert_int_equal(lwstp_slot_next(both[n],
+						 of_generation(most)),
+				 of_generation(WIDE ? 0 : 1));
+	}
 }
 
-/* Q6: a pool whose slot is worn out is the last in it; so is a task */
+/* Q6: a task whose slot is worn out is the last in it */
 static void
-what_lives_in_a_worn_out_slot(void **state)
+a_task_in_a_worn_out_slot(void **state)
 {
 	struct rig *rig = *state;
-	struct lws_threadpool *tp = rig_pool(rig, 1, 10), *other[20];
-	struct lwstp_pool *pool = pool_of(tp);
+	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
 	struct gate *gate = gate_new(rig);
 	struct lwstp_task *task;
 	struct job *j, *last;
 
-	if (UINTPTR_MAX <= 0xffffffffu)
+	if (!WIDE)
 		return;		/* they begin again there: see above */
-
 	last = job_block(rig, tp, gate);
 	task = task_of(last->task);
-	lwstp_lock_pool(pool);
-	task->slot.generation = BIG_GENERATION;
-	lwstp_unlock_pool(pool);
+	atomic_store(&task->slot.word, with_generation(task->slot.word,
+						MOST(&lwstp_task_slots)));
 	gate_open(gate);
 	wait_int(&last->cleanups, 1);
-	for (int n = 0; n < 3 * LWSTP_STOCK; n++) {
+	for (int n = 0; n < 100; n++) {
 		j = job_new(rig);
 		job_enqueue(tp, j, NULL);
 		wait_int(&j->cleanups, 1);
 		assert_ptr_not_equal(task_of(j->task), task);
 	}
-
-	lwstp_lock_pool(pool);
-	pool->slot.generation = BIG_GENERATION;
-	tp = lwstp_handle(&pool->slot, LWSTP_HANDLE_POOL);
-	lwstp_unlock_pool(pool);
-	for (int n = 0; n < 64; n++)
-		if (rig->pools[n] && pool_of(rig->pools[n]) == pool)
-			rig->pools[n] = tp;
-	rig_pool_destroy(rig, tp);
-	assert_int_equal(pool->slot.generation, 0);
-	for (int n = 0; n < 20; n++) {
-		other[n] = rig_pool(rig, 1, 1);
-		assert_ptr_not_equal(pool_of(other[n]), pool);
-	}
-	assert_null(job_enqueue(tp, job_new(rig), NULL));
-	assert_int_equal(log_claim(LLL_ERR, "there is no pool"), 1);
 }
 
-/* a handle of generation 0, which nothing has ever had */
+/* so is a pool */
 static void
-a_handle_without_a_generation(void **state)
+a_pool_in_a_worn_out_slot(void **state)
 {
-	struct lwstp_slot *slot = lwstp_slots_take(&lwstp_pool_slots, 1), *got;
-	uint32_t generation = 77, was;
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
+	struct lwstp_pool *pool = pool_of(tp);
+	uint64_t word = with_generation(pool->slot.word,
+					MOST(&lwstp_pool_slots));
+
+	if (!WIDE)
+		return;
+	atomic_store(&pool->slot.word, word);
+	rig_pool_destroy(rig, tp);		/* it is stale now */
+	assert_int_equal(log_claim(LLL_ERR, "stale or unknown pool"), 1);
+	tp = lwstp_handle(&lwstp_pool_slots, &pool->slot, word);
+	lws_threadpool_destroy(tp);
+	assert_int_equal(lwstp_generation(pool->slot.word), 0);
+	for (int n = 0; n < 20; n++)
+		assert_ptr_not_equal(pool_of(rig_pool(rig, 1, 1)), pool);
+	assert_null(job_enqueue(tp, job_new(rig), NULL));
+	assert_int_equal(log_claim(LLL_ERR, "stale or unknown pool"), 2);
+}
+
+/* a handle of generation 0, which nothing has ever had, and one of another kind
+ * than asked for */
+static void
+handles_of_nothing(void **state)
+{
+	struct lwstp_slots *slots = &lwstp_pool_slots;
+	struct lwstp_slot *slot = lwstp_slot_take(slots);
+	uint64_t word = slot->word;
+	uint32_t generation = 77;
 	void *handle;
 
 	(void)state;
-	assert_non_null(slot);
-	handle = lwstp_handle(slot, LWSTP_HANDLE_POOL);
-	got = lwstp_handle_slot(&lwstp_pool_slots, handle, LWSTP_HANDLE_POOL,
-				&generation);
-	assert_ptr_equal(got, slot);
-	assert_int_equal(generation, slot->generation);
-	was = slot->generation;
-	slot->generation = 0;
-	handle = lwstp_handle(slot, LWSTP_HANDLE_POOL);
-	assert_null(lwstp_handle_slot(&lwstp_pool_slots, handle,
-				      LWSTP_HANDLE_POOL, &generation));
-	slot->generation = was;
-	slot->next_free = NULL;
-	lwstp_slots_give(&lwstp_pool_slots, slot);
+	handle = lwstp_handle(slots, slot, word);
+	assert_ptr_equal(lwstp_handle_slot(slots, handle, &generation), slot);
+	assert_int_equal(generation, lwstp_generation(word));
+	assert_null(lwstp_handle_slot(&lwstp_task_slots, handle, &generation));
+	handle = lwstp_handle(slots, slot, with_generation(word, 0));
+	assert_null(lwstp_handle_slot(slots, handle, &generation));
+	lwstp_slot_give(slots, slot);
 }
 
-/* T8, P1: where handles end, there are no more slots; and no chunk of them is
+/* T8, P1: where handles end there are no more slots; and no chunk of them is
  * beyond the last */
 static void
 a_table_that_is_full(void **state)
 {
-	static struct lwstp_slots full = {
-		.lock = PTHREAD_MUTEX_INITIALIZER,
+	struct lwstp_slots full = {
 		.size = sizeof(struct lwstp_task), .first_bits = 8,
-		.used = SLOTS_MOST + 1u
-	}, chunks = {
+		.index_bits = lwstp_task_slots.index_bits,
+		.generation_bits = lwstp_task_slots.generation_bits, .kind = 1,
+		.used = (1u << lwstp_task_slots.index_bits),
 		.lock = PTHREAD_MUTEX_INITIALIZER,
-		.size = 1, .first_bits = 0,
-		.used = UINTPTR_MAX > 0xffffffffu ? (1u << 26) - 1 : SLOTS_MOST
+	}, chunks = {
+		.size = 1, .first_bits = 0, .index_bits = 31,
+		.generation_bits = 31, .kind = 1,
+		.used = (1u << LWSTP_CHUNKS) - 1,
+		.lock = PTHREAD_MUTEX_INITIALIZER,
 	};
 	uint32_t generation;
-	const void *handle;
+	void *handle;
 
 	(void)state;
-	assert_null(lwstp_slots_take(&full, 1));
-	if (UINTPTR_MAX > 0xffffffffu) {
-		assert_null(lwstp_slots_take(&chunks, 1));
-		handle = (void *)(((uintptr_t)1 << 33) |
-				  ((uintptr_t)0x7fffffffu << 2) |
-				  LWSTP_HANDLE_TASK);
-		assert_null(lwstp_handle_slot(&chunks, handle,
-					LWSTP_HANDLE_TASK, &generation));
-	}
+	assert_null(lwstp_slot_take(&full));
+	assert_int_equal(full.used, 1u << lwstp_task_slots.index_bits);
+	if (!WIDE)
+		return;
+	assert_null(lwstp_slot_take(&chunks));
+	handle = (void *)(uintptr_t)(of_generation(1) | (0x7fffffffu << 2) | 1);
+	assert_null(lwstp_handle_slot(&chunks, handle, &generation));
 }
 
 /* T7: pools that come and go use the slots of those before */
@@ -135,12 +156,12 @@ slots_are_used_again(void **state)
 {
 	struct rig *rig = *state;
 	struct lws_threadpool *tp;
-	uint32_t used[3] = { 0 };
+	uint32_t used[2] = { 0 };
 	struct job *j;
 
 	for (int round = 0; round < 40; round++) {
 		tp = rig_pool(rig, 3, 1000);
-		for (int n = 0; n < 3 * LWSTP_STOCK; n++) {
+		for (int n = 0; n < 100; n++) {
 			j = job_new(rig);
 			job_enqueue(tp, j, NULL);
 			if (!(n % 50))
@@ -150,14 +171,68 @@ slots_are_used_again(void **state)
 		/* how many it takes at the most depends on the threads */
 		if (round == 9) {
 			used[0] = lwstp_task_slots.used;
-			used[1] = lwstp_worker_slots.used;
-			used[2] = lwstp_pool_slots.used;
+			used[1] = lwstp_pool_slots.used;
 		}
 	}
-	assert_in_range(lwstp_task_slots.used, used[0],
-			used[0] + 3 * LWSTP_STOCK);
-	assert_int_equal(lwstp_worker_slots.used, used[1]);
-	assert_int_equal(lwstp_pool_slots.used, used[2]);
+	assert_in_range(lwstp_task_slots.used, used[0], used[0] + 100);
+	assert_int_equal(lwstp_pool_slots.used, used[1]);
+}
+
+#define THREADS		4
+#define TURNS		20000
+
+static struct lwstp_slots shared;
+static atomic_int owners[THREADS * 4], doubles;
+
+static void *
+take_and_give(void *arg)
+{
+	struct lwstp_slot *mine[3];
+
+	(void)arg;
+	for (int n = 0; n < TURNS; n++) {
+		for (int i = 0; i < 3; i++) {
+			mine[i] = lwstp_slot_take(&shared);
+			if (atomic_fetch_add(&owners[mine[i]->index], 1))
+				atomic_fetch_add(&doubles, 1);
+		}
+		for (int i = 0; i < 3; i++) {
+			atomic_fetch_sub(&owners[mine[i]->index], 1);
+			lwstp_slot_give(&shared, mine[i]);
+		}
+	}
+
+	return NULL;
+}
+
+/* a slot is given to one at a time, and none gets lost */
+static void
+threads_that_take_slots(void **state)
+{
+	struct lwstp_slots fresh = {
+		.size = sizeof(struct lwstp_slot), .first_bits = 2,
+		.index_bits = lwstp_task_slots.index_bits,
+		.generation_bits = lwstp_task_slots.generation_bits, .kind = 1,
+		.lock = PTHREAD_MUTEX_INITIALIZER,
+	};
+	pthread_t t[THREADS];
+
+	(void)state;
+	if (!WIDE)
+		return;		/* more of them than there are owners here */
+	memcpy(&shared, &fresh, sizeof(shared));
+	for (int n = 0; n < THREADS; n++)
+		assert_int_equal(pthread_create(&t[n], NULL, take_and_give,
+						NULL), 0);
+	for (int n = 0; n < THREADS; n++)
+		pthread_join(t[n], NULL);
+	assert_int_equal(atomic_load(&doubles), 0);
+	assert_in_range(shared.used, 3, THREADS * 3);
+	for (uint32_t n = shared.used; n; n--)
+		assert_true(lwstp_slot_take(&shared)->index < shared.used);
+	assert_int_equal((uint32_t)shared.free, 0);
+	for (int n = 0; n < LWSTP_CHUNKS; n++)
+		free(shared.chunk[n]);
 }
 
 int
@@ -165,10 +240,12 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_slot_that_is_worn_out),
-		INSIDE_TEST(what_lives_in_a_worn_out_slot),
-		cmocka_unit_test(a_handle_without_a_generation),
+		INSIDE_TEST(a_task_in_a_worn_out_slot),
+		INSIDE_TEST(a_pool_in_a_worn_out_slot),
+		cmocka_unit_test(handles_of_nothing),
 		cmocka_unit_test(a_table_that_is_full),
 		INSIDE_TEST(slots_are_used_again),
+		cmocka_unit_test(threads_that_take_slots),
 	};
 
 	return cmocka_run_group_tests_name("inside-handles", tests, NULL, NULL);

@@ -8,8 +8,19 @@
 
 #include "inside.h"
 
+/* its threads have looked at the pool's timers since */
+static void
+let_them_look(struct rig *rig, struct lws_threadpool *tp)
+{
+	struct job *j = job_new(rig);
+
+	job_enqueue(tp, j, NULL);
+	wait_int(&j->cleanups, 1);
+}
+
 /* S5: the time in which nobody answers begins with the SYNC, however long it
- * was at work before */
+ * was at work before.  One that is over long since, because the process was
+ * stopped, say, is given a moment more: the answer may be about to come. */
 static void
 a_timeout_begins_with_the_sync(void **state)
 {
@@ -17,8 +28,7 @@ a_timeout_begins_with_the_sync(void **state)
 	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
 	struct conn *c = conn_open(rig, CONN_RAW);
 	struct gate *gate = gate_new(rig);
-	struct job *j = job_script(rig, 1, LWS_TP_RETURN_SYNC),
-		   *other = job_new(rig);
+	struct job *j = job_script(rig, 1, LWS_TP_RETURN_SYNC);
 
 	c->manual = true;
 	j->gate = gate;
@@ -27,23 +37,91 @@ a_timeout_begins_with_the_sync(void **state)
 	clock_forward(2 * LWSTP_SYNC_TIMEOUT_SECS);
 	gate_open(gate);
 	wait_status(j, LWS_TP_STATUS_SYNCING);
-	/* its thread has looked for what is timed out since */
-	job_enqueue(tp, other, NULL);
-	wait_int(&other->cleanups, 1);
+	let_them_look(rig, tp);
 	wait_status(j, LWS_TP_STATUS_SYNCING);
 
-	/* and another minute is not too much, but five more are */
-	for (int n = 0; n < 2; n++) {
-		clock_forward(n ? LWSTP_SYNC_TIMEOUT_SECS : 60);
-		other = job_new(rig);
-		job_enqueue(tp, other, NULL);
-		wait_int(&other->cleanups, 1);
-		if (!n)
-			wait_status(j, LWS_TP_STATUS_SYNCING);
-	}
-	wait_status(j, LWS_TP_STATUS_STOPPED);
+	/* a minute is not too much; five more are, but late by that minute */
+	clock_forward(60);
+	let_them_look(rig, tp);
+	wait_status(j, LWS_TP_STATUS_SYNCING);
+	clock_forward(LWSTP_SYNC_TIMEOUT_SECS);
+	let_them_look(rig, tp);
+	wait_status(j, LWS_TP_STATUS_SYNCING);
+	assert_int_equal(log_count(LLL_WARN, "nobody answered its SYNC"), 0);
+	clock_forward(1);
+	let_them_look(rig, tp);
+	rig_until_status(j, LWS_TP_STATUS_STOPPED);
 	assert_int_equal(log_claim(LLL_WARN, "nobody answered its SYNC"), 1);
 	lws_threadpool_task_status(j->task, NULL);
+}
+
+/* S5: what was answered in time, and SYNCs once more, has all of its time
+ * again, and one moment more again if that is over long since */
+static void
+each_sync_has_its_time(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
+	struct conn *c = conn_open(rig, CONN_RAW);
+	struct job *j = job_script(rig, 4, LWS_TP_RETURN_SYNC);
+
+	c->manual = true;
+	job_enqueue(tp, j, c->wsi);
+	for (int n = 0; n < 3; n++) {
+		wait_status(j, LWS_TP_STATUS_SYNCING);
+		clock_forward(LWSTP_SYNC_TIMEOUT_SECS - 1);
+		let_them_look(rig, tp);
+		if (n) {		/* late, and excused */
+			clock_forward(10);
+			let_them_look(rig, tp);
+		}
+		wait_status(j, LWS_TP_STATUS_SYNCING);
+		lws_threadpool_task_sync(j->task, 0);
+		wait_int(&j->returns, n + 2);
+	}
+	wait_status(j, LWS_TP_STATUS_SYNCING);
+	clock_forward(1);
+	let_them_look(rig, tp);
+	clock_forward(LWSTP_SYNC_TIMEOUT_SECS + 60);
+	let_them_look(rig, tp);
+	wait_status(j, LWS_TP_STATUS_SYNCING);
+	clock_forward(1);
+	let_them_look(rig, tp);
+	rig_until_status(j, LWS_TP_STATUS_STOPPED);
+	assert_int_equal(log_claim(LLL_WARN, "nobody answered its SYNC"), 1);
+	lws_threadpool_task_status(j->task, NULL);
+}
+
+/* S5: while others are stopped, and what is at work is not */
+static void
+only_what_syncs_times_out(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 2, 10);
+	struct conn *c = conn_open(rig, CONN_RAW);
+	struct gate *gate = gate_new(rig);
+	struct job *works = job_script(rig, 1, LWS_TP_RETURN_SYNC), *j;
+
+	c->manual = true;
+	works->gate = gate;
+	works->gate_call = 1;
+	job_enqueue(tp, works, c->wsi);
+	wait_status(works, LWS_TP_STATUS_SYNCING);
+	lws_threadpool_task_sync(works->task, 0);
+	wait_int(&works->calls, 2);
+	j = job_park(rig, tp, c->wsi);
+	/* its timer is due, and then that once more */
+	for (int n = 0; n < 2; n++) {
+		clock_forward(LWSTP_SYNC_TIMEOUT_SECS);
+		let_them_look(rig, tp);
+	}
+	rig_until_status(j, LWS_TP_STATUS_STOPPED);
+	assert_int_equal(log_claim(LLL_WARN, "nobody answered its SYNC"), 1);
+	assert_int_equal(lws_threadpool_task_status_noreap(works->task),
+			 LWS_TP_STATUS_RUNNING);
+	gate_open(gate);
+	serve_the_rest(rig, c);
+	assert_int_equal(atomic_load(&works->stopping), 0);
 }
 
 static bool
@@ -54,55 +132,50 @@ timeout_was_told(void *arg)
 	return log_claim(LLL_WARN, "nobody answered its SYNC");
 }
 
-/* S5: a thread goes to sleep while nothing is SYNCING, and another has no time
- * to sleep when something is: then the first is woken to watch the time */
+static bool
+all_sleep(void *arg)
+{
+	struct lwstp_pool *pool = arg;
+	unsigned int bits = atomic_load(&pool->idle[0]);
+
+	return bits == (1u << pool->threads) - 1;
+}
+
+/* S5: a thread goes to sleep while nothing has a time to be up, and another has
+ * no time to sleep when something has: then the first is woken to watch the
+ * time */
 static void
 a_sleeping_thread_becomes_the_keeper(void **state)
 {
 	struct rig *rig = *state;
 	struct lws_threadpool_options o = { .size = sizeof(o),
 					    .sync_timeout_secs = 1,
-					    .sync_spin_us = -1,
-					    .pin_tasks = 1 };
+					    .sync_spin_us = -1 };
 	struct lws_threadpool *tp = rig_pool_ext(rig, 2, 10, &o);
+	struct lwstp_pool *pool = pool_of(tp);
 	struct conn *c = conn_open(rig, CONN_RAW);
-	struct gate *a = gate_new(rig), *b = gate_new(rig),
-		    *other = gate_new(rig);
-	struct job *first = job_script(rig, 1, LWS_TP_RETURN_SYNC),
-		   *second = job_script(rig, 1, LWS_TP_RETURN_SYNC), *blocker;
+	struct gate *gate = gate_new(rig), *other = gate_new(rig);
+	struct job *j = job_script(rig, 1, LWS_TP_RETURN_SYNC), *blocker;
 
-	/* nothing times out before its time */
-	clock_stop();
 	c->manual = true;
-	first->gate = b;
-	first->gate_call = 1;
-	job_enqueue(tp, first, c->wsi);
-	wait_status(first, LWS_TP_STATUS_SYNCING);
-	/* on the thread that first is pinned to: the other one is busy */
-	do {
-		blocker = job_block(rig, tp, other);
-		if (!pthread_equal(blocker->first_thread, first->first_thread))
-			break;
-		gate_open(other);
-		wait_int(&blocker->cleanups, 1);
-		other = gate_new(rig);
-	} while (1);
-	second->gate = a;
-	job_enqueue(tp, second, c->wsi);
-	wait_int(&second->calls, 1);
-	lws_threadpool_task_sync(first->task, 0);
-	/* nothing is SYNCING now, and the other goes to sleep */
-	gate_open(other);
-	wait_int(&blocker->cleanups, 1);
-	wait_until(has_an_idle_thread, pool_of(tp));
-	/* second parks, and its thread goes on with first */
-	gate_open(a);
-	wait_int(&first->calls, 2);
-	clock_go();
+	wait_until(all_sleep, pool);
+	j->gate = gate;
+	job_enqueue(tp, j, c->wsi);
+	wait_int(&j->calls, 1);
+	wait_until(has_an_idle_thread, pool);
+	/* what comes next is for the thread that is at work: nobody is woken */
+	atomic_store(&pool->waking, true);
+	blocker = job_gated(rig, other);
+	job_enqueue(tp, blocker, NULL);
+	atomic_store(&pool->waking, false);
+	gate_open(gate);
+	wait_int(&blocker->calls, 1);
+	assert_true(pthread_equal(blocker->first_thread, j->first_thread));
 	wait_until(timeout_was_told, NULL);
-	gate_open(b);
+	assert_int_equal(atomic_load(&blocker->returns), 0);
+	gate_open(other);
 	serve_the_rest(rig, c);
-	assert_int_equal(atomic_load(&second->stopping), 1);
+	assert_int_equal(atomic_load(&j->stopping), 1);
 }
 
 static int
@@ -136,19 +209,20 @@ a_pool_thread_s_look_does_not_count(void **state)
 	asks->priv = parked;
 	job_enqueue(tp, asks, NULL);
 	wait_int(&asks->cleanups, 1);
-	assert_int_equal(unseen_of(parked->task), 1);
+	assert_true(is_unseen(parked->task));
 	/* the service thread's does */
 	lws_threadpool_task_status(parked->task, NULL);
-	assert_int_equal(unseen_of(parked->task), 0);
+	assert_false(is_unseen(parked->task));
 
 	lws_threadpool_task_sync(parked->task, 0);
 	/* it has returned, and its worker told of it */
 	wait_until(is_unseen, parked->task);
 	lws_threadpool_task_status_noreap(parked->task);
-	assert_int_equal(unseen_of(parked->task), 0);
+	assert_false(is_unseen(parked->task));
 	lws_threadpool_task_status(parked->task, NULL);
 }
 
+/* S5: nor has any other thread that watches it */
 static void *
 ask_for_status(void *task)
 {
@@ -158,7 +232,6 @@ ask_for_status(void *task)
 	return NULL;
 }
 
-/* S5: nor has any other thread that watches it */
 static void
 another_thread_s_look_does_not_count(void **state)
 {
@@ -170,7 +243,7 @@ another_thread_s_look_does_not_count(void **state)
 	void *wrong;
 
 	job_enqueue(tp, job_script(rig, 1, LWS_TP_RETURN_SYNC), c->wsi);
-	rig_until_cleaned(rig);		/* this thread serves the bell */
+	rig_until_cleaned(rig);		/* this is the service thread */
 	c->manual = true;
 	job_enqueue(tp, parked, c->wsi);
 	wait_int(&parked->returns, 1);
@@ -179,10 +252,10 @@ another_thread_s_look_does_not_count(void **state)
 					parked->task), 0);
 	pthread_join(watch, &wrong);
 	assert_null(wrong);
-	assert_int_equal(unseen_of(parked->task), 1);
+	assert_true(is_unseen(parked->task));
 	assert_int_equal(lws_threadpool_task_status_noreap(parked->task),
 			 LWS_TP_STATUS_SYNCING);
-	assert_int_equal(unseen_of(parked->task), 0);
+	assert_false(is_unseen(parked->task));
 	lws_threadpool_task_sync(parked->task, 0);
 	c->manual = false;
 	rig_until_cleaned(rig);
@@ -193,6 +266,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		INSIDE_TEST(a_timeout_begins_with_the_sync),
+		INSIDE_TEST(each_sync_has_its_time),
+		INSIDE_TEST(only_what_syncs_times_out),
 		INSIDE_TEST(a_sleeping_thread_becomes_the_keeper),
 		INSIDE_TEST(a_pool_thread_s_look_does_not_count),
 		INSIDE_TEST(another_thread_s_look_does_not_count),

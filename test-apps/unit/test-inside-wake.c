@@ -1,0 +1,120 @@
+/*
+ * lws-threadpool unit tests - which threads are woken for what
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * LWSTP_INSIDE
+ */
+
+#include "inside.h"
+
+#define MANY	64	/* a spinner would have taken them */
+
+/* S2: a thread looks out for what is enqueued, and has lost its processor.
+ * When much came, another is woken. */
+static void
+a_spinner_that_is_late_is_not_waited_for(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 1, MANY + 1);
+	struct lwstp_pool *pool = pool_of(tp);
+	struct job *j = NULL;
+	int n;
+
+	wait_until(has_an_idle_thread, pool);
+	atomic_store(&pool->unspun, 0);
+	atomic_store(&pool->spinner, true);
+	for (n = 0; n <= MANY; n++) {
+		assert_true(has_an_idle_thread(pool));
+		j = job_new(rig);
+		assert_non_null(job_enqueue(tp, j, NULL));
+	}
+	wait_int(&j->cleanups, 1);
+	atomic_store(&pool->spinner, false);
+}
+
+static unsigned int
+idle_of(const struct lwstp_pool *pool)
+{
+	unsigned int idle = 0;
+
+	for (size_t n = 0; n < LWS_ARRAY_SIZE(pool->idle); n++)
+		idle += (unsigned int)__builtin_popcount(
+						atomic_load(&pool->idle[n]));
+
+	return idle;
+}
+
+static bool
+all_sleep(void *arg)
+{
+	struct lwstp_pool *pool = arg;
+
+	return idle_of(pool) == (unsigned int)pool->threads;
+}
+
+/* S2: while one is on its way no other is woken; and more threads than fit into
+ * one word of bits are woken, one by the other */
+static void
+one_is_woken_at_a_time(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 70, 100);
+	struct lwstp_pool *pool = pool_of(tp);
+	struct gate *gate = gate_new(rig);
+	struct job *j[70];
+
+	wait_until(all_sleep, pool);
+	atomic_store(&pool->waking, true);
+	for (int n = 0; n < 69; n++) {
+		j[n] = job_gated(rig, gate);
+		assert_non_null(job_enqueue(tp, j[n], NULL));
+	}
+	assert_int_equal(idle_of(pool), 70);
+	atomic_store(&pool->waking, false);
+	j[69] = job_gated(rig, gate);
+	assert_non_null(job_enqueue(tp, j[69], NULL));
+	for (int n = 0; n < 70; n++)
+		wait_int(&j[n]->calls, 1);
+	assert_int_equal(idle_of(pool), 0);
+	assert_false(atomic_load(&pool->waking));
+	gate_open(gate);
+	for (int n = 0; n < 70; n++)
+		wait_int(&j[n]->cleanups, 1);
+	wait_until(all_sleep, pool);
+}
+
+/* What has left the queue is no work to a thread that looks out for some: it
+ * would look for ever. */
+static void
+what_is_dequeued_is_no_work(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
+	struct lwstp_pool *pool = pool_of(tp);
+	struct gate *gate = gate_new(rig);
+	struct job *j[3];
+
+	job_block(rig, tp, gate);
+	for (int n = 0; n < 3; n++) {
+		j[n] = job_new(rig);
+		job_enqueue(tp, j[n], NULL);
+	}
+	lws_threadpool_dequeue_task(j[1]->task);
+	assert_int_equal(atomic_load(&pool->listed), 2);
+	lws_threadpool_finish(tp);
+	assert_int_equal(atomic_load(&pool->listed), 0);
+	gate_open(gate);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		INSIDE_TEST(a_spinner_that_is_late_is_not_waited_for),
+		INSIDE_TEST(one_is_woken_at_a_time),
+		INSIDE_TEST(what_is_dequeued_is_no_work),
+	};
+
+	return cmocka_run_group_tests_name("inside-wake", tests, NULL, NULL);
+}

@@ -195,6 +195,7 @@ __unqueue(struct lwstp_pool *pool, struct lwstp_task *task)
 	DL_DELETE(pool->queued, task);
 	pool->n_queued--;
 	atomic_fetch_add(&pool->taken, 1);
+	__lwstp_listed(pool);
 }
 
 LWSTP_POOL_HELD bool

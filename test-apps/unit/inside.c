@@ -124,22 +124,30 @@ inside_setup(void **state)
 
 /* -------- the library -------- */
 
+/* what a handle names, or has named */
+static void *
+named_by(enum lwstp_kind kind, size_t size, const void *handle)
+{
+	uint32_t generation;
+	struct lwstp_slot *slot = lwstp_handle_slot(kind, size, handle,
+						    &generation);
+
+	if (!slot)
+		abort();
+
+	return slot;
+}
+
 struct lwstp_pool *
 pool_of(struct lws_threadpool *tp)
 {
-	uint32_t generation;
-
-	return (struct lwstp_pool *)lwstp_handle_slot(&lwstp_pool_slots, tp,
-						      &generation);
+	return named_by(LWSTP_POOLS, sizeof(struct lwstp_pool), tp);
 }
 
 struct lwstp_task *
 task_of(struct lws_threadpool_task *handle)
 {
-	uint32_t generation;
-
-	return (struct lwstp_task *)lwstp_handle_slot(&lwstp_task_slots,
-						      handle, &generation);
+	return named_by(LWSTP_TASKS, sizeof(struct lwstp_task), handle);
 }
 
 struct lwstp_service *

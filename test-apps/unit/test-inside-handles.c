@@ -10,7 +10,7 @@
 #include "inside.h"
 
 #define WIDE		(UINTPTR_MAX > 0xffffffffu)
-#define MOST(slots)	(((uint64_t)1 << (slots)->generation_bits) - 1)
+#define MOST(kind)	LWSTP_MASK(LWSTP_GENERATION_BITS(kind))
 
 static uint64_t
 of_generation(uint64_t generation)
@@ -30,20 +30,20 @@ with_generation(uint64_t word, uint64_t generation)
 static void
 a_slot_that_is_worn_out(void **state)
 {
-	struct lwstp_slots *both[] = { &lwstp_task_slots, &lwstp_pool_slots };
+	static const enum lwstp_kind kinds[] = { LWSTP_TASKS, LWSTP_POOLS };
 
 	(void)state;
-	for (size_t n = 0; n < LWS_ARRAY_SIZE(both); n++) {
-		uint64_t most = MOST(both[n]);
+	for (size_t n = 0; n < LWS_ARRAY_SIZE(kinds); n++) {
+		uint64_t most = MOST(kinds[n]);
 
 		/* what is below the generation does not get into the next */
-		assert_int_equal(lwstp_slot_next(both[n], of_generation(1) |
-							  0x1ffffffff),
+		assert_int_equal(lwstp_slot_next(kinds[n], of_generation(1) |
+							   0x1ffffffff),
 				 of_generation(2));
-		assert_int_equal(lwstp_slot_next(both[n],
+		assert_int_equal(lwstp_slot_next(kinds[n],
 						 of_generation(most - 1)),
 				 of_generation(most));
-		assert_int_equal(lwstp_slot_next(both[n],
+		assert_int_equal(lwstp_slot_next(kinds[n],
 						 of_generation(most)),
 				 of_generation(WIDE ? 0 : 1));
 	}
@@ -64,7 +64,7 @@ a_task_in_a_worn_out_slot(void **state)
 	last = job_block(rig, tp, gate);
 	task = task_of(last->task);
 	atomic_store(&task->slot.word, with_generation(task->slot.word,
-						MOST(&lwstp_task_slots)));
+						MOST(LWSTP_TASKS)));
 	gate_open(gate);
 	wait_int(&last->cleanups, 1);
 	for (int n = 0; n < 100; n++) {
@@ -83,14 +83,14 @@ a_pool_in_a_worn_out_slot(void **state)
 	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
 	struct lwstp_pool *pool = pool_of(tp);
 	uint64_t word = with_generation(pool->slot.word,
-					MOST(&lwstp_pool_slots));
+					MOST(LWSTP_POOLS));
 
 	if (!WIDE)
 		return;
 	atomic_store(&pool->slot.word, word);
 	rig_pool_destroy(rig, tp);		/* it is stale now */
 	assert_int_equal(log_claim(LLL_ERR, "stale or unknown pool"), 1);
-	tp = lwstp_handle(&lwstp_pool_slots, &pool->slot, word);
+	tp = lwstp_handle(LWSTP_POOLS, &pool->slot, word);
 	lws_threadpool_destroy(tp);
 	assert_int_equal(lwstp_generation(pool->slot.word), 0);
 	for (int n = 0; n < 20; n++)
@@ -99,25 +99,47 @@ a_pool_in_a_worn_out_slot(void **state)
 	assert_int_equal(log_claim(LLL_ERR, "stale or unknown pool"), 2);
 }
 
+static struct lwstp_slot *
+slot_of(enum lwstp_kind kind, const void *handle, uint32_t *generation)
+{
+	return lwstp_handle_slot(kind, lwstp_slots[kind].size, handle,
+				 generation);
+}
+
 /* a handle of generation 0, which nothing has ever had, and one of another kind
  * than asked for */
 static void
 handles_of_nothing(void **state)
 {
-	struct lwstp_slots *slots = &lwstp_pool_slots;
-	struct lwstp_slot *slot = lwstp_slot_take(slots);
+	struct lwstp_slot *slot = lwstp_slot_take(LWSTP_POOLS);
 	uint64_t word = slot->word;
 	uint32_t generation = 77;
 	void *handle;
 
 	(void)state;
-	handle = lwstp_handle(slots, slot, word);
-	assert_ptr_equal(lwstp_handle_slot(slots, handle, &generation), slot);
+	handle = lwstp_handle(LWSTP_POOLS, slot, word);
+	assert_ptr_equal(slot_of(LWSTP_POOLS, handle, &generation), slot);
 	assert_int_equal(generation, lwstp_generation(word));
-	assert_null(lwstp_handle_slot(&lwstp_task_slots, handle, &generation));
-	handle = lwstp_handle(slots, slot, with_generation(word, 0));
-	assert_null(lwstp_handle_slot(slots, handle, &generation));
-	lwstp_slot_give(slots, slot);
+	assert_null(slot_of(LWSTP_TASKS, handle, &generation));
+	handle = lwstp_handle(LWSTP_POOLS, slot, with_generation(word, 0));
+	assert_null(slot_of(LWSTP_POOLS, handle, &generation));
+	lwstp_slot_give(LWSTP_POOLS, slot);
+}
+
+/* with a table that was filled up to there */
+static struct lwstp_slot *
+take_beyond(enum lwstp_kind kind, uint32_t used)
+{
+	struct lwstp_slots *slots = &lwstp_slots[kind];
+	uint32_t was = atomic_exchange(&slots->used, used);
+	uint64_t free_ones = atomic_exchange(&slots->free, 0);
+	struct lwstp_slot *slot = lwstp_slot_take(kind);
+
+	assert_int_equal(slots->used, used);
+	atomic_store(&slots->used, was);
+	atomic_store(&slots->free, free_ones);
+
+	return slot;
 }
 
 /* T8, P1: where handles end there are no more slots; and no chunk of them is
@@ -125,29 +147,20 @@ handles_of_nothing(void **state)
 static void
 a_table_that_is_full(void **state)
 {
-	struct lwstp_slots full = {
-		.size = sizeof(struct lwstp_task), .first_bits = 8,
-		.index_bits = lwstp_task_slots.index_bits,
-		.generation_bits = lwstp_task_slots.generation_bits, .kind = 1,
-		.used = (1u << lwstp_task_slots.index_bits),
-		.lock = PTHREAD_MUTEX_INITIALIZER,
-	}, chunks = {
-		.size = 1, .first_bits = 0, .index_bits = 31,
-		.generation_bits = 31, .kind = 1,
-		.used = (1u << LWSTP_CHUNKS) - 1,
-		.lock = PTHREAD_MUTEX_INITIALIZER,
-	};
+	uint32_t beyond = ((1u << LWSTP_CHUNKS) - 1) <<
+						LWSTP_FIRST_BITS(LWSTP_POOLS);
+	struct lwstp_slot last = { .index = 0x7fffffff };
 	uint32_t generation;
-	void *handle;
 
 	(void)state;
-	assert_null(lwstp_slot_take(&full));
-	assert_int_equal(full.used, 1u << lwstp_task_slots.index_bits);
 	if (!WIDE)
-		return;
-	assert_null(lwstp_slot_take(&chunks));
-	handle = (void *)(uintptr_t)(of_generation(1) | (0x7fffffffu << 2) | 1);
-	assert_null(lwstp_handle_slot(&chunks, handle, &generation));
+		return;		/* free slots are a queue there */
+	assert_null(take_beyond(LWSTP_TASKS, (uint32_t)
+			LWSTP_MASK(LWSTP_INDEX_BITS(LWSTP_TASKS)) + 1));
+	assert_null(take_beyond(LWSTP_POOLS, beyond));
+	assert_null(slot_of(LWSTP_POOLS,
+			    lwstp_handle(LWSTP_POOLS, &last, of_generation(1)),
+			    &generation));
 }
 
 /* T7: pools that come and go use the slots of those before */
@@ -170,19 +183,45 @@ slots_are_used_again(void **state)
 		rig_pool_destroy(rig, tp);
 		/* how many it takes at the most depends on the threads */
 		if (round == 9) {
-			used[0] = lwstp_task_slots.used;
-			used[1] = lwstp_pool_slots.used;
+			used[0] = lwstp_slots[LWSTP_TASKS].used;
+			used[1] = lwstp_slots[LWSTP_POOLS].used;
 		}
 	}
-	assert_in_range(lwstp_task_slots.used, used[0], used[0] + 100);
-	assert_int_equal(lwstp_pool_slots.used, used[1]);
+	assert_in_range(lwstp_slots[LWSTP_TASKS].used, used[0], used[0] + 100);
+	assert_int_equal(lwstp_slots[LWSTP_POOLS].used, used[1]);
+}
+
+/* so do tasks with a wsi, whose slot the service thread gives back if it had
+ * them in its inbox when they were reaped */
+static void
+slots_of_posted_tasks_are_used_again(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
+	struct conn *c = conn_open(rig, CONN_RAW);
+	uint32_t used = 0;
+	struct job *j;
+
+	c->manual = true;
+	for (int n = 0; n < 100; n++) {
+		j = job_new(rig);
+		job_enqueue(tp, j, c->wsi);
+		wait_int(&j->returns, 1);
+		wait_until(has_an_idle_thread, pool_of(tp));
+		assert_int_equal(lws_threadpool_task_status(j->task, NULL),
+				 LWS_TP_STATUS_FINISHED);
+		lwstp_service_answer(service_of(tp));
+		if (!n)
+			used = lwstp_slots[LWSTP_TASKS].used;
+	}
+	assert_int_equal(lwstp_slots[LWSTP_TASKS].used, used);
 }
 
 #define THREADS		4
 #define TURNS		20000
+#define SLOTS_MOST	4096
 
-static struct lwstp_slots shared;
-static atomic_int owners[THREADS * 4], doubles;
+static atomic_int owners[SLOTS_MOST], doubles;
 
 static void *
 take_and_give(void *arg)
@@ -192,13 +231,13 @@ take_and_give(void *arg)
 	(void)arg;
 	for (int n = 0; n < TURNS; n++) {
 		for (int i = 0; i < 3; i++) {
-			mine[i] = lwstp_slot_take(&shared);
+			mine[i] = lwstp_slot_take(LWSTP_TASKS);
 			if (atomic_fetch_add(&owners[mine[i]->index], 1))
 				atomic_fetch_add(&doubles, 1);
 		}
 		for (int i = 0; i < 3; i++) {
 			atomic_fetch_sub(&owners[mine[i]->index], 1);
-			lwstp_slot_give(&shared, mine[i]);
+			lwstp_slot_give(LWSTP_TASKS, mine[i]);
 		}
 	}
 
@@ -209,30 +248,31 @@ take_and_give(void *arg)
 static void
 threads_that_take_slots(void **state)
 {
-	struct lwstp_slots fresh = {
-		.size = sizeof(struct lwstp_slot), .first_bits = 2,
-		.index_bits = lwstp_task_slots.index_bits,
-		.generation_bits = lwstp_task_slots.generation_bits, .kind = 1,
-		.lock = PTHREAD_MUTEX_INITIALIZER,
-	};
+	struct lwstp_slots *slots = &lwstp_slots[LWSTP_TASKS];
+	struct lwstp_slot *all[SLOTS_MOST];
 	pthread_t t[THREADS];
+	uint32_t n, used;
 
 	(void)state;
 	if (!WIDE)
-		return;		/* more of them than there are owners here */
-	memcpy(&shared, &fresh, sizeof(shared));
-	for (int n = 0; n < THREADS; n++)
+		return;		/* free slots are a queue there */
+	assert_in_range(slots->used, 0, SLOTS_MOST - THREADS * 3);
+	for (n = 0; n < THREADS; n++)
 		assert_int_equal(pthread_create(&t[n], NULL, take_and_give,
 						NULL), 0);
-	for (int n = 0; n < THREADS; n++)
+	for (n = 0; n < THREADS; n++)
 		pthread_join(t[n], NULL);
 	assert_int_equal(atomic_load(&doubles), 0);
-	assert_in_range(shared.used, 3, THREADS * 3);
-	for (uint32_t n = shared.used; n; n--)
-		assert_true(lwstp_slot_take(&shared)->index < shared.used);
-	assert_int_equal((uint32_t)shared.free, 0);
-	for (int n = 0; n < LWSTP_CHUNKS; n++)
-		free(shared.chunk[n]);
+	used = slots->used;
+	for (n = 0; n < used && (uint32_t)slots->free; n++) {
+		all[n] = lwstp_slot_take(LWSTP_TASKS);
+		assert_true(all[n]->index < used);
+	}
+	/* but for one that is worn out */
+	assert_in_range(n, used - 1, used);
+	assert_int_equal((uint32_t)slots->free, 0);
+	while (n)
+		lwstp_slot_give(LWSTP_TASKS, all[--n]);
 }
 
 int
@@ -245,6 +285,7 @@ main(void)
 		cmocka_unit_test(handles_of_nothing),
 		cmocka_unit_test(a_table_that_is_full),
 		INSIDE_TEST(slots_are_used_again),
+		INSIDE_TEST(slots_of_posted_tasks_are_used_again),
 		cmocka_unit_test(threads_that_take_slots),
 	};
 

@@ -128,14 +128,15 @@ two_threads_make_one_context(void **state)
 		lws_threadpool_destroy(tp[n]);
 }
 
-/* What is known of a context is freed with the last of it, but for its struct,
- * which the next one gets. */
+/* What is known of a context ends with the last of it, and the next one gets
+ * its structs: somebody may still look at them. */
 static void
 a_context_uses_what_was_another_s(void **state)
 {
 	struct rig *rig = *state, *other;
 	struct lwstp_context *first = pool_of(rig_pool(rig, 1, 1))->context,
 			     *second = NULL, *again;
+	struct lwstp_service *service = NULL;
 
 	for (int n = 0; n < 3; n++) {
 		other = rig_create(NULL);
@@ -145,10 +146,14 @@ a_context_uses_what_was_another_s(void **state)
 		if (second)
 			assert_ptr_equal(again, second);
 		second = again;
+		assert_int_equal(again->services, 1);
+		if (service)
+			assert_ptr_equal(again->service, service);
+		service = again->service;
 		assert_int_equal(atomic_load(&again->refs), 2);
 		assert_int_equal(rig_destroy(other), 0);
 		assert_int_equal(atomic_load(&again->refs), 0);
-		assert_null(again->service);
+		assert_int_equal(again->services, 0);
 	}
 }
 

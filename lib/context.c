@@ -115,7 +115,6 @@ lwstp_wsi_of_this_thread(struct lws *wsi)
 void
 lwstp_context_gone(struct lwstp_context *context)
 {
-	struct lwstp_entry *vhost;
 	int n;
 
 	lwstp_on_service();
@@ -134,11 +133,7 @@ lwstp_context_gone(struct lwstp_context *context)
 #endif
 
 	lwstp_lock_context(context);
-	atomic_store(&context->passed, NULL);
-	while ((vhost = context->passing)) {
-		lwstp_table_remove(&context->passing, vhost);
-		free(vhost);
-	}
+	__lwstp_context_unlearn(context);
 	atomic_store(&context->lws, NULL);
 	lwstp_unlock_context(context);
 }
@@ -428,49 +423,4 @@ lwstp_context_dying(struct lwstp_context *context)
 	lwstp_unlock_context(context);
 
 	return dying;
-}
-
-/*
- * The opt-in
- */
-
-void
-lwstp_context_learn(struct lwstp_context *context, struct lws_vhost *vhost,
-		    bool passes)
-{
-	struct lwstp_entry *known;
-
-	if (passes && atomic_load_explicit(&context->passed,
-					   memory_order_relaxed) == vhost)
-		return;
-
-	lwstp_lock_context(context);
-	known = lwstp_table_find(context->passing, vhost);
-	if (known && !passes) {
-		lwstp_table_remove(&context->passing, known);
-		free(known);
-	} else if (!known && passes) {
-		/* without memory its wsi keep their watches, no more */
-		known = calloc(1, sizeof(*known));
-		if (known)
-			known->key = vhost;
-		if (known && !lwstp_table_add(&context->passing, known)) {
-			free(known);
-			known = NULL;
-		}
-	}
-	atomic_store(&context->passed, known && passes ? vhost : NULL);
-	lwstp_unlock_context(context);
-}
-
-bool
-lwstp_context_opted_in(struct lwstp_context *context, struct lws_vhost *vhost)
-{
-	bool opted_in;
-
-	lwstp_lock_context(context);
-	opted_in = lwstp_table_find(context->passing, vhost);
-	lwstp_unlock_context(context);
-
-	return opted_in;
 }

@@ -43,40 +43,13 @@ lwstp_table_add(struct lwstp_entry **table, struct lwstp_entry *entry);
 void
 lwstp_table_remove(struct lwstp_entry **table, struct lwstp_entry *entry);
 
+#include "hangup.h"
+
 struct lwstp_cursor {				/* a foreach under way */
 	LWSTP_BY_SERVICE struct lwstp_cursor *outer;
 	LWSTP_BY_SERVICE struct lwstp_wsi *on; /* NULL: it is gone */
 	LWSTP_BY_SERVICE struct lwstp_task *next;
 };
-
-/* lws does not hear an http/1 peer while a response is pending: see hangup.c */
-#if defined(__linux__) && LWS_LIBRARY_VERSION_NUMBER < 4003001 && \
-    defined(LWS_ROLE_H1)
-#define LWSTP_HANGUPS		1
-
-struct lwstp_hangup_wsi {
-	struct lwstp_wsi	*prev, *next;	/* on context->hangup.listed */
-	lws_usec_t		since;		/* pending for long, or stuck */
-	int			fd;		/* its socket, -1: unknown */
-	bool			never;		/* it is not of http/1 */
-	bool			hung_up;
-	bool			whole;		/* lws reads no more of it */
-	bool			listed;
-	bool			input;		/* epoll tells of input */
-	bool			quiet;		/* the socket does not */
-	bool			asked;		/* ... whether it is: */
-	bool			restless;	/* lws has input that waits */
-	bool			stuck;		/* nothing quiets it */
-	bool			doomed;		/* to be closed */
-};
-
-struct lwstp_hangup {				/* of a context */
-	struct lwstp_wsi	*listed;	/* to be looked at, by... */
-	lws_sorted_usec_list_t	look;
-	int			fd;		/* epoll, ours; -1: none */
-	bool			failed;		/* there will be none */
-};
-#endif
 
 /* What is known of a wsi, or of a secure stream, from its first task until it
  * closes; of a wsi a little longer, see closing.c.  In three cache lines: what
@@ -315,28 +288,6 @@ LWSTP_ON_SERVICE void
 lwstp_service_end(struct lwstp_service *service);
 
 /*
- * hangup.c: http/1 peers that hang up, or go on, while a task is pending
- */
-
-#if defined(LWSTP_HANGUPS)
-/* its response is pending, as far as lws tells */
-LWSTP_ON_SERVICE bool
-lwstp_hangup_concerns(struct lwstp_wsi *on);
-/* and so a task was attached to it */
-LWSTP_ON_SERVICE void
-lwstp_hangup_pending(struct lwstp_wsi *on);
-/* it closes */
-LWSTP_ON_SERVICE void
-lwstp_hangup_forget(struct lwstp_wsi *on);
-/* the epoll fd can be read */
-LWSTP_ON_SERVICE void
-lwstp_hangup_heard(struct lwstp_context *context);
-/* the context goes, and its wsi are gone */
-LWSTP_ON_SERVICE void
-lwstp_hangup_close(struct lwstp_context *context);
-#endif
-
-/*
  * closing.c: is it closing, or no connection at all?
  */
 
@@ -403,84 +354,8 @@ lwstp_context_learn(struct lwstp_context *context, struct lws_vhost *vhost,
 		    bool passes);
 bool
 lwstp_context_opted_in(struct lwstp_context *context, struct lws_vhost *vhost);
-
-/*
- * watch.c and hooks.c: lws
- */
-
-/* makes what a wsi's first task needs of lws, if it is not there yet; false: it
- * could not be made */
-LWSTP_ON_SERVICE bool
-lwstp_watch_open(struct lwstp_context *context);
-/* the same by a timer, where that is possible */
-void
-lwstp_watch_open_later(struct lwstp_context *context);
-/* W1: sees to it that the close of on->wsi reaches lwstp_wsi_close() */
-LWSTP_ON_SERVICE bool
-lwstp_watch(struct lwstp_wsi *on);
-/* a task was attached to it: a peer that hangs up will be noticed */
-LWSTP_ON_SERVICE void
-lwstp_watch_pending(struct lwstp_wsi *on);
-
-
-#if defined(LWSTP_AMALGAMATION)
-/* W4: lws has begun to close it, whoever was told of that */
-bool
-lwstp_hook_closing(struct lws *wsi);
-/* without a role it is no connection (Q6) */
-bool
-lwstp_hook_has_role(const struct lws *wsi);
-#else
-static inline bool
-lwstp_hook_closing(struct lws *wsi)
-{
-	(void)wsi;
-
-	return false;
-}
-#endif
-#if defined(LWSTP_LWS_CLOSE_HOOK)
-/* lws calls lws_threadpool_wsi_closing() for it */
-bool
-lwstp_hook_has(struct lws *wsi);
-#endif
-#if defined(LWSTP_LWS_SS_HOOK)
-/* what lws has noted of a secure stream */
-bool
-lwstp_hook_ss_destroying(const struct lws_ss_handle *ss);
-bool
-lwstp_hook_ss_given_up(const struct lws_ss_handle *ss);
-int
-lwstp_hook_ss_tsi(const struct lws_ss_handle *ss);
-#endif
-
-/*
- * secure-stream.c
- */
-
-#if defined(LWS_WITH_SECURE_STREAMS)
-
-static inline struct lws_ss_handle *
-lwstp_args_ss(const struct lws_threadpool_task_args *args)
-{
-	return args->ss;
-}
-
-/* what a task with args.ss hangs on; NULL: *why */
-LWSTP_ON_SERVICE struct lwstp_wsi *
-lwstp_ss_make(struct lwstp_context *context, struct lws_ss_handle *ss,
-	      const struct lwstp_refusal **why);
-
-#else
-
-static inline struct lws_ss_handle *
-lwstp_args_ss(const struct lws_threadpool_task_args *args)
-{
-	(void)args;
-
-	return NULL;
-}
-
-#endif
+/* all of them are gone */
+LWSTP_CONTEXT_HELD void
+__lwstp_context_unlearn(struct lwstp_context *context);
 
 #endif /* LWSTP_CONTEXT_H */

@@ -36,68 +36,6 @@
 #define HANGUP_LOOK_US		(50 * LWS_US_PER_MS)
 #define HANGUP_STUCK_US	(1 * LWS_US_PER_SEC)
 
-static const enum lws_token_indexes without_body[] = {
-	WSI_TOKEN_GET_URI,
-	WSI_TOKEN_HEAD_URI,
-	WSI_TOKEN_CONNECT,
-#if defined(LWS_WITH_HTTP_UNCOMMON_HEADERS) || defined(LWS_HTTP_HEADERS_ALL)
-	WSI_TOKEN_DELETE_URI,
-	WSI_TOKEN_OPTIONS_URI,
-#endif
-};
-
-/* even if they do not give its length */
-static const enum lws_token_indexes with_body[] = {
-	WSI_TOKEN_POST_URI,
-#if defined(LWS_WITH_HTTP_UNCOMMON_HEADERS) || defined(LWS_HTTP_HEADERS_ALL)
-	WSI_TOKEN_PUT_URI,
-	WSI_TOKEN_PATCH_URI,
-#endif
-};
-
-/*
- * What lws and the kernel tell
- */
-
-static bool
-has_one_of(struct lws *wsi, const enum lws_token_indexes *tokens, size_t count)
-{
-	while (count--)
-		if (lws_hdr_total_length(wsi, *tokens++))
-			return true;
-
-	return false;
-}
-
-/* what an http/1 server wsi has read of the request that it answers: lws keeps
- * the headers until the response is over */
-enum request {
-	NONE,		/* or it is no such wsi */
-	WHOLE,
-	HEADERS,	/* lws reads on, for a body */
-};
-
-static enum request
-request_of(struct lws *wsi)
-{
-	enum request request = NONE;
-	char length[24];
-
-	if (has_one_of(wsi, without_body, LWS_ARRAY_SIZE(without_body)))
-		request = WHOLE;
-	else if (has_one_of(wsi, with_body, LWS_ARRAY_SIZE(with_body)))
-		request = HEADERS;
-	if (!request || lws_get_network_wsi(wsi) != wsi)
-		return NONE;	/* or a stream of a mux connection */
-	if (!lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH))
-		return request;
-	if (lws_hdr_copy(wsi, length, sizeof(length),
-			 WSI_TOKEN_HTTP_CONTENT_LENGTH) <= 0)
-		return HEADERS;
-
-	return length[strspn(length, " 0")] ? HEADERS : WHOLE;
-}
-
 static bool
 polls_as(int fd, short events)
 {
@@ -224,12 +162,13 @@ drop_over(struct lwstp_context *context)
 	struct lwstp_wsi *on, *next;
 
 	DL_FOREACH_SAFE2(context->hangup.listed, on, next, hangup.next) {
-		on->hangup.whole = request_of(on->wsi) == WHOLE;
+		on->hangup.whole = lwstp_request_of(on->wsi) ==
+							LWSTP_REQUEST_WHOLE;
 		if (!on->hangup.whole)
 			set_quiet(on, false);
 		if ((on->hangup.whole &&
 		     (on->hangup.quiet || on->hangup.hung_up)) ||
-		    (request_of(on->wsi) && on->attached))
+		    (lwstp_request_of(on->wsi) && on->attached))
 			continue;
 		unlist(on);
 	}
@@ -374,7 +313,7 @@ lwstp_hangup_concerns(struct lwstp_wsi *on)
 {
 	if (!on->wsi || on->hangup.never)
 		return false;
-	if (request_of(on->wsi))
+	if (lwstp_request_of(on->wsi))
 		return true;
 	on->hangup.never = on->hangup.fd < 0;
 
@@ -416,7 +355,7 @@ lwstp_hangup_forget(struct lwstp_wsi *on)
 static LWSTP_ON_SERVICE void
 heard(struct lwstp_wsi *on, uint32_t events)
 {
-	enum request request = request_of(on->wsi);
+	enum lwstp_request request = lwstp_request_of(on->wsi);
 
 	if (on->hangup.input)
 		listen_to(on, EPOLL_CTL_MOD, false);
@@ -425,10 +364,10 @@ heard(struct lwstp_wsi *on, uint32_t events)
 		on->hangup.hung_up = polls_as(on->hangup.fd, POLLRDHUP);
 	if (!request)
 		return;
-	list(on, request == WHOLE ? 0 : HANGUP_GRACE_US);
-	if (request == WHOLE && on->hangup.hung_up)
+	list(on, request == LWSTP_REQUEST_WHOLE ? 0 : HANGUP_GRACE_US);
+	if (request == LWSTP_REQUEST_WHOLE && on->hangup.hung_up)
 		hang_up(on);
-	else if (request == WHOLE)
+	else if (request == LWSTP_REQUEST_WHOLE)
 		set_quiet(on, true);
 }
 

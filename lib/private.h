@@ -259,5 +259,6 @@ lwstp_this_thread(void)
 #include "task.h"
 #include "pool.h"
 #include "context.h"
+#include "lws.h"
 
 #endif /* LWSTP_PRIVATE_H */

@@ -111,10 +111,10 @@ answer_task(struct lwstp_task *task, uint64_t word)
 
 	while (lwstp_generation(word) == generation &&
 	       lwstp_status(word) == LWS_TP_STATUS_SYNCING) {
-		flags = !(word & LWSTP_DETACHED) &&
-			atomic_load_explicit(&task->crowded,
-					     memory_order_relaxed) ?
-							LWSTP_POSTED : 0;
+		flags = 0;
+		if (!(word & LWSTP_DETACHED) &&
+		    atomic_load_explicit(&task->crowded, memory_order_relaxed))
+			flags = LWSTP_POSTED;
 		if (lwstp_task_resume(task, &word, flags))
 			return;
 	}

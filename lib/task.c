@@ -90,7 +90,7 @@ lwstp_name_set(struct lwstp_name *name, const char *format, va_list ap,
 
 	name->conversion = 0;
 	if (conversion && len + 10 < room) {
-		name->conversion = *conversion == 'i' ? 'd' : *conversion;
+		name->conversion = *conversion;
 		name->number = va_arg(ap, int);
 	} else if (percent) {
 		n = vsnprintf(name->text, room, format, ap);
@@ -116,11 +116,13 @@ lwstp_name_write(const struct lwstp_name *name, char out[LWSTP_TASK_NAME])
 		memcpy(out, name->text, LWSTP_TASK_NAME);
 		return;
 	}
-	snprintf(number, sizeof(number), name->conversion == 'd' ? "%d" :
-					 name->conversion == 'u' ? "%u" : "%x",
-		 name->number);
-	snprintf(out, LWSTP_TASK_NAME, "%.*s%s%s",
-		 (int)(percent - name->text), name->text, number, percent + 2);
+	lws_snprintf(number, sizeof(number), name->conversion == 'u' ? "%u" :
+					     name->conversion == 'x' ? "%x" :
+								       "%d",
+		     name->number);
+	lws_snprintf(out, LWSTP_TASK_NAME, "%.*s%s%s",
+		     (int)(percent - name->text), name->text, number,
+		     percent + 2);
 }
 
 /*
@@ -312,6 +314,18 @@ stop_between(struct lwstp_task *task, uint64_t *word)
 	return true;
 }
 
+/* at once; what hangs on its wsi is put right by its service thread */
+static bool
+resume_to_stop(struct lwstp_task *task, uint64_t *word)
+{
+	uint64_t flags = LWSTP_STOP;
+
+	if (!(*word & LWSTP_DETACHED))
+		flags |= LWSTP_POSTED;
+
+	return lwstp_task_resume(task, word, flags);
+}
+
 void
 lwstp_task_stop(struct lwstp_task *task, uint64_t word, bool between)
 {
@@ -326,10 +340,7 @@ lwstp_task_stop(struct lwstp_task *task, uint64_t word, bool between)
 			break;
 		case LWS_TP_STATUS_SYNCING:
 			if (between ? stop_between(task, &word) :
-				      lwstp_task_resume(task, &word,
-						LWSTP_STOP |
-						(word & LWSTP_DETACHED ? 0 :
-						 LWSTP_POSTED)))
+				      resume_to_stop(task, &word))
 				return;
 			break;
 		case LWS_TP_STATUS_RUNNING:

@@ -1,5 +1,5 @@
 /*
- * lws-threadpool - code that keeps none of the lock rules of lib/private.h
+ * lws-threadpool - code that keeps none of the rules of lib/private.h
  *
  * SPDX-License-Identifier: MIT
  *
@@ -13,21 +13,27 @@
 void
 bad_member(struct lwstp_pool *pool);
 void
-bad_call(struct lwstp_pool *pool, struct lwstp_task *task);
+bad_call(struct lwstp_pool *pool);
 void
 bad_return(struct lwstp_pool *pool);
 void
-bad_order(struct lwstp_pool *pool);
+bad_order(struct lwstp_pool *pool, struct lwstp_context *context);
 void
-bad_intake(struct lwstp_pool *pool);
+bad_context(struct lwstp_pool *pool);
 void
-bad_intake_order(struct lwstp_pool *pool);
+bad_service(struct lwstp_service *service);
+void
+bad_service_call(struct lwstp_service *service);
 void
 bad_log(struct lwstp_pool *pool);
 void
-bad_after(struct lwstp_pool *pool, struct lwstp_after *after);
+bad_deferred(struct lwstp_pool *pool, struct lwstp_deferred *deferred);
 void
-bad_wrong_lock(struct lwstp_binding *b);
+bad_stop(struct lwstp_pool *pool, struct lwstp_task *task);
+void
+bad_signal(struct lwstp_service *service);
+void
+bad_wrong_lock(struct lwstp_context *context);
 void
 bad_handle(struct lws_threadpool *tp);
 
@@ -38,68 +44,83 @@ bad_member(struct lwstp_pool *pool)
 }
 
 void
-bad_call(struct lwstp_pool *pool, struct lwstp_task *task)
+bad_call(struct lwstp_pool *pool)
 {
-	struct lwstp_after after = { .ring = NULL };
-
-	__lwstp_task_stop(pool, task, &after);		/* BAD */
+	__lwstp_drain(pool);				/* BAD */
 }
 
 void
 bad_return(struct lwstp_pool *pool)
 {
-	lwstp_lock_pool(pool);
+	lwstp_lock(pool);
 	pool->n_done = 0;
 }							/* BAD */
 
 void
-bad_order(struct lwstp_pool *pool)
+bad_order(struct lwstp_pool *pool, struct lwstp_context *context)
 {
-	lwstp_lock_bindings();
-	lwstp_lock_pool(pool);				/* BAD */
-	lwstp_unlock_pool(pool);
-	lwstp_unlock_bindings();
+	lwstp_lock(pool);
+	lwstp_lock_context(context);			/* BAD */
+	lwstp_unlock_context(context);
+	lwstp_unlock(pool);
 }
 
 void
-bad_intake(struct lwstp_pool *pool)
+bad_context(struct lwstp_pool *pool)
 {
-	lwstp_lock_pool(pool);
-	pool->incoming = NULL;				/* BAD */
-	lwstp_unlock_pool(pool);
+	pool->context->dying = true;			/* BAD */
 }
 
 void
-bad_intake_order(struct lwstp_pool *pool)
+bad_service(struct lwstp_service *service)
 {
-	lwstp_lock_intake(pool);
-	lwstp_lock_pool(pool);				/* BAD */
-	lwstp_unlock_pool(pool);
-	lwstp_unlock_intake(pool);
+	service->is_signalled = true;			/* BAD */
+}
+
+void
+bad_service_call(struct lwstp_service *service)
+{
+	lwstp_service_collect(service);			/* BAD */
 }
 
 void
 bad_log(struct lwstp_pool *pool)
 {
-	lwstp_lock_pool(pool);
-	lwsl_err("with a lock held\n");			/* BAD */
-	lwstp_unlock_pool(pool);
+	lwstp_lock(pool);
+	lwstp_log(LLL_ERR, "with a lock held\n");	/* BAD */
+	lwstp_unlock(pool);
 }
 
 void
-bad_after(struct lwstp_pool *pool, struct lwstp_after *after)
+bad_deferred(struct lwstp_pool *pool, struct lwstp_deferred *deferred)
 {
-	lwstp_lock_pool(pool);
-	lwstp_after_do(after);				/* BAD */
-	lwstp_unlock_pool(pool);
+	lwstp_lock(pool);
+	lwstp_deferred_do(deferred, NULL);		/* BAD */
+	lwstp_unlock(pool);
 }
 
 void
-bad_wrong_lock(struct lwstp_binding *b)
+bad_stop(struct lwstp_pool *pool, struct lwstp_task *task)
 {
-	lwstp_lock_bindings();
-	b->attached->status = LWS_TP_STATUS_QUEUED;	/* BAD */
-	lwstp_unlock_bindings();
+	lwstp_lock(pool);
+	lwstp_task_stop(task, 0, false);		/* BAD */
+	lwstp_unlock(pool);
+}
+
+void
+bad_signal(struct lwstp_service *service)
+{
+	lwstp_lock_context(service->context);
+	lwstp_signal(service);				/* BAD */
+	lwstp_unlock_context(service->context);
+}
+
+void
+bad_wrong_lock(struct lwstp_context *context)
+{
+	lwstp_lock_context(context);
+	context->service->to_ask = NULL;		/* BAD */
+	lwstp_unlock_context(context);
 }
 
 void
@@ -109,5 +130,5 @@ bad_handle(struct lws_threadpool *tp)
 
 	pool->n_done = 0;				/* BAD */
 	if (pool)
-		lwstp_unlock_pool(pool);
+		lwstp_unlock(pool);
 }

@@ -1,0 +1,122 @@
+/*
+ * lws-threadpool - what lws tells, and is told, beside its WRITEABLEs
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * A part of private.h, which explains the locks.
+ */
+
+#ifndef LWSTP_LWS_H
+#define LWSTP_LWS_H
+
+/*
+ * hangup.c: http/1 peers that hang up, or go on, while a task is pending
+ */
+
+#if defined(LWSTP_HANGUPS)
+/* http-request.c */
+enum lwstp_request {
+	LWSTP_NO_REQUEST,	/* or it is not of http/1 */
+	LWSTP_REQUEST_WHOLE,
+	LWSTP_REQUEST_HEADERS,	/* lws reads on, for a body */
+};
+
+enum lwstp_request
+lwstp_request_of(struct lws *wsi);
+/* its response is pending, as far as lws tells */
+LWSTP_ON_SERVICE bool
+lwstp_hangup_concerns(struct lwstp_wsi *on);
+/* and so a task was attached to it */
+LWSTP_ON_SERVICE void
+lwstp_hangup_pending(struct lwstp_wsi *on);
+/* it closes */
+LWSTP_ON_SERVICE void
+lwstp_hangup_forget(struct lwstp_wsi *on);
+/* the epoll fd can be read */
+LWSTP_ON_SERVICE void
+lwstp_hangup_heard(struct lwstp_context *context);
+/* the context goes, and its wsi are gone */
+LWSTP_ON_SERVICE void
+lwstp_hangup_close(struct lwstp_context *context);
+#endif
+
+/*
+ * watch.c and hooks.c: lws
+ */
+
+/* makes what a wsi's first task needs of lws, if it is not there yet; false: it
+ * could not be made */
+LWSTP_ON_SERVICE bool
+lwstp_watch_open(struct lwstp_context *context);
+/* the same by a timer, where that is possible */
+void
+lwstp_watch_open_later(struct lwstp_context *context);
+/* W1: sees to it that the close of on->wsi reaches lwstp_wsi_close() */
+LWSTP_ON_SERVICE bool
+lwstp_watch(struct lwstp_wsi *on);
+/* a task was attached to it: a peer that hangs up will be noticed */
+LWSTP_ON_SERVICE void
+lwstp_watch_pending(struct lwstp_wsi *on);
+
+
+#if defined(LWSTP_AMALGAMATION)
+/* W4: lws has begun to close it, whoever was told of that */
+bool
+lwstp_hook_closing(struct lws *wsi);
+/* without a role it is no connection (Q6) */
+bool
+lwstp_hook_has_role(const struct lws *wsi);
+#else
+static inline bool
+lwstp_hook_closing(struct lws *wsi)
+{
+	(void)wsi;
+
+	return false;
+}
+#endif
+#if defined(LWSTP_LWS_CLOSE_HOOK)
+/* lws calls lws_threadpool_wsi_closing() for it */
+bool
+lwstp_hook_has(struct lws *wsi);
+#endif
+#if defined(LWSTP_LWS_SS_HOOK)
+/* what lws has noted of a secure stream */
+bool
+lwstp_hook_ss_destroying(const struct lws_ss_handle *ss);
+bool
+lwstp_hook_ss_given_up(const struct lws_ss_handle *ss);
+int
+lwstp_hook_ss_tsi(const struct lws_ss_handle *ss);
+#endif
+
+/*
+ * secure-stream.c
+ */
+
+#if defined(LWS_WITH_SECURE_STREAMS)
+
+static inline struct lws_ss_handle *
+lwstp_args_ss(const struct lws_threadpool_task_args *args)
+{
+	return args->ss;
+}
+
+/* what a task with args.ss hangs on; NULL: *why */
+LWSTP_ON_SERVICE struct lwstp_wsi *
+lwstp_ss_make(struct lwstp_context *context, struct lws_ss_handle *ss,
+	      const struct lwstp_refusal **why);
+
+#else
+
+static inline struct lws_ss_handle *
+lwstp_args_ss(const struct lws_threadpool_task_args *args)
+{
+	(void)args;
+
+	return NULL;
+}
+
+#endif
+
+#endif /* LWSTP_LWS_H */

@@ -173,6 +173,36 @@ not_after_a_hundred_thousand(void **state)
 			 LWS_TP_STATUS_QUEUED);
 }
 
+#if UINTPTR_MAX <= 0xffffffffu
+
+/* Limits: with handles of 32 bits not before a million, and that with few tasks
+ * at a time, which is the worst */
+static void
+not_before_a_million(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
+	struct conn *c = conn_open(rig, CONN_RAW);
+	struct lws_threadpool_task *stale, *task;
+	struct lws_threadpool_task_args args;
+	struct job *j = job_new(rig);
+
+	job_block(rig, tp, gate_new(rig));
+	stale = job_enqueue(tp, j, c->wsi);
+	lws_threadpool_dequeue_task(stale);
+	job_args(j, c->wsi, &args);
+	args.cleanup = NULL;
+	for (int n = 0; n < 1000000; n++) {
+		task = lws_threadpool_enqueue(tp, &args, "one");
+		assert_non_null(task);
+		assert_ptr_not_equal(task, stale);
+		lws_threadpool_dequeue_task(task);
+	}
+	is_harmless(stale);
+}
+
+#endif
+
 static uint64_t
 noise(uint64_t *x)
 {
@@ -384,6 +414,9 @@ main(void)
 		RIG_TEST(after_every_way_to_end),
 		RIG_TEST(never_another_task),
 		RIG_TEST(not_after_a_hundred_thousand),
+#if UINTPTR_MAX <= 0xffffffffu
+		RIG_TEST(not_before_a_million),
+#endif
 		RIG_TEST(never_valid),
 		RIG_TEST(pools),
 		RIG_TEST(wsi_that_are_gone),

@@ -242,9 +242,6 @@ LWSTP_ON_SERVICE void
 lwstp_not_to_ask(struct lwstp_wsi *on);
 LWSTP_ON_SERVICE void
 lwstp_not_asked(struct lwstp_wsi *on);
-/* the task that is next in line, of those that were looked at; NULL: none */
-LWSTP_ON_SERVICE struct lws_threadpool_task *
-lwstp_wsi_next_task(struct lwstp_wsi *on);
 /* Q3; on may be NULL, and the cursor is the caller's meanwhile */
 LWSTP_ON_SERVICE int
 lwstp_wsi_foreach(struct lwstp_wsi *on, struct lwstp_cursor *c, void *user,

@@ -99,7 +99,7 @@ lwstp_task_find(struct lws_threadpool_task *handle, uint64_t *word,
 		task = (struct lwstp_task *)slot;
 		if (lwstp_generation(*word) == generation &&
 		    (*word & LWSTP_STATUS) != LWSTP_FREE &&
-		    atomic_load(&task->pool)->fork == forks)
+		    (!forks || atomic_load(&task->pool)->fork == forks))
 			return task;
 	}
 	lwstp_log(LLL_INFO, "%s: stale or unknown task handle %p\n", caller,

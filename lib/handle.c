@@ -43,7 +43,7 @@ __slot_new(enum lwstp_kind kind)
 	struct lwstp_slot *slot;
 	char *chunk;
 
-	if (used > LWSTP_MASK(LWSTP_INDEX_BITS(kind)) || c >= LWSTP_CHUNKS)
+	if (used > LWSTP_MASK(LWSTP_INDEX_BITS(kind)))
 		return NULL;
 	if (!offset) {
 		chunk = calloc((size_t)1 << LWSTP_FIRST_BITS(kind) << c,

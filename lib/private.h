@@ -105,7 +105,7 @@ enum lwstp_kind { LWSTP_TASKS = 1, LWSTP_POOLS = 2 };
 #define LWSTP_KIND_BITS		2
 #define LWSTP_MASK(bits)	((((uint64_t)1) << (bits)) - 1)
 #define LWSTP_FIRST_BITS(kind)	((kind) == LWSTP_TASKS ? 8u : 3u)
-#define LWSTP_CHUNKS		26
+#define LWSTP_CHUNKS		32	/* more than there are slots for */
 
 /* Chunk c has 2^(c + first bits) slots. */
 struct lwstp_slots {
@@ -145,11 +145,8 @@ lwstp_slot_at(enum lwstp_kind kind, size_t size, uint32_t index)
 {
 	uint32_t offset;
 	unsigned int c = lwstp_chunk_of(kind, index, &offset);
-	char *chunk = NULL;
-
-	if (c < LWSTP_CHUNKS)
-		chunk = atomic_load_explicit(&lwstp_slots[kind].chunk[c],
-					     memory_order_acquire);
+	char *chunk = atomic_load_explicit(&lwstp_slots[kind].chunk[c],
+					   memory_order_acquire);
 
 	return chunk ? (void *)(chunk + offset * size) : NULL;
 }

@@ -147,10 +147,15 @@ lwstp_service_next_task(struct lwstp_wsi *on)
 {
 	const struct lwstp_task *task = lwstp_attention_first(on);
 
-	if (!task || (atomic_load(&task->slot.word) & LWSTP_POSTED))
+	if (!task || (atomic_load(&task->slot.word) & LWSTP_POSTED)) {
 		lwstp_service_collect(on->service);
+		task = lwstp_attention_first(on);
+	}
+	if (!task)
+		task = on->attached;
 
-	return lwstp_wsi_next_task(on);
+	return task ? lwstp_task_handle(task, atomic_load(&task->slot.word)) :
+		      NULL;
 }
 
 /*

@@ -198,24 +198,6 @@ lwstp_not_asked(struct lwstp_wsi *on)
  * What the application asks of a wsi
  */
 
-static LWSTP_ON_SERVICE struct lws_threadpool_task *
-handle_of(const struct lwstp_task *task)
-{
-	return lwstp_task_handle(task, atomic_load_explicit(&task->slot.word,
-						memory_order_relaxed));
-}
-
-LWSTP_ON_SERVICE struct lws_threadpool_task *
-lwstp_wsi_next_task(struct lwstp_wsi *on)
-{
-	const struct lwstp_task *task = lwstp_attention_first(on);
-
-	if (!task)
-		task = on->attached;
-
-	return task ? handle_of(task) : NULL;
-}
-
 /* the task to visit next, and the cursor on the one after it */
 static LWSTP_ON_SERVICE struct lws_threadpool_task *
 cursor_next(struct lwstp_cursor *c, uint32_t end)
@@ -226,7 +208,7 @@ cursor_next(struct lwstp_cursor *c, uint32_t end)
 		return NULL;
 	c->next = task->att_next;
 
-	return handle_of(task);
+	return lwstp_task_handle(task, atomic_load(&task->slot.word));
 }
 
 /* Q3: a cursor moves on by itself when the task under it is detached. */

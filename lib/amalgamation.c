@@ -22,6 +22,7 @@
 #include "wake.c"
 #include "task.c"
 #include "worker.c"
+#include "lws-inside.c"
 #include "table.c"
 #include "wsi.c"
 #include "service.c"

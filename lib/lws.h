@@ -41,7 +41,7 @@ lwstp_hangup_close(struct lwstp_context *context);
 #endif
 
 /*
- * watch.c and hooks.c: lws
+ * watch.c and lws-inside.c: lws
  */
 
 /* makes what a wsi's first task needs of lws, if it is not there yet; false: it

@@ -105,7 +105,7 @@ enum lwstp_kind { LWSTP_TASKS = 1, LWSTP_POOLS = 2 };
 #define LWSTP_KIND_BITS		2
 #define LWSTP_MASK(bits)	((((uint64_t)1) << (bits)) - 1)
 #define LWSTP_FIRST_BITS(kind)	((kind) == LWSTP_TASKS ? 8u : 3u)
-#define LWSTP_CHUNKS		32	/* more than there are slots for */
+#define LWSTP_CHUNKS		29	/* for every index that there is */
 
 /* Chunk c has 2^(c + first bits) slots. */
 struct lwstp_slots {

@@ -184,7 +184,7 @@ pool_init(struct lwstp_pool *pool, struct lwstp_context *context,
 	pool->n_queued = pool->n_resumed = pool->n_done = 0;
 	pool->n_running = pool->n_started = 0;
 	pool->threads = pool->alive = 0;
-	pool->destroying = false;
+	atomic_store(&pool->destroying, false);
 	pool->refused_since = 0;
 	pool->refused_said = pool->refused_unsaid = 0;
 	atomic_store(&pool->taken, 0);

@@ -193,8 +193,7 @@ lws_threadpool_destroy(struct lws_threadpool *tp)
 	pool = lwstp_pool_lock(tp, __func__);
 	if (!pool)
 		return;
-	twice = pool->destroying;
-	pool->destroying = true;
+	twice = atomic_exchange(&pool->destroying, true);
 	lwstp_unlock(pool);
 	if (twice) {
 		lwstp_log(LLL_ERR, "%s: refused: pool %p is being destroyed "

@@ -71,7 +71,7 @@ struct lwstp_pool {
 	LWSTP_BY_POOL unsigned int n_running; /* on threads, cleanups too */
 	LWSTP_BY_POOL unsigned int n_started; /* that have not ended */
 	LWSTP_BY_POOL int alive; /* threads that have not left */
-	LWSTP_BY_POOL bool destroying;
+	atomic_bool		destroying;	/* set before finishing */
 	LWSTP_BY_POOL lws_usec_t refused_since; /* P2: lines of this second */
 	LWSTP_BY_POOL unsigned int refused_said, refused_unsaid;
 	atomic_uint		taken;		/* written under lock: accepted

@@ -77,40 +77,49 @@ hold(struct lwstp_service *service, struct lwstp_post *post)
 	service->held_last = post;
 }
 
+/* another thread has answered it, or it is to stop */
+static LWSTP_ON_SERVICE void
+moved_on(struct lwstp_task *task)
+{
+	if (!task->attention)
+		return;
+	lwstp_attention_clear(task);
+	lwstp_ask_for_others(task->on);
+}
+
+/* What is done with a task is decided by the word that is swapped: any thread
+ * may answer it, or ask it to stop, meanwhile. */
 static LWSTP_ON_SERVICE void
 look_at(struct lwstp_service *service, struct lwstp_post *post, bool between)
 {
 	struct lwstp_task *task = lws_container_of(post, struct lwstp_task,
 						   post);
-	uint64_t word = atomic_load(&task->slot.word);
+	uint64_t word = atomic_load(&task->slot.word), to;
 
-	if (is_held(word) && !between) {
-		if (!(word & LWSTP_DETACHED))
-			lwstp_attention_clear(task);
-		hold(service, post);
-		return;
-	}
-	word = atomic_fetch_and(&task->slot.word, ~LWSTP_POSTED) &
-							~LWSTP_POSTED;
-	while (is_held(word))
-		if (lwstp_task_resume(task, &word, 0))
-			break;
+	do {
+		if (is_held(word) && !between) {
+			if (!(word & LWSTP_DETACHED))
+				lwstp_attention_clear(task);
+			hold(service, post);
+			return;
+		}
+		to = word & ~LWSTP_POSTED;
+		if (is_held(word))
+			to = lwstp_with_status(to, LWS_TP_STATUS_RUNNING);
+	} while (!lwstp_swap(task, &word, to));
 
 	if ((word & LWSTP_STATUS) == LWSTP_FREE)
 		lwstp_slot_give(LWSTP_TASKS, &task->slot);
-	else if (word & LWSTP_DETACHED)
-		return;
-	else if (is_held(word) ||
-		 lwstp_status(word) == LWS_TP_STATUS_RUNNING) {
-		/* another thread has answered it, or asked it to stop */
-		if (task->attention) {
-			lwstp_attention_clear(task);
-			lwstp_ask_for_others(task->on);
-		}
-	} else if (lwstp_status(word) != LWS_TP_STATUS_QUEUED) {
+	else if (!(word & LWSTP_DETACHED) && lwstp_status(to) ==
+						LWS_TP_STATUS_RUNNING)
+		moved_on(task);
+	else if (!(word & LWSTP_DETACHED) && lwstp_status(to) !=
+						LWS_TP_STATUS_QUEUED) {
 		lwstp_attention(task);
 		lwstp_to_ask(task->on);
 	}
+	if (is_held(word))
+		lwstp_task_go_on(task);
 }
 
 static LWSTP_ON_SERVICE void
@@ -411,10 +420,29 @@ lwstp_detach(struct lwstp_task *task, uint64_t word, bool closing)
  * The end
  */
 
+/* Of what is held, the posts may still be on their way. */
+static void
+release_held(const struct lwstp_service *service)
+{
+	uint32_t n, used = atomic_load(&lwstp_slots[LWSTP_TASKS].used);
+	struct lwstp_task *task;
+	uint64_t word;
+
+	for (n = 0; n < used; n++) {
+		task = lwstp_task_at(n);
+		word = atomic_load(&task->slot.word);
+		while (is_held(word) &&
+		       atomic_load(&task->service) == service &&
+		       !lwstp_task_resume(task, &word, 0))
+			;
+	}
+}
+
 LWSTP_ON_SERVICE void
 lwstp_service_end(struct lwstp_service *service)
 {
 	collect(service, true);
+	release_held(service);
 	lws_sul_cancel(&service->ask_again);
 	lws_sul_cancel(&service->ask_streams);
 	lws_sul_cancel(&service->sweep);

@@ -268,32 +268,36 @@ lwstp_task_reap(struct lwstp_task *task, uint64_t *word,
  * SYNCING and after
  */
 
-bool
-lwstp_task_resume(struct lwstp_task *task, uint64_t *word, uint64_t flags)
+void
+lwstp_task_go_on(struct lwstp_task *task)
 {
 	struct lwstp_pool *pool = atomic_load(&task->pool);
-	uint64_t to = lwstp_with_status(*word, LWS_TP_STATUS_RUNNING) | flags;
 	unsigned int worker = atomic_load_explicit(&task->worker,
 						   memory_order_relaxed);
-	struct lwstp_service *service;
+	struct lwstp_service *service = task->service;
 
-	if (!lwstp_swap(task, word, to))
-		return false;
-
-	/* it is nobody else's until it is in the inbox, and then may end, and
-	 * its pool and context too */
-	service = task->service;
 	atomic_store_explicit(&task->since, lwstp_now(), memory_order_relaxed);
 	if (!atomic_load_explicit(&service->answered, memory_order_relaxed))
 		atomic_store_explicit(&service->answered, true,
 				      memory_order_relaxed);
-	if ((to & ~*word & LWSTP_POSTED) && lwstp_task_post(task))
-		lwstp_signal(service);
+	/* from here on it may end, and its pool and context too */
 	lwstp_inbox_put(&pool->inbox, &task->put);
 	if (pool->pin_tasks)
 		lwstp_wake_worker(pool, worker);
 	else
 		lwstp_wake(pool);
+}
+
+bool
+lwstp_task_resume(struct lwstp_task *task, uint64_t *word, uint64_t flags)
+{
+	uint64_t to = lwstp_with_status(*word, LWS_TP_STATUS_RUNNING) | flags;
+
+	if (!lwstp_swap(task, word, to))
+		return false;
+	if ((to & ~*word & LWSTP_POSTED) && lwstp_task_post(task))
+		lwstp_signal(task->service);
+	lwstp_task_go_on(task);
 
 	return true;
 }

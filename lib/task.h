@@ -155,6 +155,10 @@ __lwstp_stop_queued(struct lwstp_pool *pool, struct lwstp_deferred *deferred);
 bool
 lwstp_task_reap(struct lwstp_task *task, uint64_t *word,
 		struct lwstp_deferred *deferred);
+/* what has just become RUNNING again is its pool's to call; nobody else has it
+ * until then */
+void
+lwstp_task_go_on(struct lwstp_task *task);
 /* from SYNCING, with these flags added; false: *word is what it is now */
 LWSTP_NONE_HELD bool
 lwstp_task_resume(struct lwstp_task *task, uint64_t *word, uint64_t flags);

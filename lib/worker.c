@@ -129,9 +129,10 @@ park(struct lwstp_pool *pool, struct lwstp_worker *w, struct lwstp_task *task,
 	if (!(*word & LWSTP_POSTED) && lwstp_inbox_put(&service->inbox,
 						       &task->post))
 		owe(w, service);
-	/* finish() may have passed it by just before */
+	/* finish() and destroy() may have passed it by just before; destroy()
+	 * may be on its service thread, and waits for us */
 	if (atomic_load(&pool->finishing))
-		lwstp_task_stop(task, *to, true);
+		lwstp_task_stop(task, *to, !atomic_load(&pool->destroying));
 
 	return true;
 }

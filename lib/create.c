@@ -117,6 +117,7 @@ workers_room(struct lwstp_pool *pool, int threads)
 		free(workers);
 		return false;
 	}
+	workers->outgrown = atomic_load(&pool->workers);
 	atomic_store(&pool->workers, workers);
 	pool->room = room;
 

@@ -11,6 +11,8 @@
 
 struct lwstp_worker {
 	struct lwstp_pool	*pool;		/* constant */
+	struct lwstp_worker	*outgrown;	/* constant, the first one's:
+						 * what was too few before */
 	int			index;		/* constant */
 	pthread_t		thread;		/* create and destroy only */
 	LWSTP_BY_POOL struct lwstp_task *task; /* runs now */

@@ -85,7 +85,7 @@ lwstp_wsi_of_this_thread(struct lws *wsi)
 	int n;
 
 	for (; context; context = atomic_load(&context->next)) {
-		if (!atomic_load_explicit(&context->lws, memory_order_relaxed))
+		if (!atomic_load_explicit(&context->lws, memory_order_acquire))
 			continue;
 		for (n = 0; n < context->services; n++) {
 			service = &context->service[n];
@@ -260,7 +260,6 @@ release(struct lwstp_context *context)
 		close(context->idle_fd);
 	free(context->notifier);
 	context->notifier = NULL;
-	context->services = 0;
 	atomic_store(&context->refs, 0);	/* to be used again */
 }
 
@@ -275,30 +274,44 @@ lwstp_context_put(struct lwstp_context *context)
 	}
 }
 
+/* another one, with one reference; making_lock held */
+static struct lwstp_context *
+another(int services)
+{
+	struct lwstp_context *context = calloc(1, sizeof(*context));
+	struct lwstp_service *service = calloc((size_t)services,
+					       sizeof(*service));
+
+	if (!context || !service || pthread_mutex_init(&context->lock, NULL)) {
+		free(service);
+		free(context);
+		return NULL;
+	}
+	context->services = services;
+	context->service = service;
+	atomic_store(&context->refs, 1);
+	atomic_store(&context->next, atomic_load(&contexts));
+	atomic_store(&contexts, context);
+
+	return context;
+}
+
 /* one that is free, with one reference; making_lock held */
 static LWSTP_UNCHECKED struct lwstp_context *
-unused(void)
+unused(int services)
 {
 	struct lwstp_context *context = atomic_load(&contexts);
 
 	for (; context; context = atomic_load(&context->next))
-		if (!atomic_load(&context->refs)) {
+		if (!atomic_load(&context->refs) &&
+		    context->services == services) {
 			atomic_store(&context->refs, 1);
 			context->dying = false;
 			context->vhost = NULL;
 			return context;
 		}
 
-	context = calloc(1, sizeof(*context));
-	if (!context || pthread_mutex_init(&context->lock, NULL)) {
-		free(context);
-		return NULL;
-	}
-	atomic_store(&context->refs, 1);
-	atomic_store(&context->next, atomic_load(&contexts));
-	atomic_store(&contexts, context);
-
-	return context;
+	return another(services);
 }
 
 /* nobody serves it yet, but somebody may still look at the last one's */
@@ -317,28 +330,15 @@ service_init(struct lwstp_service *service, struct lwstp_context *context,
 	service->is_signalled = service->heard = service->ended = false;
 }
 
-/* The structs live on, like the context's: those of the last context are used
- * again, or, if there are too few, twice as many are made. */
 static bool
-make_services(struct lwstp_context *context, int services)
+make_services(struct lwstp_context *context)
 {
-	int room = context->room ? context->room : 1, n;
-	struct lwstp_service *service = context->service;
 	bool ok = true;
+	int n;
 
-	while (room < services)
-		room *= 2;
-	if (room != context->room) {
-		service = calloc((size_t)room, sizeof(*service));
-		if (!service)
-			return false;
-		context->service = service;
-		context->room = room;
-	}
-	context->services = services;
-	for (n = 0; n < services; n++) {
-		service_init(&service[n], context, n);
-		ok = ok && service[n].fd >= 0;
+	for (n = 0; n < context->services; n++) {
+		service_init(&context->service[n], context, n);
+		ok = ok && context->service[n].fd >= 0;
 	}
 
 	return ok;
@@ -364,7 +364,7 @@ make_notifier(struct lwstp_context *context, struct lws_context *lws)
 static LWSTP_UNCHECKED struct lwstp_context *
 make(struct lws_context *lws)
 {
-	struct lwstp_context *context = unused();
+	struct lwstp_context *context = unused(lws_get_count_threads(lws));
 	struct rlimit limit;
 
 	if (!context)
@@ -379,8 +379,8 @@ make(struct lws_context *lws)
 		context->max_fd = limit.rlim_cur > SILLY_FD_LIMIT ? 2560 :
 						(int)limit.rlim_cur;
 	context->idle_fd = make_fd();
-	if (!make_services(context, lws_get_count_threads(lws)) ||
-	    context->idle_fd < 0 || !make_notifier(context, lws)) {
+	if (!make_services(context) || context->idle_fd < 0 ||
+	    !make_notifier(context, lws)) {
 		release(context);
 		return NULL;
 	}

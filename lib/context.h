@@ -124,9 +124,8 @@ struct lwstp_context {
 	LWSTP_BY_CONTEXT bool dying; /* lws is not to be woken any more */
 	LWSTP_BY_CONTEXT struct lwstp_entry *passing; /* vhosts */
 	_Atomic(struct lws_vhost *) passed;	/* the latest, of passing */
-	int			services;	/* constant while used */
-	struct lwstp_service	*service;	/* constant while used */
-	int			room;		/* making_lock: in service */
+	int			services;	/* constant */
+	struct lwstp_service	*service;	/* constant: so many */
 	struct lws_vhost	*vhost;		/* hidden; service thread 0, or
 						 * under watch.c's lock */
 	lws_sorted_usec_list_t	open;		/* service thread 0 */

@@ -212,9 +212,10 @@ __is_expired(struct lwstp_pool *pool, struct lwstp_task *task, uint64_t word,
 	return false;
 }
 
-/* Stops the tasks whose time is up.  The log is the user's, and may be slow: so
- * all that others wait for is done before it. */
-static LWSTP_POOL_HELD void
+/* Stops the tasks whose time is up: false if there are none, else the lock was
+ * released meanwhile.  The log is the user's, and may be slow: so all that
+ * others wait for is done before it. */
+static LWSTP_POOL_HELD bool
 __expire(struct lwstp_pool *pool, struct lwstp_worker *w, lws_usec_t now)
 {
 	struct { struct lwstp_task *task; uint64_t word; char
@@ -234,7 +235,7 @@ __expire(struct lwstp_pool *pool, struct lwstp_worker *w, lws_usec_t now)
 		lwstp_name_write(&task->name, due[n++].name);
 	}
 	if (!n)
-		return;
+		return false;
 
 	__leave_to_others(pool);
 	lwstp_unlock(pool);
@@ -247,6 +248,8 @@ __expire(struct lwstp_pool *pool, struct lwstp_worker *w, lws_usec_t now)
 			  pool->name, due[i].name,
 			  (long long)(pool->sync_timeout / LWS_US_PER_SEC));
 	lwstp_lock(pool);
+
+	return true;
 }
 
 /*
@@ -368,8 +371,9 @@ lwstp_worker_thread(void *arg)
 	lwstp_lock(pool);
 	while (!__may_leave(pool)) {
 		now = lwstp_now();
-		if (pool->timers && pool->timers->at <= now)
-			__expire(pool, w, now);
+		if (pool->timers && pool->timers->at <= now &&
+		    __expire(pool, w, now))
+			continue;	/* all may be over by now */
 		if (atomic_load_explicit(&pool->finishing,
 					 memory_order_relaxed) &&
 		    __stop_one(pool))

@@ -260,6 +260,7 @@ static void
 finish_waits(void **state)
 {
 	struct rig *rig = *state;
+	struct conn *other;
 	struct scene s;
 
 	for (int n = 0; n < 4; n++) {
@@ -267,8 +268,12 @@ finish_waits(void **state)
 			    n & 1 ? way_finish : way_finish_elsewhere);
 		s.finishes = true;
 		s.answers = n & 2;
-		s.next = job_park(rig, s.tp, conn_open(rig, CONN_RAW)->wsi);
+		/* its own WRITEABLE may come first, and must not answer it */
+		other = conn_open(rig, CONN_RAW);
+		other->manual = true;
+		s.next = job_park(rig, s.tp, other->wsi);
 		scene_play(&s);
+		other->manual = false;
 		rig_until_int(rig, &s.next->cleanups, 1);
 		assert_int_equal(s.told->reaped_as, LWS_TP_STATUS_STOPPED);
 		assert_ptr_equal(s.told->cleanup_wsi, s.c->wsi);

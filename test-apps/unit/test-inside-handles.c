@@ -142,25 +142,27 @@ take_beyond(enum lwstp_kind kind, uint32_t used)
 	return slot;
 }
 
-/* T8, P1: where handles end there are no more slots; and no chunk of them is
- * beyond the last */
+/* T8, P1: where handles end there are no more slots; and a handle of a slot that
+ * never was names none */
 static void
 a_table_that_is_full(void **state)
 {
-	uint32_t beyond = ((1u << LWSTP_CHUNKS) - 1) <<
-						LWSTP_FIRST_BITS(LWSTP_POOLS);
-	struct lwstp_slot last = { .index = 0x7fffffff };
-	uint32_t generation;
+	static const enum lwstp_kind kinds[] = { LWSTP_TASKS, LWSTP_POOLS };
+	uint32_t most, generation;
+	struct lwstp_slot last;
 
 	(void)state;
 	if (!WIDE)
 		return;		/* free slots are a queue there */
-	assert_null(take_beyond(LWSTP_TASKS, (uint32_t)
-			LWSTP_MASK(LWSTP_INDEX_BITS(LWSTP_TASKS)) + 1));
-	assert_null(take_beyond(LWSTP_POOLS, beyond));
-	assert_null(slot_of(LWSTP_POOLS,
-			    lwstp_handle(LWSTP_POOLS, &last, of_generation(1)),
-			    &generation));
+	for (size_t n = 0; n < LWS_ARRAY_SIZE(kinds); n++) {
+		most = (uint32_t)LWSTP_MASK(LWSTP_INDEX_BITS(kinds[n]));
+		assert_null(take_beyond(kinds[n], most + 1));
+		last.index = most;
+		assert_null(slot_of(kinds[n],
+				    lwstp_handle(kinds[n], &last,
+						 of_generation(1)),
+				    &generation));
+	}
 }
 
 /* T7: pools that come and go use the slots of those before */

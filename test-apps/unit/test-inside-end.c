@@ -54,6 +54,51 @@ no_thread_leaves_a_parked_task(void **state)
 	lws_threadpool_task_status(parked->task, NULL);
 }
 
+static struct lwstp_pool *told_of;
+
+static bool
+is_the_last(void)
+{
+	bool last;
+
+	lwstp_lock(told_of);
+	last = told_of->alive == 1;
+	lwstp_unlock(told_of);
+
+	return last;
+}
+
+static void
+stay_until_the_others_left(const char *line)
+{
+	if (strstr(line, "nobody answered"))
+		while (!is_the_last())
+			usleep(1000);
+}
+
+/* P4: a thread that tells the log of a timeout, for as long as it takes for the
+ * others to leave, leaves too */
+static void
+a_thread_that_logs_leaves_last(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 2, 10);
+	struct conn *c = conn_open(rig, CONN_RAW);
+	struct job *parked, *j = job_new(rig);
+
+	c->manual = true;
+	parked = job_park(rig, tp, c->wsi);
+	told_of = pool_of(tp);
+	atomic_store(&log_told, stay_until_the_others_left);
+	clock_forward(LWSTP_SYNC_TIMEOUT_SECS);
+	job_enqueue(tp, j, NULL);
+	rig_until_status(parked, LWS_TP_STATUS_STOPPED);
+	rig_pool_destroy(rig, tp);
+	atomic_store(&log_told, NULL);
+	assert_int_equal(atomic_load(&j->cleanups), 1);
+	assert_int_equal(log_claim(LLL_WARN, "nobody answered its SYNC"), 1);
+}
+
 static void *
 open_when_warned(void *arg)
 {
@@ -99,6 +144,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		INSIDE_TEST(no_thread_leaves_a_parked_task),
+		INSIDE_TEST(a_thread_that_logs_leaves_last),
 		INSIDE_TEST(destroy_names_many_tasks),
 	};
 

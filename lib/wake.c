@@ -194,7 +194,7 @@ look_out(struct lwstp_pool *pool, struct lwstp_worker *w)
 
 /* until it is woken or, unless ts is NULL, until then */
 static void
-wait_until(struct lwstp_pool *pool, struct lwstp_worker *w,
+sleep_until(struct lwstp_pool *pool, struct lwstp_worker *w,
 	   const struct timespec *ts)
 {
 	bool is_chain_wake;
@@ -235,7 +235,7 @@ __sleep(struct lwstp_pool *pool, struct lwstp_worker *w)
 		lwstp_deadline(&ts, pool->timers->at - lwstp_now());
 	}
 	lwstp_unlock(pool);
-	wait_until(pool, w, keeps ? &ts : NULL);
+	sleep_until(pool, w, keeps ? &ts : NULL);
 	lwstp_lock(pool);
 	if (keeps)
 		pool->keeper = NULL;

@@ -8,6 +8,7 @@
  * fd.
  */
 
+#include <sched.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -28,7 +29,7 @@ const char * const fault_names[FAULTS] = {
 	"pthread_mutex_init", "pthread_mutexattr_init", "pthread_cond_init",
 	"pthread_condattr_init", "pthread_condattr_setclock", "eventfd",
 	"eventfd_write",
-	"eventfd_read", "socket", "fcntl", "fstat", "getrlimit", "sysconf",
+	"eventfd_read", "socket", "fcntl", "fstat", "getrlimit", "sched_getaffinity",
 	"lws_create_vhost", "lws_adopt_descriptor_vhost_via_info",
 	"lws_callback_on_writable", "lws's allocator in adoption"
 };
@@ -128,8 +129,8 @@ int __real_fstat(int fd, struct stat *st);
 int __wrap_fstat(int fd, struct stat *st);
 int __real_getrlimit(int what, struct rlimit *limit);
 int __wrap_getrlimit(int what, struct rlimit *limit);
-long __real_sysconf(int name);
-long __wrap_sysconf(int name);
+int __real_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set);
+int __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set);
 struct lws_vhost *
 __real_lws_create_vhost(struct lws_context *context,
 			const struct lws_context_creation_info *info);
@@ -290,10 +291,11 @@ __wrap_getrlimit(int what, struct rlimit *limit)
 	return __real_getrlimit(what, limit);
 }
 
-long
-__wrap_sysconf(int name)
+int
+__wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set)
 {
-	return fails(FAULT_SYSCONF) ? -1 : __real_sysconf(name);
+	return fails(FAULT_SCHED_GETAFFINITY) ? -1 :
+				__real_sched_getaffinity(pid, size, set);
 }
 
 struct lws_vhost *

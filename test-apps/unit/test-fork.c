@@ -100,6 +100,9 @@ use_own_pool(struct rig *rig)
 #endif
 }
 
+/* where coverage is counted */
+extern void __gcov_dump(void) __attribute__((weak));
+
 static void
 in_child(struct rig *rig, struct lws_threadpool *tp)
 {
@@ -109,7 +112,10 @@ in_child(struct rig *rig, struct lws_threadpool *tp)
 	assert_true(pid >= 0);
 	if (!pid) {
 		alarm(SECONDS);
-		_exit(use_parents_pool(tp) | use_own_pool(rig));
+		status = use_parents_pool(tp) | use_own_pool(rig);
+		if (__gcov_dump)
+			__gcov_dump();
+		_exit(status);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	if (!WIFEXITED(status) || WEXITSTATUS(status))

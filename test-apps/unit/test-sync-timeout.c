@@ -105,6 +105,30 @@ after_its_time_it_is_stopped(void **state)
 	}
 }
 
+/* S5: one that has ended, and is not reaped for longer than the time of its SYNC
+ * was, is not stopped and not told of */
+static void
+one_that_has_ended_is_not_stopped(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = timed_pool(rig, 1, 1, false);
+	struct conn *c = conn_open(rig, CONN_RAW);
+	struct job *ended = job_script(rig, 1, LWS_TP_RETURN_SYNC), *j;
+
+	c->manual = true;
+	ended->name = "ended";
+	job_enqueue(tp, ended, c->wsi);
+	wait_status(ended, LWS_TP_STATUS_SYNCING);
+	lws_threadpool_task_sync(ended->task, 0);
+	wait_status(ended, LWS_TP_STATUS_FINISHED);
+	j = parked(rig, tp, c, "after-it");
+	rig_until_int(rig, &j->stopping, 1);
+	claim("after-it", 1);
+	assert_int_equal(log_count(LLL_WARN, "ended"), 0);
+	assert_int_equal(lws_threadpool_task_status_noreap(ended->task),
+			 LWS_TP_STATUS_FINISHED);
+}
+
 static bool
 tick_is_logged(void *times)
 {
@@ -253,6 +277,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		RIG_TEST(after_its_time_it_is_stopped),
+		RIG_TEST(one_that_has_ended_is_not_stopped),
 		RIG_TEST(answered_streams_go_on),
 		RIG_TEST(many_time_out_together),
 		RIG_TEST(busy_thread_stops_it_later),

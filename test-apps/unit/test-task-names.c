@@ -113,6 +113,40 @@ text(void **state)
 	      "and one that does not get in any more");
 }
 
+/* one plain number, which is written out when somebody reads the name */
+static void
+one_number(void **state)
+{
+	struct names n;
+
+	blocked_pool(*state, &n);
+	NAMED(&n, "job %d", INT_MIN);
+	NAMED(&n, "%i of many", -7);
+	NAMED(&n, "%u", UINT_MAX);
+	NAMED(&n, "0x%x, in hex", 0xffffffffu);
+	NAMED(&n, "a format so long that its number might not fit, %d", 12345);
+	NAMED(&n, "%d a format that is itself longer than all of a name", 1);
+}
+
+/* args->name is taken as it is, and cut */
+static void
+a_name_of_the_args(void **state)
+{
+	struct lws_threadpool_task_args args;
+	struct names n;
+
+	blocked_pool(*state, &n);
+	n.last = job_new(n.rig);
+	job_args(n.last, NULL, &args);
+	args.name = "100% of a name in the args, of more bytes than there is room "
+		    "for";
+	job_accepted(n.last, lws_threadpool_enqueue(n.tp, &args, NULL));
+	assert_non_null(n.last->task);
+	snprintf(n.expected, 50, ": %s", args.name);
+	end_name(n.expected, sizeof(n.expected));
+	told_once(&n);
+}
+
 /* what is left to the C library, with ours before and behind it */
 static void
 others(void **state)
@@ -171,6 +205,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		RIG_TEST(numbers),
+		RIG_TEST(one_number),
+		RIG_TEST(a_name_of_the_args),
 		RIG_TEST(text),
 		RIG_TEST(others),
 		RIG_TEST(a_cut_name_is_told),

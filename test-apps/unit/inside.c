@@ -62,7 +62,7 @@ clock_reset(void)
 	atomic_store(&forward_secs, 0);
 }
 
-static size_t processors;
+static int processors;
 
 int __real_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set);
 int __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set);
@@ -72,8 +72,10 @@ __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set)
 {
 	if (!processors)
 		return __real_sched_getaffinity(pid, size, set);
+	if (processors < 0)
+		return -1;
 	CPU_ZERO_S(size, set);
-	for (size_t n = 0; n < processors; n++)
+	for (size_t n = 0; n < (size_t)processors; n++)
 		CPU_SET_S(n, size, set);
 
 	return 0;
@@ -82,7 +84,7 @@ __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set)
 void
 processors_are(int n)
 {
-	processors = (size_t)n;
+	processors = n;
 }
 
 static atomic_int makers = 2;

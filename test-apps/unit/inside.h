@@ -35,7 +35,8 @@ clock_go(void);
 void
 clock_reset(void);
 
-/* How many processors there are said to be; 0: as many as there are */
+/* How many processors there are said to be; 0: as many as there are, -1: the system
+ * does not say how many this process may use */
 void
 processors_are(int n);
 

@@ -93,6 +93,39 @@ no_timer_outlives_its_context(void **state)
 		     is_set(&service->ask_streams));
 	for (int n = 0; n < 2; n++)
 		wait_int(&j[n]->cleanups, 1);
+	/* nor does a late one get any, or a signal reach what was lws */
+	lwstp_service_answer_soon(service);
+	assert_false(is_set(&service->look));
+	lwstp_signal(service);
+}
+
+static int
+ask_for_tasks(struct job *j, enum lws_threadpool_task_status s)
+{
+	(void)s;
+	if (lws_threadpool_get_task_wsi(j->priv))
+		job_fault(j, "a pool thread was told of a task of a wsi");
+
+	return LWS_TP_RETURN_FINISHED;
+}
+
+/* Q2: what hangs on a wsi is for its service thread to know */
+static void
+a_pool_thread_is_told_of_no_task(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
+	struct conn *c = conn_open(rig, CONN_RAW);
+	struct job *parked, *asks = job_new(rig);
+
+	c->manual = true;
+	parked = job_park(rig, tp, c->wsi);
+	asks->fn = ask_for_tasks;
+	asks->priv = c->wsi;
+	job_enqueue(tp, asks, NULL);
+	wait_int(&asks->cleanups, 1);
+	assert_ptr_equal(lws_threadpool_get_task_wsi(c->wsi), parked->task);
+	serve_the_rest(rig, c);
 }
 
 static void *
@@ -162,6 +195,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		INSIDE_TEST(a_mark_goes_by_itself),
 		INSIDE_TEST(no_timer_outlives_its_context),
+		INSIDE_TEST(a_pool_thread_is_told_of_no_task),
 		INSIDE_TEST(two_threads_make_one_context),
 		INSIDE_TEST(a_context_uses_what_was_another_s),
 	};

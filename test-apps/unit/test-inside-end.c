@@ -139,6 +139,37 @@ destroy_names_many_tasks(void **state)
 	log_claim(LLL_WARN, "waiting for");
 }
 
+static void
+open_in_the_cleanup(struct job *j, struct lws *wsi)
+{
+	(void)wsi;
+	gate_pass(j->priv);
+}
+
+/* P4: a cleanup that takes long is told of by the name that its task had */
+static void
+destroy_names_a_cleanup(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 2, 10);
+	struct gate *g = gate_new(rig);
+	struct job *j = job_new(rig);
+	pthread_t helper;
+
+	j->name = "cleans-up";
+	j->on_cleanup = open_in_the_cleanup;
+	j->priv = g;
+	assert_non_null(job_enqueue(tp, j, NULL));
+	wait_int(&j->returns, 1);
+	assert_int_equal(pthread_create(&helper, NULL, open_when_warned, g),
+			 0);
+	clock_forward(-4);
+	rig_pool_destroy(rig, tp);
+	pthread_join(helper, NULL);
+	assert_true(log_claim(LLL_WARN, "for 5 s for: cleans-up") >= 1);
+	log_claim(LLL_WARN, "waiting for");
+}
+
 int
 main(void)
 {
@@ -146,6 +177,7 @@ main(void)
 		INSIDE_TEST(no_thread_leaves_a_parked_task),
 		INSIDE_TEST(a_thread_that_logs_leaves_last),
 		INSIDE_TEST(destroy_names_many_tasks),
+		INSIDE_TEST(destroy_names_a_cleanup),
 	};
 
 	return cmocka_run_group_tests_name("inside-end", tests, NULL, NULL);

@@ -6,6 +6,8 @@
  * LWSTP_INSIDE
  */
 
+#include <unistd.h>
+
 #include "inside.h"
 
 /* P2: one line for each second, that tells how many there were without one */
@@ -97,6 +99,21 @@ options_and_their_defaults(void **state)
 	}
 }
 
+/* where the system does not tell what this process may use, all of its
+ * processors count */
+static void
+processors_that_are_not_known(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp;
+
+	processors_are(-1);
+	tp = rig_pool(rig, 1, 1);
+	assert_int_equal(pool_of(tp)->spin_us,
+			 sysconf(_SC_NPROCESSORS_ONLN) < 2 ? 0 :
+						LWSTP_SYNC_SPIN_US);
+}
+
 int
 main(void)
 {
@@ -104,6 +121,7 @@ main(void)
 		INSIDE_TEST(refusals_are_logged_each_second),
 		INSIDE_TEST(free_threads_are_counted_each_time),
 		INSIDE_TEST(options_and_their_defaults),
+		INSIDE_TEST(processors_that_are_not_known),
 	};
 
 	return cmocka_run_group_tests_name("inside-refusals", tests, NULL, NULL);

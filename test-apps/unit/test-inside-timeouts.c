@@ -124,6 +124,60 @@ only_what_syncs_times_out(void **state)
 	assert_int_equal(atomic_load(&works->stopping), 0);
 }
 
+/* S5: nor does what has ended, though nobody has reaped it, or is to stop, though
+ * its service thread has not told it yet */
+static void
+what_has_ended_times_out_no_more(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
+	struct conn *c = conn_open(rig, CONN_RAW);
+	struct job *ended, *stops;
+
+	c->manual = true;
+	ended = job_park(rig, tp, c->wsi);
+	lws_threadpool_task_sync(ended->task, 0);
+	wait_status(ended, LWS_TP_STATUS_FINISHED);
+	stops = job_park(rig, tp, c->wsi);
+	lwstp_task_stop(task_of(stops->task),
+			task_of(stops->task)->slot.word, true);
+	for (int n = 0; n < 3; n++) {
+		clock_forward(LWSTP_SYNC_TIMEOUT_SECS);
+		let_them_look(rig, tp);
+	}
+	assert_int_equal(log_count(LLL_WARN, "nobody answered its SYNC"), 0);
+	serve_the_rest(rig, c);
+	assert_int_equal(atomic_load(&stops->stopping), 1);
+}
+
+/* S5: nothing of a task that had a time is left in its slot for the next one */
+static void
+the_next_task_has_its_own_time(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
+	struct conn *c = conn_open(rig, CONN_RAW);
+	struct lwstp_task *task = NULL;
+	struct job *j;
+
+	c->manual = true;
+	for (int n = 0; n < 3; n++) {
+		j = job_park(rig, tp, c->wsi);
+		assert_true(!task || task_of(j->task) == task);
+		task = task_of(j->task);
+		lws_threadpool_task_sync(j->task, 0);
+		wait_status(j, LWS_TP_STATUS_FINISHED);
+		lws_threadpool_task_status(j->task, NULL);
+		lwstp_service_answer(service_of(tp));
+	}
+	j = job_park(rig, tp, c->wsi);
+	clock_forward(LWSTP_SYNC_TIMEOUT_SECS);
+	let_them_look(rig, tp);
+	rig_until_status(j, LWS_TP_STATUS_STOPPED);
+	assert_int_equal(log_claim(LLL_WARN, "nobody answered its SYNC"), 1);
+	lws_threadpool_task_status(j->task, NULL);
+}
+
 static bool
 timeout_was_told(void *arg)
 {
@@ -261,6 +315,38 @@ another_thread_s_look_does_not_count(void **state)
 	rig_until_cleaned(rig);
 }
 
+static void *
+answer(void *task)
+{
+	lws_threadpool_task_sync(task, 0);
+
+	return NULL;
+}
+
+/* S5: what another thread has answered needs no look any more */
+static void
+another_thread_s_answer_does(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
+	struct conn *c = conn_open(rig, CONN_RAW);
+	struct gate *gate = gate_new(rig);
+	struct job *j = job_script(rig, 1, LWS_TP_RETURN_SYNC);
+	pthread_t t;
+
+	c->manual = true;
+	j->gate = gate;
+	j->gate_call = 1;
+	job_enqueue(tp, j, c->wsi);
+	wait_int(&j->returns, 1);
+	wait_until(is_unseen, j->task);
+	assert_int_equal(pthread_create(&t, NULL, answer, j->task), 0);
+	pthread_join(t, NULL);
+	assert_false(is_unseen(j->task));
+	gate_open(gate);
+	serve_the_rest(rig, c);
+}
+
 int
 main(void)
 {
@@ -268,9 +354,12 @@ main(void)
 		INSIDE_TEST(a_timeout_begins_with_the_sync),
 		INSIDE_TEST(each_sync_has_its_time),
 		INSIDE_TEST(only_what_syncs_times_out),
+		INSIDE_TEST(what_has_ended_times_out_no_more),
+		INSIDE_TEST(the_next_task_has_its_own_time),
 		INSIDE_TEST(a_sleeping_thread_becomes_the_keeper),
 		INSIDE_TEST(a_pool_thread_s_look_does_not_count),
 		INSIDE_TEST(another_thread_s_look_does_not_count),
+		INSIDE_TEST(another_thread_s_answer_does),
 	};
 
 	return cmocka_run_group_tests_name("inside-timeouts", tests, NULL, NULL);

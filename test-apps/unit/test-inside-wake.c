@@ -107,6 +107,38 @@ what_is_dequeued_is_no_work(void **state)
 	gate_open(gate);
 }
 
+/* S1: a task that is pinned to a thread that is at work waits for that, and for
+ * no other one */
+static void
+a_pinned_task_waits_for_its_thread(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool_options o = { .size = sizeof(o), .pin_tasks = 1 };
+	struct lws_threadpool *tp = rig_pool_ext(rig, 2, 10, &o);
+	struct conn *c = conn_open(rig, CONN_RAW);
+	struct gate *gate = gate_new(rig);
+	struct job *j, *blocker[2];
+
+	c->manual = true;
+	j = job_park(rig, tp, c->wsi);
+	for (int n = 0; n < 2; n++) {
+		blocker[n] = job_gated(rig, n ? gate : gate_new(rig));
+		job_enqueue(tp, blocker[n], NULL);
+		wait_int(&blocker[n]->calls, 1);
+	}
+	lws_threadpool_task_sync(j->task, 0);
+	/* the other one has nothing to do with it */
+	for (int n = 0; n < 2; n++)
+		if (!pthread_equal(blocker[n]->first_thread, j->first_thread))
+			gate_open(blocker[n]->gate);
+	wait_until(has_an_idle_thread, pool_of(tp));
+	assert_int_equal(atomic_load(&j->calls), 1);
+	for (int n = 0; n < 2; n++)
+		gate_open(blocker[n]->gate);
+	serve_the_rest(rig, c);
+	assert_int_equal(atomic_load(&j->moved), 0);
+}
+
 int
 main(void)
 {
@@ -114,6 +146,7 @@ main(void)
 		INSIDE_TEST(a_spinner_that_is_late_is_not_waited_for),
 		INSIDE_TEST(one_is_woken_at_a_time),
 		INSIDE_TEST(what_is_dequeued_is_no_work),
+		INSIDE_TEST(a_pinned_task_waits_for_its_thread),
 	};
 
 	return cmocka_run_group_tests_name("inside-wake", tests, NULL, NULL);

@@ -9,6 +9,8 @@
  * Pools are new in each place, since a pool says each reason once a second.
  */
 
+#include <unistd.h>
+
 #include "harness.h"
 
 /* where an enqueue is to be refused, as protocol "name" is told "reason" */
@@ -207,6 +209,45 @@ accepted_and_listening(void **state)
 	}
 }
 
+static void
+without_a_pss(struct rig *rig, struct lws_context_creation_info *info)
+{
+	(void)info;
+	for (int n = 0; n < 4; n++)
+		rig->protocols[n].per_session_data_size = 0;
+}
+
+/* A connection that has fd 0, as what is none has, since the process has no
+ * stdin: with a pss, and without */
+static void
+a_connection_with_fd_0(void **state)
+{
+	struct rig_opts opts = { .info = NULL };
+	struct lws_threadpool *tp;
+	struct rig *rig;
+	struct conn *c;
+	int kept;
+
+	(void)state;
+	for (int n = 0; n < 2; n++) {
+		opts.info = n ? without_a_pss : NULL;
+		rig = rig_create(&opts);
+		tp = rig_pool(rig, 1, 10);
+		rig_turns(rig, 5);
+		kept = dup(0);
+		close(0);
+		c = conn_open(rig, CONN_RAW);
+		assert_int_equal((int)lws_get_socket_fd(c->wsi), 0);
+		assert_non_null(job_enqueue(tp, job_new(rig), c->wsi));
+		rig_until_cleaned(rig);
+		conn_fin(c);
+		conn_until_closed(c);
+		assert_int_equal(rig_destroy(rig), 0);
+		assert_int_equal(dup2(kept, 0), kept < 0 ? -1 : 0);
+		close(kept);
+	}
+}
+
 int
 main(void)
 {
@@ -215,6 +256,7 @@ main(void)
 		RIG_TEST(protocol_init_and_destroy),
 		cmocka_unit_test(protocol_init_of_the_context),
 		RIG_TEST(accepted_and_listening),
+		cmocka_unit_test(a_connection_with_fd_0),
 	};
 
 	return cmocka_run_group_tests_name("no connection", tests, NULL, NULL);

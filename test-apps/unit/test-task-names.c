@@ -81,7 +81,11 @@ numbers(void **state)
 
 	blocked_pool(*state, &n);
 	NAMED(&n, "%d|%d|%d", 0, INT_MAX, INT_MIN);
-	NAMED(&n, "%i", -1);
+	NAMED(&n, "%d", INT_MIN);
+	NAMED(&n, "before %i and behind", -1);
+	NAMED(&n, "%u", UINT_MAX);
+	NAMED(&n, "%x", 0xdeadbeef);
+	NAMED(&n, "a format that is nearly as long as a name: %d", -12345);
 	NAMED(&n, "%ld|%ld", LONG_MAX, LONG_MIN);
 	NAMED(&n, "%lld|%lld", LLONG_MAX, LLONG_MIN);
 	NAMED(&n, "%zd|%zd", (ssize_t)-5, (ssize_t)SSIZE_MAX);

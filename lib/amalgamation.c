@@ -30,6 +30,7 @@
 #include "hangup.c"
 #include "closing.c"
 #include "opt-in.c"
+#include "fds.c"
 #include "context.c"
 #include "hooks.c"
 #include "watch.c"

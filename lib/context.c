@@ -9,16 +9,12 @@
  * is changed under making_lock, which is taken before any other.
  */
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
-#if defined(LWSTP_HAVE_EVENTFD)
-#include <sys/eventfd.h>
-#else
-#include <sys/socket.h>
-#endif
 
 #include "private.h"
 
@@ -213,23 +209,6 @@ lwstp_context_ending(struct lws_context *lws)
  * It is made
  */
 
-/* an fd that is not readable until it is written to */
-static int
-make_fd(void)
-{
-#if defined(LWSTP_HAVE_EVENTFD)
-	return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-#else
-	/* a socket that has no address, so nobody sends to it */
-	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
-
-	if (fd >= 0)
-		(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
-
-	return fd;
-#endif
-}
-
 /* The kernel makes a process with threads wait for milliseconds when its table
  * of fds has to grow: so it grows now, before there are any of ours. */
 static void
@@ -321,7 +300,7 @@ service_init(struct lwstp_service *service, struct lwstp_context *context,
 {
 	service->context = context;
 	service->tsi = tsi;
-	service->fd = make_fd();
+	service->fd = -1;
 	atomic_store(&service->adopted, false);
 	atomic_store(&service->looking, false);
 	atomic_store(&service->answered, false);
@@ -330,18 +309,17 @@ service_init(struct lwstp_service *service, struct lwstp_context *context,
 	service->is_signalled = service->heard = service->ended = false;
 }
 
-static bool
-make_services(struct lwstp_context *context)
+/* With several service threads lws chooses which of them polls an fd of ours: so
+ * there is none to signal by. */
+static void
+make_services(struct lwstp_context *context, struct lwstp_failure *failure)
 {
-	bool ok = true;
 	int n;
 
-	for (n = 0; n < context->services; n++) {
+	for (n = 0; n < context->services; n++)
 		service_init(&context->service[n], context, n);
-		ok = ok && context->service[n].fd >= 0;
-	}
-
-	return ok;
+	if (context->services == 1)
+		context->service->fd = lwstp_fd_signal(failure);
 }
 
 static bool
@@ -362,13 +340,15 @@ make_notifier(struct lwstp_context *context, struct lws_context *lws)
 
 /* making_lock held, and nobody else has it */
 static LWSTP_UNCHECKED struct lwstp_context *
-make(struct lws_context *lws)
+make(struct lws_context *lws, struct lwstp_failure *failure)
 {
 	struct lwstp_context *context = unused(lws_get_count_threads(lws));
 	struct rlimit limit;
 
-	if (!context)
+	if (!context) {
+		lwstp_failed(failure, "calloc()", ENOMEM);
 		return NULL;
+	}
 #if defined(LWSTP_HANGUPS)
 	memset(&context->hangup, 0, sizeof(context->hangup));
 	context->hangup.fd = -1;
@@ -378,9 +358,11 @@ make(struct lws_context *lws)
 	if (!getrlimit(RLIMIT_NOFILE, &limit))
 		context->max_fd = limit.rlim_cur > SILLY_FD_LIMIT ? 2560 :
 						(int)limit.rlim_cur;
-	context->idle_fd = make_fd();
-	if (!make_services(context) || context->idle_fd < 0 ||
-	    !make_notifier(context, lws)) {
+	context->idle_fd = lwstp_fd_idle(failure);
+	make_services(context, failure);
+	if (context->idle_fd < 0 || !make_notifier(context, lws)) {
+		/* if it was none of the fds */
+		lwstp_failed(failure, "calloc()", ENOMEM);
 		release(context);
 		return NULL;
 	}
@@ -394,7 +376,7 @@ make(struct lws_context *lws)
 }
 
 struct lwstp_context *
-lwstp_context_get(struct lws_context *lws)
+lwstp_context_get(struct lws_context *lws, struct lwstp_failure *failure)
 {
 	struct lwstp_context *context;
 
@@ -403,7 +385,7 @@ lwstp_context_get(struct lws_context *lws)
 	pthread_mutex_lock(&making_lock);
 	context = lwstp_context_find(lws);
 	if (!context)
-		context = make(lws);	/* that reference is lws's */
+		context = make(lws, failure);	/* that reference is lws's */
 	else if (lwstp_context_dying(context))
 		context = NULL;
 	if (context)

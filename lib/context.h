@@ -87,7 +87,8 @@ struct lwstp_wsi {
 struct lwstp_service {				/* one a service thread */
 	struct lwstp_context	*context;	/* constant */
 	int			tsi;		/* constant */
-	int			fd;		/* constant: ours to write to */
+	int			fd;		/* constant: ours to write to,
+						 * -1: none */
 	struct lwstp_inbox	inbox;		/* any thread puts in */
 	atomic_bool		adopted;	/* lws polls our fd */
 	atomic_bool		looking;	/* it looks before it polls */
@@ -195,6 +196,7 @@ enum {						/* the codes */
 	LWSTP_REFUSED_UNCONNECTED,
 	LWSTP_REFUSED_MUX,
 	LWSTP_REFUSED_NO_WATCH,
+	LWSTP_REFUSED_ERRNO,	/* what failed, and errno tells why */
 	LWSTP_REFUSED_SS_DESTROYING,
 	LWSTP_REFUSED_SS_UNTOLD,
 	LWSTP_REFUSED_SS_THREADS,
@@ -320,11 +322,17 @@ lwstp_wsi_is_no_connection(struct lws *wsi);
 /* Its destruction has begun, as far as lws tells. */
 bool
 lwstp_context_ending(struct lws_context *lws);
+
+struct lwstp_failure {
+	const char		*call;		/* NULL: none */
+	int			error;		/* its errno */
+};
+
 /* With a reference for the caller, which is on a service thread of the context,
- * or comes before there is one.  NULL without memory or fds, or if it is
- * ending. */
+ * or comes before there is one.  NULL if it is ending, or without something
+ * that *failure tells.  One that it can do without is told, too. */
 struct lwstp_context *
-lwstp_context_get(struct lws_context *lws);
+lwstp_context_get(struct lws_context *lws, struct lwstp_failure *failure);
 void
 lwstp_context_put(struct lwstp_context *context);
 struct lwstp_context *

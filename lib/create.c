@@ -168,7 +168,7 @@ workers_start(struct lwstp_pool *pool, int threads)
 	if (r)
 		lwstp_log(LLL_WARN, "lws_threadpool_create: pool %s: thread %d "
 			  "of %d did not start: %s\n", pool->name,
-			  pool->threads + 1, threads, strerror(r));
+			  pool->threads + 1, threads, lwstp_error(r));
 }
 
 static void
@@ -298,6 +298,21 @@ pool_alloc(int threads)
 	return NULL;
 }
 
+/* there is no pool without it */
+static void
+no_context(struct lws_context *lws, const struct lwstp_failure *failure,
+	   const char *name)
+{
+	if (lwstp_context_ending(lws))
+		lwstp_log(LLL_ERR, "lws_threadpool_create: pool %s: the "
+			  "context is being destroyed\n", name);
+	else
+		lwstp_log(LLL_ERR, "lws_threadpool_create: pool %s: %s%s%s\n",
+			  name, failure->call ? failure->call : "out of memory",
+			  failure->call ? ": " : "",
+			  failure->call ? lwstp_error(failure->error) : "");
+}
+
 static struct lws_threadpool *
 create(struct lws_context *lws, const struct lws_threadpool_create_args *args,
        const struct lws_threadpool_options *options, const char *format,
@@ -305,6 +320,7 @@ create(struct lws_context *lws, const struct lws_threadpool_create_args *args,
 {
 	static const char * const me = "lws_threadpool_create";
 	struct lws_threadpool_options o;
+	struct lwstp_failure failure = { NULL, 0 };
 	struct lwstp_context *context = NULL;
 	struct lwstp_pool *pool;
 	char name[LWSTP_POOL_NAME] = "pool";
@@ -322,16 +338,17 @@ create(struct lws_context *lws, const struct lws_threadpool_create_args *args,
 
 	pool = pool_alloc(args->threads);
 	if (pool)
-		context = lwstp_context_get(lws);
+		context = lwstp_context_get(lws, &failure);
 	if (!context) {
-		lwstp_log(LLL_ERR, "%s: pool %s: %s\n", me, name,
-			  lwstp_context_ending(lws) ?
-				"the context is being destroyed" :
-				"out of memory or fds");
+		no_context(lws, &failure, name);
 		if (pool)
 			lwstp_pool_free(pool);
 		return NULL;
 	}
+	if (failure.call)
+		lwstp_log(LLL_WARN, "%s: pool %s: %s: %s: SYNCs go by "
+			  "lws_cancel_service(), which is slower\n", me, name,
+			  failure.call, lwstp_error(failure.error));
 
 	pool_init(pool, context, args, &o, name);
 	word = atomic_load(&pool->slot.word) & ~(LWSTP_POOL_FINISHING |

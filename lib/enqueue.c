@@ -11,6 +11,7 @@
  * `user` stays with the caller (T8, P2).
  */
 
+#include <errno.h>
 #include <limits.h>
 #include <stdarg.h>
 
@@ -162,12 +163,10 @@ wsi_make(struct lwstp_service *service, struct lws *wsi,
 		LWSTP_REFUSED_NO_ROLE, LLL_ERR,
 		"the wsi is no connection: it listens, is not one yet, or is "
 		"of a callback that is about none"
-	}, no_watch = {
-		LWSTP_REFUSED_NO_WATCH, LLL_ERR,
-		"no fd, or no room in lws, to watch the wsi with"
 	};
 	struct lwstp_context *context = service->context;
 	struct lwstp_wsi *on;
+	int error;
 
 	/* first of all: in such a callback no vhost may be made */
 	*why = &no_connection;
@@ -185,12 +184,14 @@ wsi_make(struct lwstp_service *service, struct lws *wsi,
 		return NULL;
 	}
 	if (lwstp_context_opted_in(context, lws_get_vhost(wsi)) ||
-	    lwstp_watch(on)) {
+	    lwstp_watch(on, why)) {
+		*why = NULL;
 		lwstp_service_expect(service);
 		return on;
 	}
+	error = errno;
 	lwstp_wsi_free(on);
-	*why = &no_watch;
+	errno = error;
 
 	return NULL;
 }
@@ -244,8 +245,8 @@ refused(struct lws_threadpool *tp, const struct lwstp_refusal *why,
 	struct lws_ss_handle *ss = args ? lwstp_args_ss(args) : NULL;
 	lws_usec_t now = lwstp_now();
 	char name[LWSTP_POOL_NAME];
+	int depth, error = errno;
 	unsigned int others;
-	int depth;
 	bool said;
 
 	if (!pool)
@@ -262,10 +263,12 @@ refused(struct lws_threadpool *tp, const struct lwstp_refusal *why,
 	memcpy(name, pool->name, sizeof(name));
 	lwstp_unlock(pool);
 
+	errno = error;
 	if (!said)
 		lwstp_log(why->level, "lws_threadpool_enqueue: pool %s "
-			  "refuses a task: %s (%s %p, max_queue_depth %d; %u "
-			  "more since the last such line)\n", name, why->text,
+			  "refuses a task: %s%s%s (%s %p, max_queue_depth %d; "
+			  "%u more since the last such line)\n", name,
+			  LWSTP_WHY(why),
 			  ss ? "ss" : "wsi",
 			  ss ? (void *)ss : args ? (void *)args->wsi : NULL,
 			  depth, others);

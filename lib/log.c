@@ -8,6 +8,8 @@
  * by way of us, for ever.
  */
 
+#include <string.h>
+
 #include "private.h"
 
 static _Thread_local bool logging;
@@ -24,4 +26,10 @@ lwstp_log(int level, const char *format, ...)
 	_lws_logv(level, format, ap);
 	va_end(ap);
 	logging = false;
+}
+
+const char *
+lwstp_error(int error)
+{
+	return strerror(error);
 }

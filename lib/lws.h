@@ -41,6 +41,35 @@ lwstp_hangup_close(struct lwstp_context *context);
 #endif
 
 /*
+ * fds.c: the fds of ours, and how lws comes to poll them
+ */
+
+/* for a log line: "%s%s%s", with errno of just before where that tells more */
+#define LWSTP_WHY(why) \
+	(why)->text, (why)->code == LWSTP_REFUSED_ERRNO ? ": " : "", \
+	(why)->code == LWSTP_REFUSED_ERRNO ? lwstp_error(errno) : ""
+
+/* noted, unless something failed before */
+void
+lwstp_failed(struct lwstp_failure *failure, const char *call, int error);
+/* that a write makes readable; -1: none */
+int
+lwstp_fd_signal(struct lwstp_failure *failure);
+/* that is never readable; -1: none */
+int
+lwstp_fd_idle(struct lwstp_failure *failure);
+/* in WSI_CREATE of the hidden vhost */
+void
+lwstp_adopt_made(struct lws *wsi);
+/* Gives lws a duplicate of fd as a raw file, and returns its wsi: NULL if that
+ * was not possible, for *why, and then the duplicate is closed.  An adoption
+ * that fails late (a wsi, and *why is not NULL) leaves the wsi behind, which
+ * owns the fd: as a watch it works all the same. */
+LWSTP_ON_SERVICE struct lws *
+lwstp_adopt(struct lwstp_context *context, int fd, const char *protocol,
+	    struct lws *parent, void *opaque, const struct lwstp_refusal **why);
+
+/*
  * watch.c and lws-inside.c: lws
  */
 
@@ -51,9 +80,10 @@ lwstp_watch_open(struct lwstp_context *context);
 /* the same by a timer, where that is possible */
 void
 lwstp_watch_open_later(struct lwstp_context *context);
-/* W1: sees to it that the close of on->wsi reaches lwstp_wsi_close() */
+/* W1: sees to it that the close of on->wsi reaches lwstp_wsi_close(); false: it
+ * will not, for *why */
 LWSTP_ON_SERVICE bool
-lwstp_watch(struct lwstp_wsi *on);
+lwstp_watch(struct lwstp_wsi *on, const struct lwstp_refusal **why);
 /* a task was attached to it: a peer that hangs up will be noticed */
 LWSTP_ON_SERVICE void
 lwstp_watch_pending(struct lwstp_wsi *on);

@@ -75,6 +75,9 @@ struct lwstp_wsi;
  * line that is logged while the log function runs on this thread is dropped. */
 LWSTP_NONE_HELD void
 lwstp_log(int level, const char *format, ...) LWS_FORMAT(2);
+/* what an errno says */
+const char *
+lwstp_error(int error);
 
 /*
  * handle.c: slots with generations

@@ -18,13 +18,12 @@
  * thread that accepts takes these two in the other order.
  */
 
-#include <fcntl.h>
+#include <errno.h>
 #include <string.h>
 #if defined(__linux__)
 #include <sys/epoll.h>
 #endif
 #include <time.h>
-#include <unistd.h>
 #if defined(LWSTP_HAVE_EVENTFD)
 #include <sys/eventfd.h>
 #endif
@@ -32,9 +31,6 @@
 #include "private.h"
 
 #define OPENING_MS	200
-
-/* the latest wsi on a hidden vhost that this thread has made */
-static _Thread_local struct lws *newest;
 
 /* this thread makes a hidden vhost */
 static _Thread_local bool opening;
@@ -111,7 +107,7 @@ callback_signal(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 		return 0;
 
 	case LWS_CALLBACK_WSI_CREATE:	/* a watch too: this is protocols[0] */
-		newest = wsi;
+		lwstp_adopt_made(wsi);
 		return 0;
 
 	case LWS_CALLBACK_RAW_RX_FILE:
@@ -207,60 +203,29 @@ vhost_gone(struct lws_vhost *vhost, void *arg)
 }
 
 /*
- * Adoption
+ * It is made
  */
-
-/* Gives lws a duplicate of fd as a raw file: NULL if that was not possible, and
- * then the duplicate is closed.  An adoption that fails late (*whole is false)
- * leaves a wsi behind that owns the fd: as a watch it works all the same. */
-static struct lws *
-adopt(struct lwstp_context *context, int fd, const char *protocol,
-      struct lws *parent, void *opaque, bool *whole)
-{
-	struct lws *before = parent ? lws_get_child(parent) : NULL, *made;
-	lws_adopt_desc_t info;
-
-	memset(&info, 0, sizeof(info));
-	info.fd.filefd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	if (info.fd.filefd < 0)
-		return NULL;
-
-	newest = NULL;
-	*whole = false;
-	/* lws's tables are as long as the limit was when it started */
-	if (info.fd.filefd < context->max_fd) {
-		info.vh = context->vhost;
-		info.type = LWS_ADOPT_RAW_FILE_DESC;
-		info.vh_prot_name = protocol;
-		info.parent = parent;
-		info.opaque = opaque;
-		*whole = lws_adopt_descriptor_vhost_via_info(&info);
-	}
-	made = parent ? lws_get_child(parent) : newest;
-	if (made == before) {
-		close(info.fd.filefd);
-		return NULL;
-	}
-
-	return made;
-}
 
 /* If lws cannot poll the fd, only speed is lost: lws_cancel_service() reaches
  * every service thread.  Where the poll loop may be the application's, the fd
  * is written to once, so that we learn whether that is heard. */
-static void
+static LWSTP_ON_SERVICE void
 adopt_signal(struct lwstp_context *context)
 {
 #if defined(LWSTP_HAVE_EVENTFD)
 	struct lwstp_service *service = &context->service[0];
-	bool whole;
+	const struct lwstp_refusal *why;
 
-	/* with several service threads lws chooses the thread of a wsi */
-	if (context->services > 1)
+	if (service->fd < 0)
 		return;
-	if (!adopt(context, service->fd, protocols[0].name, NULL, service,
-		   &whole) || !whole)
+	lwstp_adopt(context, service->fd, protocols[0].name, NULL, service,
+		    &why);
+	if (why) {
+		lwstp_log(LLL_WARN, "lws_threadpool: SYNCs go by "
+			  "lws_cancel_service(), which is slower: %s%s%s\n",
+			  LWSTP_WHY(why));
 		return;
+	}
 	atomic_store_explicit(&service->adopted, true, memory_order_release);
 #if defined(LWS_WITH_EXTERNAL_POLL)
 	(void)eventfd_write(service->fd, 1);
@@ -280,7 +245,7 @@ ending(struct lwstp_context *context)
 	       lwstp_context_ending(lws);
 }
 
-static bool
+static LWSTP_ON_SERVICE bool
 vhost_make(struct lwstp_context *context)
 {
 	struct lws_context_creation_info info;
@@ -330,7 +295,7 @@ opening_begin(void)
 	return true;
 }
 
-static bool
+static LWSTP_ON_SERVICE bool
 vhost_open(struct lwstp_context *context)
 {
 	bool open;
@@ -383,25 +348,55 @@ lwstp_watch_open_later(struct lwstp_context *context)
 }
 
 LWSTP_ON_SERVICE bool
-lwstp_watch(struct lwstp_wsi *on)
+lwstp_watch(struct lwstp_wsi *on, const struct lwstp_refusal **why)
 {
+	static const struct lwstp_refusal no_vhost = {
+		LWSTP_REFUSED_NO_WATCH, LLL_ERR,
+		"the hidden vhost could not be made"
+	};
 	struct lwstp_context *context = on->service->context;
 	struct lws *child;
-	bool whole;
 
 #if defined(LWSTP_LWS_CLOSE_HOOK)
 	if (lwstp_hook_has(on->wsi))
 		return true;
 #endif
+	*why = &no_vhost;
 	if (!vhost_open(context))
 		return false;
-	child = adopt(context, context->idle_fd, protocols[1].name, on->wsi,
-		      on->wsi, &whole);
+	child = lwstp_adopt(context, context->idle_fd, protocols[1].name,
+			    on->wsi, on->wsi, why);
 	if (child)
 		on->watch = child;
 
 	return child;
 }
+
+#if defined(LWSTP_HANGUPS)
+static LWSTP_ON_SERVICE bool
+hangups_open(struct lwstp_context *context)
+{
+	static const struct lwstp_refusal no_epoll = {
+		LWSTP_REFUSED_ERRNO, LLL_WARN, "epoll_create1()"
+	}, no_vhost = {
+		LWSTP_REFUSED_NO_CONTEXT, LLL_WARN, "there is no hidden vhost"
+	};
+	const struct lwstp_refusal *why = &no_epoll;
+	struct lwstp_hangup *h = &context->hangup;
+
+	h->fd = epoll_create1(EPOLL_CLOEXEC);
+	if (h->fd >= 0 && !context->vhost)
+		why = &no_vhost;
+	else if (h->fd >= 0)
+		lwstp_adopt(context, h->fd, protocols[2].name, NULL, context,
+			    &why);
+	if (why)
+		lwstp_log(LLL_WARN, "lws_threadpool: hang-ups of http/1 peers "
+			  "will be noticed late: %s%s%s\n", LWSTP_WHY(why));
+
+	return !why;
+}
+#endif
 
 LWSTP_ON_SERVICE void
 lwstp_watch_pending(struct lwstp_wsi *on)
@@ -409,21 +404,12 @@ lwstp_watch_pending(struct lwstp_wsi *on)
 #if defined(LWSTP_HANGUPS)
 	struct lwstp_context *context = on->service->context;
 	struct lwstp_hangup *h = &context->hangup;
-	bool whole;
 
 	/* of the one service thread; and an epoll fd only where it is needed */
 	if (context->services > 1 || h->failed || !lwstp_hangup_concerns(on))
 		return;
-	if (h->fd < 0) {
-		h->fd = epoll_create1(EPOLL_CLOEXEC);
-		h->failed = h->fd < 0 || !context->vhost ||
-			    !adopt(context, h->fd, protocols[2].name, NULL,
-				   context, &whole) || !whole;
-		if (h->failed)
-			lwstp_log(LLL_WARN, "lws_threadpool: hang-ups of "
-				  "http/1 peers will be noticed late: no "
-				  "epoll\n");
-	}
+	if (h->fd < 0)
+		h->failed = !hangups_open(context);
 	if (!h->failed)
 		lwstp_hangup_pending(on);
 #else

@@ -128,6 +128,12 @@ lwstp_adopt(struct lwstp_context *context, int fd, const char *protocol,
 	made = adopt_fd(context, copy, protocol, parent, opaque, why);
 	if (!made)
 		close(copy);
+	if (!made || !*why || parent)
+		return made;
 
-	return made;
+	/* The wsi is in no table, and would never be closed.  Event libraries
+	 * of lws poll its fd already. */
+	lws_set_timeout(made, PENDING_TIMEOUT_CLOSE_ACK, LWS_TO_KILL_SYNC);
+
+	return NULL;
 }

@@ -62,9 +62,9 @@ lwstp_fd_idle(struct lwstp_failure *failure);
 void
 lwstp_adopt_made(struct lws *wsi);
 /* Gives lws a duplicate of fd as a raw file, and returns its wsi: NULL if that
- * was not possible, for *why, and then the duplicate is closed.  An adoption
- * that fails late (a wsi, and *why is not NULL) leaves the wsi behind, which
- * owns the fd: as a watch it works all the same. */
+ * was not possible, for *why, and then the duplicate is closed.  One with a
+ * parent that fails late (a wsi, and *why is not NULL) leaves the wsi behind,
+ * which owns the fd: as a watch it works all the same. */
 LWSTP_ON_SERVICE struct lws *
 lwstp_adopt(struct lwstp_context *context, int fd, const char *protocol,
 	    struct lws *parent, void *opaque, const struct lwstp_refusal **why);

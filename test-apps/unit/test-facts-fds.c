@@ -152,6 +152,10 @@ table_of_fds_full_before_the_pool(void **state)
 			n_conns++;
 		tp = rig_pool(rig, 1, 100);
 		rig_drain(rig);
+		assert_int_equal(log_claim(LLL_WARN, "lws_cancel_service(), "
+				 "which is slower: lws has no place for one "
+				 "more fd"), conn_kind_watched(CONN_RAW) &&
+					     LWSTP_UNIT_EVENTFD);
 		for (round = 0; round < 3; round++)
 			for (n = 0; n < n_conns; n++) {
 				j = job_script(rig, 20, LWS_TP_RETURN_SYNC);

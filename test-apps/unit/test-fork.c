@@ -5,6 +5,8 @@
  * SPDX-License-Identifier: MIT
  */
 
+#include <poll.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -157,12 +159,73 @@ of_a_busy_pool(void **state)
 		wait_int(&j[n]->cleanups, 1);
 }
 
+/* ---- lws_daemonize() ---- */
+
+#pragma weak lws_daemonize	/* not in each build of libwebsockets */
+
+#if !defined(TSAN)
+/* Its pool, in the process that lws_daemonize() ends, and in the daemon */
+static void
+daemonized(int report)
+{
+	struct rig *rig = rig_create(NULL);
+	struct lws_threadpool *tp = rig_pool(rig, 2, 10);
+	char bad = NOT_RUN;
+
+	atomic_store(&cleanups, 0);
+	if (lws_threadpool_enqueue(tp, &args, "a task")) {
+		wait_int(&cleanups, 1);
+		atomic_store(&cleanups, 0);
+		if (lws_daemonize(NULL))
+			_exit(1);
+		signal(SIGALRM, SIG_DFL);
+		alarm(SECONDS);
+		bad = (char)(use_parents_pool(tp) | use_own_pool(rig));
+	}
+	_exit(write(report, &bad, 1) != 1);
+}
+#endif
+
+static void
+by_lws_daemonize(void **state)
+{
+	(void)state;
+#if defined(TSAN)
+	skip();
+#else
+	struct pollfd from;
+	char bad = NOT_RUN;
+	int fds[2];
+	pid_t pid;
+
+	if (!lws_daemonize)
+		skip();		/* this libwebsockets is built without */
+	assert_int_equal(pipe(fds), 0);
+	/* its parent ends by exit() */
+	fflush(NULL);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		close(fds[0]);
+		daemonized(fds[1]);
+	}
+	close(fds[1]);
+	from = (struct pollfd){ .fd = fds[0], .events = POLLIN };
+	assert_int_equal(poll(&from, 1, wait_secs() * 1000), 1);
+	assert_int_equal(read(fds[0], &bad, 1), 1);
+	close(fds[0]);
+	assert_int_equal(bad, 0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+#endif
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		RIG_TEST(of_an_idle_pool),
 		RIG_TEST(of_a_busy_pool),
+		cmocka_unit_test(by_lws_daemonize),
 	};
 
 	return cmocka_run_group_tests_name("Q6 after fork()", tests, NULL,

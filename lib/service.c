@@ -23,7 +23,6 @@
  * less often, down to once a second, as long as it never finds anything late.
  */
 
-#include <unistd.h>
 #if defined(LWSTP_HAVE_EVENTFD)
 #include <sys/eventfd.h>
 #endif

@@ -51,26 +51,36 @@ args_refusal(const struct lws_threadpool_task_args *args)
 
 /* P2: a task that a free thread is about to take does not count as waiting.  So
  * how many threads are free is looked at only if the queue seems full. */
+static LWSTP_POOL_HELD int
+__unclaimed(const struct lwstp_pool *pool)
+{
+	const struct lwstp_worker *w = atomic_load(&pool->workers);
+	int busy = (int)pool->n_running + (int)pool->n_resumed, n;
+
+	if (pool->pin_tasks)
+		for (n = busy = 0; n < pool->threads; n++)
+			busy += w[n].task || w[n].cleaning || w[n].resumed;
+
+	return pool->alive > busy ? pool->alive - busy : 0;
+}
+
 static bool
-has_room(struct lwstp_pool *pool, uint32_t count)
+has_room(struct lwstp_pool *pool, uint32_t generation, uint32_t count)
 {
 	int depth = pool->max_queue_depth, unclaimed;
 	uint32_t until;
 
 	if (depth > INT_MAX - LWSTP_MAX_THREADS)
 		depth = INT_MAX - LWSTP_MAX_THREADS;
-	until = atomic_load(&pool->taken) + (uint32_t)depth;
-	atomic_store(&pool->room_until, until);
-	if ((int32_t)(count - until) < 0)
-		return true;
-
 	lwstp_lock(pool);
 	__lwstp_drain(pool);
-	unclaimed = pool->alive - (int)pool->n_running - (int)pool->n_resumed;
+	unclaimed = __unclaimed(pool);
 	until = atomic_load(&pool->taken) + (uint32_t)depth;
+	if (lwstp_generation(atomic_load(&pool->slot.word)) == generation)
+		atomic_store(&pool->room_until, until);
 	lwstp_unlock(pool);
 
-	return (int32_t)(count - until) < (unclaimed > 0 ? unclaimed : 0);
+	return (int32_t)(count - until) < unclaimed;
 }
 
 /* NULL: the task is accepted, and will end whatever happens; or, with `ask`, it
@@ -96,7 +106,7 @@ accept_task(struct lwstp_pool *pool, uint32_t generation, bool ask)
 		count = (uint32_t)(word & LWSTP_POOL_COUNT);
 		if ((int32_t)(count - atomic_load_explicit(&pool->room_until,
 					memory_order_relaxed)) >= 0 &&
-		    !has_room(pool, count))
+		    !has_room(pool, generation, count))
 			return &full;
 		if (ask)
 			return NULL;

@@ -18,6 +18,7 @@ static void
 forked(void)
 {
 	forks++;
+	lwstp_this_worker = NULL;	/* it was the parent's */
 }
 
 static void

@@ -108,7 +108,9 @@ extern _Thread_local struct lwstp_worker *lwstp_this_worker;
 static inline LWSTP_POOL_HELD void
 __lwstp_listed(struct lwstp_pool *pool)
 {
-	atomic_store_explicit(&pool->listed, pool->n_queued + pool->n_resumed,
+	unsigned int resumed = pool->pin_tasks ? 0 : pool->n_resumed;
+
+	atomic_store_explicit(&pool->listed, pool->n_queued + resumed,
 			      memory_order_relaxed);
 }
 

@@ -112,8 +112,7 @@ answer_task(struct lwstp_task *task, uint64_t word)
 	while (lwstp_generation(word) == generation &&
 	       lwstp_status(word) == LWS_TP_STATUS_SYNCING) {
 		flags = 0;
-		if (!(word & LWSTP_DETACHED) &&
-		    atomic_load_explicit(&task->crowded, memory_order_relaxed))
+		if ((word & LWSTP_CROWDED) && !(word & LWSTP_DETACHED))
 			flags = LWSTP_POSTED;
 		if (lwstp_task_resume(task, &word, flags))
 			return;

@@ -184,6 +184,8 @@ lwstp_ss_make(struct lwstp_context *context, struct lws_ss_handle *ss,
 		"not be made"
 	}, no_memory = {
 		LWSTP_REFUSED_MEMORY, LLL_ERR, "out of memory"
+	}, closing = {
+		LWSTP_REFUSED_CLOSING, LLL_ERR, "the secure stream is closing"
 	};
 	struct lwstp_service *service;
 	struct lwstp_wsi *on;
@@ -195,8 +197,10 @@ lwstp_ss_make(struct lwstp_context *context, struct lws_ss_handle *ss,
 		return NULL;
 	service = service_of(ss);
 	on = lwstp_wsi_find(service, ss);
+	if (on && on->closing)
+		*why = &closing;
 	if (on)
-		return on;
+		return on->closing ? NULL : on;
 	if (!lwstp_watch_open(context)) {
 		*why = &no_context;
 		return NULL;

@@ -80,8 +80,6 @@ hold(struct lwstp_service *service, struct lwstp_post *post)
 static LWSTP_ON_SERVICE void
 moved_on(struct lwstp_task *task)
 {
-	if (!task->attention)
-		return;
 	lwstp_attention_clear(task);
 	lwstp_ask_for_others(task->on);
 }

@@ -153,12 +153,13 @@ __release(struct lwstp_pool *pool, struct lwstp_task *task, uint64_t *word,
 {
 	deferred->cleanup = task->cleanup;
 	deferred->user = task->user;
+	/* before the swap: a posted slot may have another task after it */
+	__lwstp_timer_remove(&pool->timers, &task->timer);
 	if (!lwstp_swap(task, word, lwstp_slot_next(LWSTP_TASKS, *word) |
 				    LWSTP_FREE | (*word & LWSTP_POSTED))) {
 		deferred->cleanup = NULL;
 		return false;
 	}
-	__lwstp_timer_remove(&pool->timers, &task->timer);
 	if (!(*word & LWSTP_POSTED))
 		lwstp_slot_give(LWSTP_TASKS, &task->slot);
 
@@ -275,6 +276,7 @@ lwstp_task_go_on(struct lwstp_task *task)
 	unsigned int worker = atomic_load_explicit(&task->worker,
 						   memory_order_relaxed);
 	struct lwstp_service *service = task->service;
+	bool pinned = pool->pin_tasks;
 
 	atomic_store_explicit(&task->since, lwstp_now(), memory_order_relaxed);
 	if (!atomic_load_explicit(&service->answered, memory_order_relaxed))
@@ -282,7 +284,7 @@ lwstp_task_go_on(struct lwstp_task *task)
 				      memory_order_relaxed);
 	/* from here on it may end, and its pool and context too */
 	lwstp_inbox_put(&pool->inbox, &task->put);
-	if (pool->pin_tasks)
+	if (pinned)
 		lwstp_wake_worker(pool, worker);
 	else
 		lwstp_wake(pool);

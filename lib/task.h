@@ -20,6 +20,8 @@
 #define LWSTP_DETACHED	((uint64_t)0x10)  /* has no wsi, or has lost it */
 #define LWSTP_OUTLIVE	((uint64_t)0x20)  /* T5 */
 #define LWSTP_TIMED	((uint64_t)0x40)  /* has, or gets, a timer (S5) */
+#define LWSTP_CROWDED	((uint64_t)0x100) /* SYNCING, its wsi has others that
+					   * want attention (S6) */
 #define LWSTP_POSTED	((uint64_t)0x80)  /* in the inbox of its service thread,
 					   * or about to be: that one alone may
 					   * recycle its slot */
@@ -55,8 +57,6 @@ struct lwstp_task {
 	_Atomic lws_usec_t	since;		/* in this state */
 	atomic_bool		seen;		/* its status was asked for,
 						 * since it was posted (S5) */
-	atomic_bool		crowded;	/* its wsi has others that want
-						 * attention */
 
 	struct lwstp_post	post;		/* in its service's inbox */
 	_Atomic(const void *)	target;		/* the wsi or ss, to be told */

@@ -121,7 +121,8 @@ park(struct lwstp_pool *pool, struct lwstp_worker *w, struct lwstp_task *task,
 		    atomic_load_explicit(&pool->finishing,
 					 memory_order_relaxed))
 			return false;
-		*to = lwstp_with_status(*word, LWS_TP_STATUS_SYNCING) |
+		*to = lwstp_with_status(*word & ~LWSTP_CROWDED,
+					LWS_TP_STATUS_SYNCING) |
 		      LWSTP_POSTED | LWSTP_TIMED;
 	} while (!lwstp_swap(task, word, *to));
 
@@ -320,16 +321,21 @@ __run(struct lwstp_pool *pool, struct lwstp_worker *w, struct lwstp_task *task,
 
 /* P3: what is queued in a finishing pool is stopped, and not called */
 static LWSTP_POOL_HELD bool
-__stop_one(struct lwstp_pool *pool)
+__stop_one(struct lwstp_pool *pool, struct lwstp_worker *w)
 {
 	struct lwstp_deferred deferred = { .signal = NULL };
 
 	__lwstp_drain(pool);
+	if (pool->queued)
+		w->cleaned = pool->queued->name;
 	if (!__lwstp_stop_queued(pool, &deferred))
 		return false;
+	w->cleaning = deferred.cleanup;
 	lwstp_unlock(pool);
+	lwstp_settle_owed(w);
 	lwstp_deferred_do(&deferred, NULL);
 	lwstp_lock(pool);
+	w->cleaning = false;
 
 	return true;
 }
@@ -376,7 +382,7 @@ lwstp_worker_thread(void *arg)
 			continue;	/* all may be over by now */
 		if (atomic_load_explicit(&pool->finishing,
 					 memory_order_relaxed) &&
-		    __stop_one(pool))
+		    __stop_one(pool, w))
 			continue;
 		task = __take(pool, w);
 		if (task)

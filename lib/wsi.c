@@ -99,14 +99,12 @@ LWSTP_ON_SERVICE void
 lwstp_attention(struct lwstp_task *task)
 {
 	struct lwstp_wsi *on = task->on;
-	bool crowded;
 
 	lwstp_attention_clear(task);	/* that was for an earlier SYNC */
-	crowded = on->attention;
-	if (crowded)
-		atomic_store_explicit(&on->attention->crowded, true,
-				      memory_order_relaxed);
-	atomic_store_explicit(&task->crowded, crowded, memory_order_relaxed);
+	if (on->attention) {
+		atomic_fetch_or(&on->attention->slot.word, LWSTP_CROWDED);
+		atomic_fetch_or(&task->slot.word, LWSTP_CROWDED);
+	}
 	task->attention = true;
 	DL_APPEND2(on->attention, task, attention_prev, attention_next);
 }

@@ -102,6 +102,8 @@ P1_without_eventfd(void **state)
 	char line[128];
 	struct rig *rig;
 
+	if (!LWSTP_UNIT_EVENTFD)
+		skip();		/* built without it */
 	(void)state;
 	for (size_t n = 0; n < LWS_ARRAY_SIZE(errors); n++) {
 		rig = rig_create(NULL);
@@ -129,6 +131,8 @@ P1_without_eventfd_and_socket(void **state)
 	struct rig *rig = *state;
 	int fds = rig_open_fds();
 
+	if (!LWSTP_UNIT_EVENTFD)
+		skip();		/* built without it */
 	eventfd_error = EPERM;
 	socket_error = EACCES;
 	assert_null(create(rig));
@@ -148,6 +152,8 @@ P2_without_F_DUPFD(void **state)
 	struct lws_threadpool *tp;
 	struct job *j;
 
+	if (!LWSTP_UNIT_EVENTFD)
+		skip();		/* built without it */
 	dup_error = EPERM;
 	tp = rig_pool(rig, 1, 10);
 	rig_drain(rig);

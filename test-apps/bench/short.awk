@@ -27,20 +27,21 @@ function sync(who, k, metric)
 }
 
 END {
-	print "| | lws-threadpool | lws's own | libuv | GLib |"
-	print "|---|---|---|---|---|"
+	print "| | lws-threadpool | lws's own | libuv | libuv, no malloc " \
+		"| GLib |"
+	print "|---|---|---|---|---|---|"
 	printf "| tasks a second that do nothing, 50,000 queued " \
-		"| %s | %s | %s | %s |\n",
-		noop("ours"), noop("builtin"), noop("uv"), noop("glib")
+		"| %s | %s | %s | %s | %s |\n", noop("ours"), noop("builtin"),
+		noop("uv"), noop("uv-array"), noop("glib")
 	printf "| the same, first of all in a process, with data allocated " \
-		"| %s | | %s | %s |\n", cold("ours"), cold("uv"), cold("glib")
+		"| %s | | %s | | %s |\n", cold("ours"), cold("uv"), cold("glib")
 	printf "| SYNCs a second of 1,000 streams " \
-		"| %s, by 2 threads | %s, by 1,000 threads | | |\n",
+		"| %s, by 2 threads | %s, by 1,000 threads | | | |\n",
 		streams("ours", 2), streams("builtin", 1000)
-	printf "| a SYNC and its answer, p50 | %s us | %s us | | |\n",
+	printf "| a SYNC and its answer, p50 | %s us | %s us | | | |\n",
 		figure(sync("ours", 1000000, "p50")),
 		figure(sync("builtin", 200000, "p50"))
-	printf "| the same, the worst | %s ms | %s ms | | |\n",
+	printf "| the same, the worst | %s ms | %s ms | | | |\n",
 		figure(sync("ours", 1000000, "worst") / 1000),
 		figure(sync("builtin", 200000, "worst") / 1000)
 }

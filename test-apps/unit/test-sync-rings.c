@@ -283,6 +283,36 @@ one_in_each_callback(void **state)
 	}
 }
 
+/* S6: the answer to one, whatever is asked of the wsi after that in the same
+ * callback; and to one that has just become SYNCING, by a handle that was kept */
+static void
+an_answer_that_was_met_before(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 2, 10);
+	struct conn *c = conn_open(rig, CONN_RAW);
+	struct job *a = waiting(rig, tp, c, false),
+		   *b = waiting(rig, tp, c, false);
+	int before;
+
+	rig_drain(rig);
+	lws_threadpool_task_status_noreap(a->task);
+	lws_threadpool_task_status_noreap(b->task);
+	before = c->writeables;
+	lws_threadpool_task_sync(a->task, 0);
+	assert_ptr_equal(lws_threadpool_get_task_wsi(c->wsi), b->task);
+	until_writeable(c, before);
+
+	gate_open(a->gate);
+	a = waiting(rig, tp, c, false);
+	lws_threadpool_task_status_noreap(b->task);
+	before = c->writeables;
+	lws_threadpool_task_sync(a->task, 0);
+	until_writeable(c, before);
+	gate_open(a->gate);
+	gate_open(b->gate);
+}
+
 int
 main(void)
 {
@@ -291,6 +321,7 @@ main(void)
 		NO_RERING_TEST(looking_rings_for_nothing),
 		NO_RERING_TEST(a_look_takes_no_ring_away),
 		NO_RERING_TEST(one_in_each_callback),
+		NO_RERING_TEST(an_answer_that_was_met_before),
 	};
 
 	return cmocka_run_group_tests_name("rings", tests, NULL, NULL);

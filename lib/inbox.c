@@ -87,8 +87,6 @@ lwstp_signal(struct lwstp_service *service)
  * Which thread is it?
  */
 
-_Thread_local struct lwstp_worker *lwstp_this_worker;
-
 _Thread_local unsigned int lwstp_thread_number;
 
 unsigned int

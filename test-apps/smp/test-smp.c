@@ -50,6 +50,7 @@
 #define AT_ONCE		20	/* connections a client thread */
 #define TASKS		3	/* a connection */
 #define SYNCS		8	/* a task */
+#define MORE		64	/* connections, to reach another thread */
 #define DEADLINE_SECS	200
 
 struct task {
@@ -544,28 +545,33 @@ static void
 W3_a_thread_waits_for_the_hidden_vhost(void **state)
 {
 	time_t end = time(NULL) + DEADLINE_SECS;
-	int fd[SERVICE_THREADS + 1];
+	int fd[SERVICE_THREADS + MORE], fds = 0;
 	bool met;
 
 	(void)state;
 	opt_in = false;
 	meet = true;
 	server_begin();
-	for (int n = 0; n < SERVICE_THREADS; n++) {
-		fd[n] = connect_one();
-		if (send(fd[n], "x", 1, MSG_NOSIGNAL) != 1)
+	while (fds < SERVICE_THREADS) {
+		fd[fds] = connect_one();
+		if (send(fd[fds++], "x", 1, MSG_NOSIGNAL) != 1)
 			abort();
 	}
 	while (!atomic_load(&in_the_making) && !atomic_load(&made))
 		wait_until_end(end);
 	met = atomic_load(&in_the_making);	/* or there is no such vhost */
-	fd[SERVICE_THREADS] = connect_one();
-	while (met && !(atomic_load(&other_tried) && atomic_load(&made)))
+	/* each thread listens: some of these wait for the one that is held up */
+	while (met && !atomic_load(&other_tried)) {
+		if (fds < SERVICE_THREADS + MORE)
+			fd[fds++] = connect_one();
+		wait_until_end(end);
+	}
+	while (met && !atomic_load(&made))
 		wait_until_end(end);
 	while (atomic_load(&cleaned) < atomic_load(&accepted))
 		wait_until_end(end);
-	for (int n = 0; n <= SERVICE_THREADS; n++)
-		close(fd[n]);
+	while (fds)
+		close(fd[--fds]);
 	server_end();
 	meet = false;
 	print_message("%d tasks accepted, %d refused\n",

@@ -10,6 +10,8 @@
 
 #include "private.h"
 
+_Thread_local struct lwstp_worker *lwstp_this_worker;
+
 /* How many fork()s led to this process.  A pool from before that has its
  * threads in the parent, and its locks as a thread there left them. */
 static unsigned int forks;

@@ -174,7 +174,8 @@ slots_are_used_again(void **state)
 	uint32_t used[2] = { 0 };
 	struct job *j;
 
-	for (int round = 0; round < 40; round++) {
+	/* where handles come again, at least 256 slots are used in turn */
+	for (int round = 0; round < (WIDE ? 40 : 400); round++) {
 		tp = rig_pool(rig, 3, 1000);
 		for (int n = 0; n < 100; n++) {
 			j = job_new(rig);
@@ -184,7 +185,7 @@ slots_are_used_again(void **state)
 		}
 		rig_pool_destroy(rig, tp);
 		/* how many it takes at the most depends on the threads */
-		if (round == 9) {
+		if (round == (WIDE ? 9 : 300)) {
 			used[0] = lwstp_slots[LWSTP_TASKS].used;
 			used[1] = lwstp_slots[LWSTP_POOLS].used;
 		}

@@ -423,11 +423,35 @@ cleanup_on_a_pool_thread_enqueues(void **state)
 	assert_int_equal(atomic_load(&ran), 500);
 }
 
+static atomic_bool destroying;
+
 static void
 destroy_my_pool(struct job *j, struct lws *wsi)
 {
 	(void)wsi;
+	atomic_store(&destroying, true);
 	rig_pool_destroy(j->rig, j->priv);
+}
+
+static bool
+is_destroying(void *arg)
+{
+	(void)arg;
+
+	return atomic_load(&destroying);
+}
+
+/* keeps the pool's only thread, which may stop and clean up what is queued as
+ * soon as the pool finishes, until the service thread has done that */
+static int
+busy_until_destroying(struct job *j, enum lws_threadpool_task_status status)
+{
+	(void)j;
+	if (status != LWS_TP_STATUS_STOPPING)
+		return LWS_TP_RETURN_CHECKING_IN;
+	wait_until(is_destroying, NULL);
+
+	return LWS_TP_RETURN_STOPPED;
 }
 
 /* T7, P4: a cleanup on the service thread may destroy the very pool, whatever
@@ -445,9 +469,10 @@ cleanup_destroys_its_pool(void **state)
 		struct job *parked = job_script(rig, 1, LWS_TP_RETURN_SYNC),
 			   *j[7], *stays = job_script(rig, 1,
 						      LWS_TP_RETURN_SYNC),
-			   *busy = job_script(rig, 0x7fffffff,
-					      LWS_TP_RETURN_CHECKING_IN);
+			   *busy = job_new(rig);
 
+		atomic_store(&destroying, false);
+		busy->fn = busy_until_destroying;
 		c->manual = true;
 		job_enqueue(tp, parked, c->wsi);
 		wait_status(parked, LWS_TP_STATUS_SYNCING);

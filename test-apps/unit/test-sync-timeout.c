@@ -172,7 +172,7 @@ static void
 many_time_out_together(void **state)
 {
 	struct rig *rig = *state;
-	struct lws_threadpool *tp = timed_pool(rig, 1, 1, false);
+	struct lws_threadpool *tp = timed_pool(rig, 1, 5, false);
 	struct conn *c = conn_open(rig, CONN_RAW);
 	struct job *j[100];
 

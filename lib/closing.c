@@ -165,7 +165,23 @@ lwstp_wsi_close_all(struct lwstp_service *service)
  * No connection (Q6)
  */
 
-_Thread_local struct lws *lwstp_no_connection;
+/* the latest that this thread was given, in memory of its context's */
+static _Thread_local struct lws *no_connection;
+static _Thread_local struct lws_context *no_connection_of;
+
+void
+lwstp_note_no_connection(struct lws *wsi)
+{
+	no_connection = wsi;
+	no_connection_of = lws_get_context(wsi);
+}
+
+void
+lwstp_forget_no_connection(const struct lws_context *lws)
+{
+	if (no_connection_of == lws)
+		no_connection = NULL;
+}
 
 /* What lws gives to callbacks that are about no connection is zeroed memory:
  * with fd 0, and without a pss.  A connection that happens to have fd 0 has a
@@ -193,7 +209,10 @@ lwstp_wsi_is_no_connection(struct lws *wsi)
 	if (lws_get_network_wsi(wsi) != wsi)
 		return false;		/* a stream of a connection */
 
-	return wsi == lwstp_no_connection || fd < 0 || is_zeroed(wsi, fd) ||
+	if (wsi == no_connection && lws_get_context(wsi) == no_connection_of)
+		return true;
+
+	return fd < 0 || is_zeroed(wsi, fd) ||
 	       (!getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) &&
 		listens);
 }

@@ -128,6 +128,7 @@ lwstp_context_gone(struct lwstp_context *context)
 	lwstp_hangup_close(context);
 #endif
 
+	lwstp_forget_no_connection(atomic_load(&context->lws));
 	lwstp_lock_context(context);
 	__lwstp_context_unlearn(context);
 	atomic_store(&context->lws, NULL);
@@ -309,8 +310,8 @@ service_init(struct lwstp_service *service, struct lwstp_context *context,
 	service->is_signalled = service->heard = service->ended = false;
 }
 
-/* With several service threads lws chooses which of them polls an fd of ours: so
- * there is none to signal by. */
+/* With several service threads lws chooses which of them polls an fd of ours:
+ * so there is none to signal by. */
 static void
 make_services(struct lwstp_context *context, struct lwstp_failure *failure)
 {

@@ -309,8 +309,12 @@ LWSTP_ON_SERVICE bool
 lwstp_wsi_is_closing(struct lwstp_service *service, struct lws *wsi);
 LWSTP_ON_SERVICE void
 lwstp_wsi_close_all(struct lwstp_service *service);
-/* the wsi of this thread's latest callback that was about no connection */
-extern _Thread_local struct lws *lwstp_no_connection;
+/* this thread has a callback that is about no connection, with that wsi */
+void
+lwstp_note_no_connection(struct lws *wsi);
+/* ... whose context ends: from then on it may be the address of another one */
+void
+lwstp_forget_no_connection(const struct lws_context *lws);
 /* Q6: a wsi that listens, is not connected yet, or is of such a callback */
 bool
 lwstp_wsi_is_no_connection(struct lws *wsi);

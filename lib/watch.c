@@ -84,7 +84,7 @@ woken(struct lws *wsi)
 	int tsi = lws_get_tsi(wsi);
 
 	lwstp_on_service();
-	lwstp_no_connection = wsi;
+	lwstp_note_no_connection(wsi);
 	if (context && tsi < context->services &&
 	    !atomic_load(&context->service[tsi].adopted))
 		lwstp_service_answer_soon(&context->service[tsi]);
@@ -103,7 +103,7 @@ callback_signal(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 	lwstp_on_service();
 	switch (reason) {
 	case LWS_CALLBACK_PROTOCOL_INIT:
-		lwstp_no_connection = wsi;
+		lwstp_note_no_connection(wsi);
 		return 0;
 
 	case LWS_CALLBACK_WSI_CREATE:	/* a watch too: this is protocols[0] */

@@ -67,35 +67,51 @@ lwstp_service_of(struct lws *wsi)
 	return context ? &context->service[lws_get_tsi(wsi)] : NULL;
 }
 
-/* A thread that is known to be a service thread looks the wsi up in its own
- * table.  It does not follow the pointer, since the wsi may be gone.  A thread
- * that is not known has just taken over, and has to. */
+/* A thread that is known to be a service thread looks a wsi up in its own
+ * tables.  It does not follow the pointer, since the wsi may be gone.  A thread
+ * that is not known may have just taken over a context (*unknown): then it has
+ * to. */
 LWSTP_ON_SERVICE struct lwstp_wsi *
-lwstp_wsi_of_this_thread(struct lws *wsi)
+lwstp_find_here(const void *key, bool *unknown)
 {
 	struct lwstp_context *context = atomic_load(&contexts);
 	struct lwstp_service *service;
 	struct lwstp_wsi *on;
 	unsigned int thread = lwstp_this_thread();
-	bool serves = false;
+	bool serves = false, any = false;
 	int n;
 
+	*unknown = false;
 	for (; context; context = atomic_load(&context->next)) {
 		if (!atomic_load_explicit(&context->lws, memory_order_acquire))
 			continue;
+		any = true;
 		for (n = 0; n < context->services; n++) {
 			service = &context->service[n];
 			if (atomic_load_explicit(&service->thread,
 					memory_order_relaxed) != thread)
 				continue;
 			serves = true;
-			on = lwstp_wsi_find(service, wsi);
+			on = lwstp_wsi_find(service, key);
 			if (on)
 				return on;
 		}
 	}
-	if (serves || lwstp_this_worker)
-		return NULL;
+	*unknown = any && !serves && !lwstp_this_worker;
+
+	return NULL;
+}
+
+LWSTP_ON_SERVICE struct lwstp_wsi *
+lwstp_wsi_of_this_thread(struct lws *wsi)
+{
+	struct lwstp_service *service;
+	struct lwstp_wsi *on;
+	bool unknown;
+
+	on = lwstp_find_here(wsi, &unknown);
+	if (!unknown)
+		return on;
 	service = lwstp_service_of(wsi);
 	if (!service)
 		return NULL;

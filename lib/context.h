@@ -344,6 +344,10 @@ lwstp_context_find(const struct lws_context *lws);
 /* its service thread for that wsi; NULL: it never had a pool, or wsi is NULL */
 struct lwstp_service *
 lwstp_service_of(struct lws *wsi);
+/* what is known of a wsi or ss of the contexts that this thread serves; NULL:
+ * nothing, and *unknown tells whether it may serve another one */
+LWSTP_ON_SERVICE struct lwstp_wsi *
+lwstp_find_here(const void *key, bool *unknown);
 /* what is known of a wsi of this thread, which may be gone; NULL: nothing */
 LWSTP_ON_SERVICE struct lwstp_wsi *
 lwstp_wsi_of_this_thread(struct lws *wsi);

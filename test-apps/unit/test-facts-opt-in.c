@@ -337,9 +337,12 @@ told_of_a_close_that_is_none(void **state)
 	rig_until_int(rig, &before->cleanups, 1);
 	assert_null(before->cleanup_wsi);
 
-	/* it is told of from now on, so there is no other watch */
+	/* It is told of from now on, so there is no other watch: and its close,
+	 * of which nobody tells, must not be followed by a WRITEABLE. */
+	c->manual = true;
 	assert_non_null(job_enqueue(tp, after, c->wsi));
 	wait_status(after, LWS_TP_STATUS_SYNCING);
+	rig_drain(rig);
 	conn_fin(c);
 	conn_until_closed(c);
 	rig_context_destroy(rig);

@@ -14,6 +14,14 @@
 
 #include "harness.h"
 
+/* Such an lws spins for a request that it read together with the one before, or
+ * behind the body of that, as it does alone (README.http.md) */
+#if defined(LWS_WITH_EXTERNAL_POLL)
+#define HTTP_TOGETHER_SPINS	1
+#else
+#define HTTP_TOGETHER_SPINS	0
+#endif
+
 enum http_state {		/* what the job is made to be first */
 	HTTP_QUEUED,
 	HTTP_RUNNING,

@@ -125,11 +125,18 @@ has_run(void *arg)
 }
 
 /* to where the tasks are SYNCING, and the callback has returned */
+/* lws tells when the context is really gone */
+static void
+scene_info(struct rig *rig, struct lws_context_creation_info *info)
+{
+	info->pcontext = &rig->context;
+}
+
 static void
 scene_begin(struct scene *s, bool opt_in)
 {
-	struct rig_opts opts = { .opt_in = opt_in, .on_event = scene_event,
-				 .priv = s };
+	struct rig_opts opts = { .info = scene_info, .opt_in = opt_in,
+				 .on_event = scene_event, .priv = s };
 
 	s->rig = rig_create(&opts);
 	s->tp = rig_pool(s->rig, 1, 10);

@@ -49,7 +49,8 @@ a_stop_by_an_old_word(void **state)
 	gate_close(gate);
 	job_enqueue(tp, next, NULL);
 	wait_int(&next->calls, 1);
-	assert_ptr_equal(task_of(next->task), task);
+	/* on 32 bits slots are used in turn */
+	assert_true(task_of(next->task) == task || UINTPTR_MAX <= 0xffffffffu);
 	lwstp_task_stop(task, queued, true);
 	gate_open(gate);
 	wait_int(&next->cleanups, 1);

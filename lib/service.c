@@ -284,11 +284,13 @@ look(lws_sorted_usec_list_t *sul)
 				      memory_order_relaxed);
 		service->looks_left = LOOKS;
 	}
-	if (service->looks_left && service->looks_left--)
-		lwstp_schedule(service, sul, look, 1);
-	else
+	if (!service->looks_left) {
 		atomic_store_explicit(&service->looking, false,
 				      memory_order_relaxed);
+		return;
+	}
+	service->looks_left--;
+	lwstp_schedule(service, sul, look, 1);
 }
 
 /* lws tells that our fd is readable, or of lws_cancel_service() */

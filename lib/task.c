@@ -18,7 +18,7 @@ enum lws_threadpool_task_status
 lwstp_task_told(const struct lwstp_task *task, uint64_t word)
 {
 	const struct lwstp_pool *pool = atomic_load(&task->pool);
-	enum lws_threadpool_task_status status = lwstp_status(word);
+	unsigned int status = lwstp_status(word);
 	bool stop = (word & LWSTP_STOP) || atomic_load(&pool->finishing);
 
 	/* S7: it will go on when its service thread is between callbacks */
@@ -28,7 +28,7 @@ lwstp_task_told(const struct lwstp_task *task, uint64_t word)
 	if (status == LWS_TP_STATUS_RUNNING && stop)
 		return LWS_TP_STATUS_STOPPING;
 
-	return status;
+	return (enum lws_threadpool_task_status)status;
 }
 
 LWSTP_POOL_HELD void

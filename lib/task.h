@@ -74,10 +74,11 @@ struct lwstp_deferred {
 	void			*user;
 };
 
-static inline enum lws_threadpool_task_status
+/* one of enum lws_threadpool_task_status, or LWSTP_FREE */
+static inline unsigned int
 lwstp_status(uint64_t word)
 {
-	return (enum lws_threadpool_task_status)(word & LWSTP_STATUS);
+	return (unsigned int)(word & LWSTP_STATUS);
 }
 
 static inline bool

@@ -94,6 +94,7 @@ mark_closing(struct lwstp_wsi *on)
 	lwstp_hangup_forget(on);
 #endif
 	lwstp_not_to_ask(on);
+	lwstp_wsi_handle_drop(on);
 	on->closing = true;
 	on->service->open--;
 	on->asked_at = lwstp_now();

@@ -324,6 +324,7 @@ service_init(struct lwstp_service *service, struct lwstp_context *context,
 	atomic_store(&service->thread, 0);
 	service->looks_left = 0;
 	service->is_signalled = service->heard = service->ended = false;
+	service->clock_at = 0;
 }
 
 /* With several service threads lws chooses which of them polls an fd of ours:

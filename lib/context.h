@@ -45,6 +45,15 @@ lwstp_table_remove(struct lwstp_entry **table, struct lwstp_entry *entry);
 
 #include "hangup.h"
 
+/* R2: what a handle of a wsi names.  Of its word, below the generation: POSTED,
+ * as a task's, and FREE. */
+struct lwstp_wsi_slot {
+	struct lwstp_slot	slot;		/* must be first */
+	struct lwstp_post	post;		/* in its service's inbox */
+	_Atomic(struct lwstp_service *) service; /* constant while it lives */
+	LWSTP_BY_SERVICE struct lwstp_wsi *on;
+};
+
 struct lwstp_cursor {				/* a foreach under way */
 	LWSTP_BY_SERVICE struct lwstp_cursor *outer;
 	LWSTP_BY_SERVICE struct lwstp_wsi *on; /* NULL: it is gone */
@@ -66,12 +75,14 @@ struct lwstp_wsi {
 	LWSTP_BY_SERVICE struct lwstp_wsi *ask_prev, *ask_next;
 	LWSTP_BY_SERVICE lws_usec_t asked_at; /* if closing: closed at */
 	LWSTP_BY_SERVICE bool is_to_ask, is_due_stream, is_asked, closing;
+	LWSTP_BY_SERVICE bool wanted; /* lws_threadpool_wsi_writeable() */
 
 	LWSTP_BY_SERVICE struct lwstp_task *attached; /* oldest first */
 	struct lws_ss_handle	*ss;		/* constant; if wsi is NULL */
 	/* constant: asks lws for a WRITEABLE */
 	void			(*ask)(struct lwstp_wsi *on);
 	LWSTP_BY_SERVICE struct lws *watch; /* our child of it, or NULL */
+	LWSTP_BY_SERVICE struct lwstp_wsi_slot *handle; /* or NULL */
 	LWSTP_BY_SERVICE struct lwstp_cursor *cursors; /* innermost first */
 	LWSTP_BY_SERVICE uint32_t seq; /* the next att_seq */
 	LWSTP_BY_SERVICE bool given_up; /* the ss: all its retries failed */
@@ -103,15 +114,18 @@ struct lwstp_service {				/* one a service thread */
 	LWSTP_BY_SERVICE struct lwstp_wsi *asked; /* of lws, once or again */
 	LWSTP_BY_SERVICE struct lwstp_wsi *closed; /* W4's marks */
 	LWSTP_BY_SERVICE struct lwstp_post *held, *held_last; /* S7 */
+	LWSTP_BY_SERVICE struct lwstp_post *calls, *calls_last; /* R1, H1 */
 	LWSTP_BY_SERVICE unsigned int open; /* wsi that are not closing */
 	LWSTP_BY_SERVICE bool is_signalled; /* it has signalled itself */
 	LWSTP_BY_SERVICE unsigned int looks_left;
 	LWSTP_BY_SERVICE bool heard; /* lws ever told it of a signal */
 	LWSTP_BY_SERVICE bool ended; /* as its context: no timers any more */
 	LWSTP_BY_SERVICE lws_usec_t expect_us; /* interval of expect */
+	LWSTP_BY_SERVICE lws_usec_t clock_at; /* when clock goes off */
 
 	/* lws's timers: BY_SERVICE */
-	lws_sorted_usec_list_t	look, ask_again, ask_streams, sweep, expect;
+	lws_sorted_usec_list_t	look, ask_again, ask_streams, sweep, expect,
+				clock;
 };
 
 /* One for each lws_context.  The structs live on, its services' too, and are
@@ -176,9 +190,27 @@ lwstp_on_service(void)
 /* why an enqueue is refused; returned as NULL: it is not */
 struct lwstp_refusal {
 	unsigned int		code;		/* a small number of its own */
+	enum lws_threadpool_refused told;	/* to the application */
 	int			level;
 	const char		*text;
 };
+
+/*
+ * refuse.c
+ */
+
+/* of this thread's latest call that can be refused */
+extern _Thread_local enum lws_threadpool_refused lwstp_refused;
+/* Logs it, at most once a second for each reason (P2), and counts it.  `what`
+ * was refused: "a task", say. */
+LWSTP_NONE_HELD void
+lwstp_refuse(struct lws_threadpool *tp, const char *me, const char *what,
+	     const struct lwstp_refusal *why, const void *wsi, bool is_ss);
+/* Copies a struct of the caller's, of which we know `known` bytes.  False: it is
+ * not one of ours, and text says why. */
+bool
+lwstp_copy_struct(void *copy, size_t known, const void *from, char *text,
+		  size_t len);
 
 enum {						/* the codes */
 	LWSTP_REFUSED_STALE,
@@ -200,6 +232,8 @@ enum {						/* the codes */
 	LWSTP_REFUSED_SS_DESTROYING,
 	LWSTP_REFUSED_SS_UNTOLD,
 	LWSTP_REFUSED_SS_THREADS,
+	LWSTP_REFUSED_DRAINING,
+	LWSTP_REFUSED_OPTIONS,	/* and: what is wrong was logged */
 };
 
 /*
@@ -243,14 +277,57 @@ LWSTP_ON_SERVICE void
 lwstp_not_to_ask(struct lwstp_wsi *on);
 LWSTP_ON_SERVICE void
 lwstp_not_asked(struct lwstp_wsi *on);
+/* The cursor, on the caller's stack, notes whether the wsi is freed meanwhile:
+ * the second returns it, or NULL. */
+LWSTP_ON_SERVICE void
+lwstp_cursor_set(struct lwstp_wsi *on, struct lwstp_cursor *c);
+LWSTP_ON_SERVICE struct lwstp_wsi *
+lwstp_cursor_end(struct lwstp_cursor *c);
 /* Q3; on may be NULL, and the cursor is the caller's meanwhile */
 LWSTP_ON_SERVICE int
 lwstp_wsi_foreach(struct lwstp_wsi *on, struct lwstp_cursor *c, void *user,
 		  int (*cb)(struct lws_threadpool_task *task, void *user));
 
+/* R2: the same each time; NULL: no memory */
+LWSTP_ON_SERVICE struct lws_threadpool_wsi *
+lwstp_wsi_handle_get(struct lwstp_wsi *on);
+/* it closes */
+LWSTP_ON_SERVICE void
+lwstp_wsi_handle_drop(struct lwstp_wsi *on);
+/* the slot of a handle, and its word; NULL: stale, and logged */
+struct lwstp_wsi_slot *
+lwstp_wsi_handle_find(struct lws_threadpool_wsi *handle, uint64_t *word,
+		      const char *caller);
+
+/*
+ * handlers.c: on_sync and on_end (H1)
+ */
+
+/* what a handler returned, and whether its task is to be reaped after it */
+struct lwstp_handled {
+	int			ret;
+	bool			reap;
+};
+
+LWSTP_ON_SERVICE struct lwstp_handled
+lwstp_on_sync(struct lwstp_task *task, uint64_t word, struct lws *wsi);
+LWSTP_ON_SERVICE struct lwstp_handled
+lwstp_on_end(struct lwstp_task *task, uint64_t word, struct lws *wsi);
+
 /*
  * service.c: the inbox, asking lws, asking again
  */
+
+/* R1: any other thread may have made it */
+struct lwstp_call {
+	struct lwstp_post	post;
+	lws_threadpool_call_t	call;
+	void			*arg;
+};
+
+/* what the inbox does with one */
+LWSTP_ON_SERVICE void
+lwstp_service_call(struct lwstp_service *service, struct lwstp_post *post);
 
 /* has lws call cb in `us` microseconds, unless that timer is set already */
 LWSTP_ON_SERVICE void
@@ -277,13 +354,31 @@ lwstp_ask_wsi(struct lwstp_wsi *on);
 /* a wsi, or a secure stream, may have tasks from now on */
 LWSTP_ON_SERVICE void
 lwstp_service_expect(struct lwstp_service *service);
+/* what was found or held waits for the next answer() */
+LWSTP_ON_SERVICE void
+lwstp_signal_self(struct lwstp_service *service);
+/* its context ends: nothing is held back, no timer is left */
+LWSTP_ON_SERVICE void
+lwstp_service_end(struct lwstp_service *service);
+
+/*
+ * detach.c: a task loses its wsi
+ */
+
 /* Takes a task off its wsi, and reaps it if it is queued or done.  1: it was
  * asked to stop instead (Q4).  `closing`: lws begins to close the wsi (W1). */
 LWSTP_ON_SERVICE int
 lwstp_detach(struct lwstp_task *task, uint64_t word, bool closing);
-/* its context ends: nothing is held back, no timer is left */
+/* an ended task that is attached; in a handler of its own, after that */
 LWSTP_ON_SERVICE void
-lwstp_service_end(struct lwstp_service *service);
+lwstp_reap_attached(struct lwstp_task *task, uint64_t word);
+
+/*
+ * clock.c: the deadlines of pools, by service thread 0
+ */
+
+LWSTP_ON_SERVICE void
+lwstp_clock_look(struct lwstp_service *service, struct lwstp_post *post);
 
 /*
  * closing.c: is it closing, or no connection at all?

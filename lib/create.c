@@ -8,8 +8,8 @@
  * else is made anew for each pool, and its threads last.
  */
 
+#include <errno.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,22 +20,6 @@
 #endif
 
 #include "private.h"
-
-static int
-cond_init(pthread_cond_t *cond)
-{
-	pthread_condattr_t attr;
-	int r = pthread_condattr_init(&attr);
-
-	if (r)
-		return r;
-	r = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	if (!r)
-		r = pthread_cond_init(cond, &attr);
-	pthread_condattr_destroy(&attr);
-
-	return r;
-}
 
 static int
 mutex_init(pthread_mutex_t *mutex)
@@ -63,7 +47,7 @@ make_ready(struct lwstp_pool *pool)
 		return true;
 	if (mutex_init(&pool->lock))
 		return false;
-	if (cond_init(&pool->changed)) {
+	if (lwstp_cond_init(&pool->changed)) {
 		pthread_mutex_destroy(&pool->lock);
 		return false;
 	}
@@ -85,90 +69,44 @@ processors(void)
 	return sysconf(_SC_NPROCESSORS_ONLN);
 }
 
-/* What a worker waits with is made once, and stays: somebody may be about to
- * wake it when its pool has ended. */
-static bool
-workers_make(struct lwstp_worker *w, int n)
-{
-	for (; n--; w++) {
-		if (pthread_mutex_init(&w->mutex, NULL))
-			return false;
-		if (cond_init(&w->cond))
-			return false;
-	}
-
-	return true;
-}
-
-/* Those of the slot's last pool, or, if that had fewer, as many anew; each time
- * twice as many, so that what is left behind is no more than what is used. */
-static bool
-workers_room(struct lwstp_pool *pool, int threads)
-{
-	struct lwstp_worker *workers;
-	int room = pool->room ? pool->room : 4;
-
-	while (room < threads)
-		room *= 2;
-	if (room == pool->room)
-		return true;
-	workers = calloc((size_t)room, sizeof(*workers));
-	if (!workers || !workers_make(workers, room)) {
-		free(workers);
-		return false;
-	}
-	workers->outgrown = atomic_load(&pool->workers);
-	atomic_store(&pool->workers, workers);
-	pool->room = room;
-
-	return true;
-}
-
-static LWSTP_POOL_HELD int
-__worker_start(struct lwstp_pool *pool, int index)
-{
-	struct lwstp_worker *w = atomic_load(&pool->workers) + index;
-
-	w->pool = pool;
-	w->index = index;
-	w->task = w->resumed = NULL;
-	w->prefer_resumed = w->cleaning = w->parked = false;
-	w->owed = NULL;
-
-	return pthread_create(&w->thread, NULL, lwstp_worker_thread, w);
-}
-
-/* P1: as many as will start.  They block all signals but those that tell of a
- * fault of the thread itself. */
 static void
-workers_start(struct lwstp_pool *pool, int threads)
+numbers_init(struct lwstp_pool *pool)
 {
-	static const int faults[] = {
-		SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT
+	struct lwstp_histogram *h[] = {
+		&pool->queue_us, &pool->run_us, &pool->sync_us
 	};
-	sigset_t blocked, old;
-	unsigned int n;
-	int r = 0;
+	unsigned int i, n;
 
-	sigfillset(&blocked);
-	for (n = 0; n < sizeof(faults) / sizeof(faults[0]); n++)
-		sigdelset(&blocked, faults[n]);
-	pthread_sigmask(SIG_SETMASK, &blocked, &old);
-	lwstp_lock(pool);
-	while (pool->threads < threads) {
-		r = __worker_start(pool, pool->threads);
-		if (r)
-			break;
-		pool->threads++;
-		pool->alive++;
+	atomic_store(&pool->n_refused, 0);
+	atomic_store(&pool->n_wakes, 0);
+	atomic_store(&pool->n_calls, 0);
+	atomic_store(&pool->starts_weight, 1);
+	atomic_store(&pool->starts_since, 0);
+	for (i = 0; i < 3; i++) {
+		atomic_store(&h[i]->total, 0);
+		for (n = 0; n < 32; n++)
+			atomic_store(&h[i]->n[n], 0);
 	}
-	lwstp_unlock(pool);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+}
 
-	if (r)
-		lwstp_log(LLL_WARN, "lws_threadpool_create: pool %s: thread %d "
-			  "of %d did not start: %s\n", pool->name,
-			  pool->threads + 1, threads, lwstp_error(r));
+static LWSTP_POOL_HELD void
+__take_options(struct lwstp_pool *pool, const struct lws_threadpool_options *o)
+{
+	pool->starts = 0;
+	pool->pin_tasks = o->pin_tasks;
+	pool->sync_timeout = o->sync_timeout_secs < 0 ? 0 :
+		(o->sync_timeout_secs ? o->sync_timeout_secs :
+			LWSTP_SYNC_TIMEOUT_SECS) * LWS_US_PER_SEC;
+	pool->spin_us = o->sync_spin_us < 0 || processors() < 2 ? 0 :
+		(o->sync_spin_us ? o->sync_spin_us : LWSTP_SYNC_SPIN_US);
+	pool->max_kept = o->max_kept < 0 ? 0 :
+		o->max_kept ? (unsigned int)o->max_kept : LWSTP_MAX_KEPT;
+	pool->keep_us = o->keep_secs < 0 ? 0 :
+		(o->keep_secs ? o->keep_secs : LWSTP_KEEP_SECS) *
+							LWS_US_PER_SEC;
+	pool->thread_start = o->thread_start;
+	pool->thread_end = o->thread_end;
+	pool->opaque = o->opaque;
 }
 
 static void
@@ -179,12 +117,18 @@ pool_init(struct lwstp_pool *pool, struct lwstp_context *context,
 	int n;
 
 	lwstp_lock(pool);
-	pool->queued = pool->resumed = pool->done = NULL;
+	pool->queued = pool->resumed = pool->done = pool->kept = NULL;
+	pool->keys = NULL;
+	pool->tokens = NULL;
+	pool->holding = NULL;
 	pool->timers = NULL;
 	pool->keeper = NULL;
-	pool->n_queued = pool->n_resumed = pool->n_done = 0;
-	pool->n_running = pool->n_started = 0;
-	pool->threads = pool->alive = 0;
+	pool->clock_at = 0;
+	pool->clock.look = lwstp_clock_look;
+	pool->n_queued = pool->n_resumed = pool->n_done = pool->n_held = 0;
+	pool->n_running = pool->n_started = pool->n_parked = pool->n_kept = 0;
+	pool->n_finished = pool->n_stopped = pool->n_timed_out = 0;
+	pool->indexes = pool->threads = pool->alive = 0;
 	atomic_store(&pool->destroying, false);
 	pool->refused_since = 0;
 	pool->refused_said = pool->refused_unsaid = 0;
@@ -199,62 +143,51 @@ pool_init(struct lwstp_pool *pool, struct lwstp_context *context,
 	pool->fork = lwstp_forks();
 	pool->context = context;
 	pool->max_queue_depth = args->max_queue_depth;
-	pool->pin_tasks = o->pin_tasks;
-	pool->sync_timeout = o->sync_timeout_secs < 0 ? 0 :
-		(o->sync_timeout_secs ? o->sync_timeout_secs :
-			LWSTP_SYNC_TIMEOUT_SECS) * LWS_US_PER_SEC;
-	pool->spin_us = o->sync_spin_us < 0 || processors() < 2 ? 0 :
-		(o->sync_spin_us ? o->sync_spin_us : LWSTP_SYNC_SPIN_US);
+	numbers_init(pool);
 	memcpy(pool->name, name, sizeof(pool->name));
+	__take_options(pool, o);
 	lwstp_unlock(pool);
 }
 
-/* what is wrong with them, or NULL */
-static const char *
-options_fault(const struct lws_threadpool_options *o)
+/* whether the system takes that size of a stack */
+static bool
+stack_size_ok(size_t size, const char *me)
 {
-	if (o->keep_secs || o->max_kept)
-		return "keep_secs or max_kept is set: there are no tokens yet";
-	if (o->thread_start || o->thread_end || o->opaque)
-		return "thread_start, thread_end or opaque is set: not yet";
-	if (o->stack_size)
-		return "stack_size is set: not yet";
+	pthread_attr_t attr;
+	int r = pthread_attr_init(&attr);
 
-	return o->reserved ? "reserved is not 0" : NULL;
+	if (!r) {
+		r = pthread_attr_setstacksize(&attr, size);
+		pthread_attr_destroy(&attr);
+	}
+	if (r)
+		lwstp_log(LLL_ERR, "%s: options->stack_size is %lu: %s\n", me,
+			  (unsigned long)size, lwstp_error(r));
+
+	return !r;
 }
 
-/* A copy of the options, which may be those of a later version: what comes
- * after the members that we know must be 0. */
+/* a copy of the options, which may be those of a later version */
 static bool
 options_ok(const struct lws_threadpool_options *options,
 	   struct lws_threadpool_options *copy, const char *me)
 {
-	const char *bytes = (const char *)options, *fault;
-	size_t n;
+	char text[96];
 
 	memset(copy, 0, sizeof(*copy));
 	if (!options)
 		return true;
-	if (options->size < sizeof(*copy) || options->size > 4096) {
-		lwstp_log(LLL_ERR, "%s: options->size is %lu, not "
-			  "sizeof(struct lws_threadpool_options) = %lu\n", me,
-			  (unsigned long)options->size,
-			  (unsigned long)sizeof(*options));
+	if (!lwstp_copy_struct(copy, sizeof(*copy), options, text,
+			       sizeof(text))) {
+		lwstp_log(LLL_ERR, "%s: %s\n", me, text);
 		return false;
 	}
-	for (n = sizeof(*copy); n < options->size; n++)
-		if (bytes[n]) {
-			lwstp_log(LLL_ERR, "%s: options has a member at byte "
-				  "%lu that this version does not know\n", me,
-				  (unsigned long)n);
-			return false;
-		}
-	memcpy(copy, options, sizeof(*copy));
-	fault = options_fault(copy);
-	if (fault)
-		lwstp_log(LLL_ERR, "%s: options: %s\n", me, fault);
+	if (copy->reserved)
+		lwstp_log(LLL_ERR, "%s: options->reserved is %d, not 0\n", me,
+			  copy->reserved);
 
-	return !fault;
+	return !copy->reserved &&
+	       (!copy->stack_size || stack_size_ok(copy->stack_size, me));
 }
 
 /* P1 */
@@ -291,7 +224,7 @@ pool_alloc(int threads)
 	if (!pool)
 		return NULL;
 	atomic_store(&pool->threads, 0);
-	if (make_ready(pool) && workers_room(pool, threads))
+	if (make_ready(pool) && lwstp_threads_room(pool, threads))
 		return pool;
 	lwstp_slot_give(LWSTP_POOLS, &pool->slot);
 
@@ -303,14 +236,18 @@ static void
 no_context(struct lws_context *lws, const struct lwstp_failure *failure,
 	   const char *name)
 {
-	if (lwstp_context_ending(lws))
+	if (lwstp_context_ending(lws)) {
+		lwstp_refused = LWS_TP_REFUSED_CONTEXT;
 		lwstp_log(LLL_ERR, "lws_threadpool_create: pool %s: the "
 			  "context is being destroyed\n", name);
-	else
-		lwstp_log(LLL_ERR, "lws_threadpool_create: pool %s: %s%s%s\n",
-			  name, failure->call ? failure->call : "out of memory",
-			  failure->call ? ": " : "",
-			  failure->call ? lwstp_error(failure->error) : "");
+		return;
+	}
+	if (failure->call && failure->error != ENOMEM)
+		lwstp_refused = LWS_TP_REFUSED_FDS;
+	lwstp_log(LLL_ERR, "lws_threadpool_create: pool %s: %s%s%s\n", name,
+		  failure->call ? failure->call : "out of memory",
+		  failure->call ? ": " : "",
+		  failure->call ? lwstp_error(failure->error) : "");
 }
 
 static struct lws_threadpool *
@@ -327,6 +264,7 @@ create(struct lws_context *lws, const struct lws_threadpool_create_args *args,
 	uint64_t word;
 	int n;
 
+	lwstp_refused = LWS_TP_REFUSED_ARGS;
 	if (!args_ok(lws, args, me) || !options_ok(options, &o, me))
 		return NULL;
 	if (format) {
@@ -339,6 +277,7 @@ create(struct lws_context *lws, const struct lws_threadpool_create_args *args,
 	pool = pool_alloc(args->threads);
 	if (pool)
 		context = lwstp_context_get(lws, &failure);
+	lwstp_refused = LWS_TP_REFUSED_MEMORY;
 	if (!context) {
 		no_context(lws, &failure, name);
 		if (pool)
@@ -352,10 +291,15 @@ create(struct lws_context *lws, const struct lws_threadpool_create_args *args,
 
 	pool_init(pool, context, args, &o, name);
 	word = atomic_load(&pool->slot.word) & ~(LWSTP_POOL_FINISHING |
+						 LWSTP_POOL_DRAINING |
 						 LWSTP_POOL_COUNT);
 	atomic_store(&pool->slot.word, word);
-	workers_start(pool, args->threads);
+	lwstp_threads_start(pool, args->threads, o.stack_size);
 	if (pool->threads) {
+		lwstp_refused = LWS_TP_REFUSED_NONE;
+		lwstp_lock(pool);
+		pool->exists = true;
+		lwstp_unlock(pool);
 		lwstp_watch_open_later(context);
 		return lwstp_handle(LWSTP_POOLS, &pool->slot, word);
 	}

@@ -11,6 +11,7 @@
 #include "private.h"
 
 _Thread_local struct lwstp_worker *lwstp_this_worker;
+_Thread_local struct lwstp_frame *lwstp_frame;
 
 /* How many fork()s led to this process.  A pool from before that has its
  * threads in the parent, and its locks as a thread there left them. */
@@ -21,6 +22,7 @@ forked(void)
 {
 	forks++;
 	lwstp_this_worker = NULL;	/* it was the parent's */
+	lwstp_frame = NULL;
 }
 
 static void

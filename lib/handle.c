@@ -6,7 +6,8 @@
  * The pointers that users hold are no addresses: they are the number of a slot
  * and the generation that the slot had.  The generation changes when what lived
  * in the slot ends, so a stale handle is recognised and reaches nothing (Q6).
- * The two lowest bits tell a task from a pool, and both from an address.
+ * The two lowest bits tell a task, a pool and a wsi apart, and all from an
+ * address.
  *
  * Slots lie in chunks, each twice as large as the one before, that are kept for
  * the life of the process: a look at a slot is always safe.
@@ -29,6 +30,10 @@ struct lwstp_slots lwstp_slots[] = {
 	},
 	[LWSTP_POOLS] = {
 		.size = sizeof(struct lwstp_pool),
+		.lock = PTHREAD_MUTEX_INITIALIZER,
+	},
+	[LWSTP_WSIS] = {
+		.size = sizeof(struct lwstp_wsi_slot),
 		.lock = PTHREAD_MUTEX_INITIALIZER,
 	},
 };

@@ -149,4 +149,19 @@ lwstp_args_ss(const struct lws_threadpool_task_args *args)
 
 #endif
 
+/*
+ * admit.c
+ */
+
+extern const struct lwstp_refusal lwstp_no_memory;
+/* NULL: the task is accepted, and will end whatever happens; or, with `ask`, it
+ * would be. */
+const struct lwstp_refusal *
+lwstp_accept(struct lwstp_pool *pool, uint32_t generation, bool ask);
+/* What is known of a wsi, made if it is not there yet; NULL: *why.  With a
+ * generation only if the pool would accept a task. */
+LWSTP_ON_SERVICE struct lwstp_wsi *
+lwstp_hang_on(struct lwstp_pool *pool, uint32_t generation, struct lws *wsi,
+	      const struct lwstp_refusal **why);
+
 #endif /* LWSTP_LWS_H */

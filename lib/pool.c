@@ -1,10 +1,10 @@
 /*
- * lws-threadpool - a pool's end: finish and destroy
+ * lws-threadpool - a pool's end: drain, finish and destroy
  *
  * SPDX-License-Identifier: MIT
  *
- * finish() asks everything to end and waits for nothing (P3); destroy() waits
- * for the threads, and reaps what is left (P4).
+ * drain() lets no new task in (P7), finish() asks everything to end and waits for
+ * nothing (P3), destroy() waits for the threads, and reaps what is left (P4).
  */
 
 #include <errno.h>
@@ -19,10 +19,10 @@
  * Finish
  */
 
-/* Asks every SYNCING task of the pool to stop, as lwstp_task_stop() says.
- * Those that are parked later see that the pool is finishing. */
+/* Asks every SYNCING or parked task of the pool to stop, as lwstp_task_stop()
+ * says.  Those that become so later see that the pool is finishing. */
 static void
-stop_syncing(const struct lwstp_pool *pool, bool between)
+stop_waiting(const struct lwstp_pool *pool, bool between)
 {
 	uint32_t n, used = atomic_load(&lwstp_slots[LWSTP_TASKS].used);
 	struct lwstp_task *task;
@@ -31,9 +31,11 @@ stop_syncing(const struct lwstp_pool *pool, bool between)
 	for (n = 0; n < used; n++) {
 		task = lwstp_task_at(n);
 		word = atomic_load(&task->slot.word);
-		if (lwstp_status(word) == LWS_TP_STATUS_SYNCING &&
+		if ((lwstp_status(word) == LWS_TP_STATUS_SYNCING ||
+		     (word & LWSTP_PARKED)) &&
 		    atomic_load(&task->pool) == pool)
-			lwstp_task_stop(task, word, between);
+			lwstp_task_stop(task, word, between,
+					LWS_TP_STOP_FINISH);
 	}
 }
 
@@ -74,9 +76,39 @@ lws_threadpool_finish(struct lws_threadpool *tp)
 	if (lwstp_generation(word) != generation)
 		return;
 	atomic_store(&pool->finishing, true);
-	stop_syncing(pool, true);
+	stop_waiting(pool, true);
 	while (stop_one_queued(pool, generation))
 		;
+}
+
+/*
+ * Drain
+ */
+
+/* P7: what was ever accepted, less what was reaped */
+static LWSTP_POOL_HELD int
+__not_reaped(const struct lwstp_pool *pool)
+{
+	uint32_t accepted = (uint32_t)(atomic_load(&pool->slot.word) &
+				       LWSTP_POOL_COUNT);
+
+	return (int)(accepted - (uint32_t)atomic_load(&pool->taken) +
+		     pool->n_started + pool->n_done);
+}
+
+int
+lws_threadpool_drain(struct lws_threadpool *tp)
+{
+	struct lwstp_pool *pool = lwstp_pool_lock(tp, __func__);
+	int left;
+
+	if (!pool)
+		return 0;
+	atomic_fetch_or(&pool->slot.word, LWSTP_POOL_DRAINING);
+	left = __not_reaped(pool);
+	lwstp_unlock(pool);
+
+	return left;
 }
 
 /*
@@ -90,6 +122,7 @@ lwstp_pool_free(struct lwstp_pool *pool)
 	uint64_t word;
 
 	lwstp_lock(pool);
+	pool->exists = false;
 	word = atomic_load(&pool->slot.word);
 	atomic_store(&pool->slot.word,
 		     lwstp_slot_next(LWSTP_POOLS, word) |
@@ -108,7 +141,7 @@ __running_names(const struct lwstp_pool *pool, char *buf, size_t len)
 	int n;
 
 	*buf = '\0';
-	for (n = 0; n < pool->threads && used < len - 1; n++) {
+	for (n = 0; n < pool->indexes && used < len - 1; n++) {
 		w = &pool->workers[n];
 		if (!w->task && !w->cleaning)
 			continue;
@@ -126,13 +159,13 @@ wait_for_threads(struct lwstp_pool *pool)
 {
 	char names[512];
 	struct timespec ts;
-	int waited = 0, r = 0, n;
+	int waited = 0, r = 0;
 
 	lwstp_deadline(&ts, DESTROY_WARN_SECS * LWS_US_PER_SEC);
 	lwstp_lock(pool);
 	while (pool->alive) {
 		lwstp_unlock(pool);
-		stop_syncing(pool, false);
+		stop_waiting(pool, false);
 		lwstp_lock(pool);
 		if (pool->alive)
 			r = pthread_cond_timedwait(&pool->changed, &pool->lock,
@@ -149,8 +182,7 @@ wait_for_threads(struct lwstp_pool *pool)
 	}
 	lwstp_unlock(pool);
 
-	for (n = 0; n < pool->threads; n++)
-		pthread_join(pool->workers[n].thread, NULL);
+	lwstp_threads_join(pool);
 }
 
 static bool
@@ -164,15 +196,16 @@ reap_one(struct lwstp_pool *pool)
 
 	lwstp_on_service();	/* or no service thread runs */
 	lwstp_lock(pool);
-	task = pool->done;
+	task = pool->done ? pool->done : pool->kept;
 	lwstp_unlock(pool);
 	if (!task)
 		return false;
 	on = task->on;
-	wsi = lwstp_unattach(task);
+	wsi = on ? lwstp_unattach(task) : NULL;
 	word = atomic_load(&task->slot.word);
 	lwstp_task_reap(task, &word, &deferred);
-	lwstp_ask_for_others(on);
+	if (on)
+		lwstp_ask_for_others(on);
 	lwstp_deferred_do(&deferred, wsi);
 
 	return true;

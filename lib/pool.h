@@ -9,21 +9,46 @@
 #ifndef LWSTP_POOL_H
 #define LWSTP_POOL_H
 
+/* How long something took, in us: [n] counts those of n bits. */
+struct lwstp_histogram {
+	_Atomic uint64_t	n[32], total;
+};
+
+/* Which events are measured: all of them below 1,000 in a second, else one of
+ * `weight`, which then counts for those before it, too. */
+struct lwstp_sampler {
+	unsigned int		pending, weight, seen;
+	lws_usec_t		since;		/* this second */
+};
+
+enum lwstp_start {
+	LWSTP_NOT_MADE,
+	LWSTP_STARTING,		/* up to the return of thread_start() (P6) */
+	LWSTP_STARTED,
+	LWSTP_START_FAILED,	/* it does not run */
+};
+
 struct lwstp_worker {
 	struct lwstp_pool	*pool;		/* constant */
 	struct lwstp_worker	*outgrown;	/* constant, the first one's:
 						 * what was too few before */
 	int			index;		/* constant */
 	pthread_t		thread;		/* create and destroy only */
+	LWSTP_BY_POOL enum lwstp_start start;
+	void			*state;		/* own: what that has set */
 	LWSTP_BY_POOL struct lwstp_task *task; /* runs now */
 	LWSTP_BY_POOL struct lwstp_task *resumed; /* FIFO: pinned here */
 	LWSTP_BY_POOL bool prefer_resumed; /* S2: it is their turn */
 	LWSTP_BY_POOL bool cleaning; /* runs a cleanup, of a task that was: */
-	LWSTP_BY_POOL struct lwstp_name cleaned;
-	bool			parked;		/* own: it has parked a task
+	LWSTP_BY_POOL union lwstp_name cleaned;
+	bool			synced;		/* own: a task got SYNCING
 						 * since it last spun */
 	struct lwstp_service	*owed;		/* own: to be signalled soon,
 						 * unless it looks by itself */
+	struct lwstp_frame	frame;		/* own */
+	struct lwstp_sampler	runs;		/* own */
+	unsigned int		counts;		/* own: this stay, for so many */
+	_Atomic uint64_t	syncs;		/* written by itself */
 
 	pthread_mutex_t		mutex;
 	pthread_cond_t		cond;		/* with mutex */
@@ -32,11 +57,12 @@ struct lwstp_worker {
 };
 
 /*
- * Of a pool's word, below its generation: FINISHING, and how many tasks were
- * ever accepted.  So one compare and swap makes sure of the handle, of P3, and
- * that the pool lives until the task has ended.
+ * Of a pool's word, below its generation: FINISHING, DRAINING, and how many
+ * tasks were ever accepted.  So one compare and swap makes sure of the handle, of
+ * P3 and P7, and that the pool lives until the task has ended.
  */
 #define LWSTP_POOL_FINISHING	((uint64_t)1 << 32)
+#define LWSTP_POOL_DRAINING	((uint64_t)1 << 33)
 #define LWSTP_POOL_COUNT	((uint64_t)0xffffffff)
 
 /* In four parts, with a cache line between any two, so that a thread that is
@@ -50,14 +76,22 @@ struct lwstp_pool {
 
 	char			apart_1[LWSTP_CACHE_LINE];
 	struct lwstp_context	*context;	/* constant: a reference */
-	_Atomic(struct lwstp_worker *) workers;	/* constant: threads of them */
-	atomic_int		threads;	/* constant: as many started */
+	_Atomic(struct lwstp_worker *) workers;	/* constant: `indexes` */
+	atomic_int		indexes;	/* constant: tried to start */
+	atomic_int		threads;	/* constant: of them started */
 	int			room;		/* for so many: see create.c */
 	int			max_queue_depth; /* constant */
 	int			spin_us;	/* constant; 0: never */
 	lws_usec_t		sync_timeout;	/* constant, us; 0: never */
 	atomic_uint		fork;		/* constant: see find.c */
 	bool			pin_tasks;	/* constant */
+	unsigned int		max_kept;	/* constant; 0: none (K4) */
+	lws_usec_t		keep_us;	/* constant; 0: for ever */
+	int			(*thread_start)(void *opaque, int index,
+						void **state); /* constant */
+	void			(*thread_end)(void *opaque, int index,
+					      void *state); /* constant */
+	void			*opaque;	/* constant */
 	atomic_bool		ready;		/* lock and changed were made */
 	atomic_bool		finishing;	/* as the word, for workers */
 	char			name[LWSTP_POOL_NAME]; /* constant */
@@ -67,17 +101,28 @@ struct lwstp_pool {
 	LWSTP_BY_POOL struct lwstp_task *queued; /* FIFO: never called yet */
 	LWSTP_BY_POOL struct lwstp_task *resumed; /* FIFO: to go on */
 	LWSTP_BY_POOL struct lwstp_task *done; /* FIFO: to be reaped */
+	LWSTP_BY_POOL struct lwstp_task *kept; /* FIFO: to be attached (K4) */
+	LWSTP_BY_POOL struct lwstp_entry *keys; /* in use (O1) */
+	LWSTP_BY_POOL struct lwstp_key *holding; /* they hold tasks back */
+	LWSTP_BY_POOL struct lwstp_token *tokens; /* K2 */
+	LWSTP_BY_POOL uint64_t token_key[2]; /* random */
 	LWSTP_BY_POOL struct lwstp_timer *timers; /* a heap: the first one */
 	LWSTP_BY_POOL struct lwstp_worker *keeper; /* waits for timers */
+	LWSTP_BY_POOL lws_usec_t clock_at; /* when service thread 0 looks at
+					    * the timers, 0: it does not */
 	LWSTP_BY_POOL unsigned int n_queued, n_resumed, n_done;
+	LWSTP_BY_POOL unsigned int n_held, n_parked, n_kept;
 	LWSTP_BY_POOL unsigned int n_running; /* on threads, cleanups too */
 	LWSTP_BY_POOL unsigned int n_started; /* that have not ended */
 	LWSTP_BY_POOL int alive; /* threads that have not left */
+	LWSTP_BY_POOL bool exists; /* from create() to its end */
 	atomic_bool		destroying;	/* set before finishing */
 	LWSTP_BY_POOL lws_usec_t refused_since; /* P2: lines of this second */
 	LWSTP_BY_POOL unsigned int refused_said, refused_unsaid;
-	atomic_uint		taken;		/* written under lock: accepted
+	_Atomic uint64_t	taken;		/* written under lock: accepted
 						 * ones that left the queue */
+	LWSTP_BY_POOL uint64_t n_finished, n_stopped, n_timed_out;
+	LWSTP_BY_POOL unsigned int starts; /* in this second */
 	pthread_cond_t		changed;	/* with lock, for destroy */
 
 	char			apart_3[LWSTP_CACHE_LINE];
@@ -87,6 +132,16 @@ struct lwstp_pool {
 	atomic_bool		waking;		/* one was woken, and is on
 						 * its way */
 	atomic_uint		idle[LWSTP_MAX_THREADS / 32]; /* a bit each */
+
+	char			apart_4[LWSTP_CACHE_LINE];
+	/* N1: what any thread may add to */
+	_Atomic uint64_t	n_refused, n_wakes, n_calls;
+	struct lwstp_histogram	queue_us, run_us, sync_us;
+	/* its starts are measured: one of `weight`, in the second from there */
+	atomic_uint		starts_weight;
+	_Atomic lws_usec_t	starts_since;
+	struct lwstp_post	clock;		/* to service thread 0: */
+	atomic_bool		clock_posted;
 };
 
 static inline LWSTP_LOCKS(lwstp_role_pool) LWSTP_UNCHECKED void
@@ -100,6 +155,29 @@ lwstp_unlock(struct lwstp_pool *pool)
 {
 	pthread_mutex_unlock(&pool->lock);
 }
+
+void
+lwstp_record(struct lwstp_histogram *h, lws_usec_t us, unsigned int counts);
+/* this event counts for so many, which are the caller's to record; now: in
+ * lwstp_now()'s time */
+unsigned int
+lwstp_sample_now(struct lwstp_sampler *s, lws_usec_t now);
+
+static inline unsigned int
+lwstp_sample(struct lwstp_sampler *s, lws_usec_t now)
+{
+	if (++s->pending < s->weight && now - s->since < LWS_US_PER_SEC)
+		return 0;
+
+	return lwstp_sample_now(s, now);
+}
+
+/* N1: a task starts now; how many its start counts for was said at its enqueue */
+LWSTP_POOL_HELD void
+__lwstp_sample_start(struct lwstp_pool *pool, lws_usec_t now);
+unsigned int
+lwstp_sample_enqueue(const struct lwstp_pool *pool, uint32_t count,
+		     lws_usec_t now);
 
 /* the worker whose thread this is, NULL on any other thread */
 extern _Thread_local struct lwstp_worker *lwstp_this_worker;
@@ -138,7 +216,10 @@ lwstp_pool_lock(struct lws_threadpool *tp, const char *caller);
  * called with the pool's lock held, or without. */
 void
 lwstp_wake(struct lwstp_pool *pool);
-/* the same for that worker alone, and for all of them */
+/* before a thread releases the lock for long: wakes a worker for what is left */
+LWSTP_POOL_HELD void
+__lwstp_leave_to_others(struct lwstp_pool *pool);
+/* the same as wake() for that worker alone, and for all of them */
 void
 lwstp_wake_worker(struct lwstp_pool *pool, unsigned int index);
 void
@@ -152,9 +233,29 @@ lwstp_settle_owed(struct lwstp_worker *w);
 LWSTP_POOL_HELD void
 __lwstp_idle(struct lwstp_pool *pool, struct lwstp_worker *w);
 
+/*
+ * threads.c
+ */
+
+int
+lwstp_cond_init(pthread_cond_t *cond);
+/* workers for so many; false: no memory */
+bool
+lwstp_threads_room(struct lwstp_pool *pool, int threads);
+/* P1: as many as will start; stack_size: bytes, or 0 */
+void
+lwstp_threads_start(struct lwstp_pool *pool, int threads, size_t stack_size);
+/* all have left */
+void
+lwstp_threads_join(struct lwstp_pool *pool);
+
 /* pool.c: nothing of it runs, or ever will */
 void
 lwstp_pool_free(struct lwstp_pool *pool);
+
+/* numbers.c */
+LWSTP_POOL_HELD void
+__lwstp_read_stats(struct lwstp_pool *pool, struct lws_threadpool_stats *s);
 
 /*
  * worker.c

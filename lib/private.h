@@ -61,11 +61,17 @@
 #define LWSTP_TASK_NAME		48
 #define LWSTP_SYNC_TIMEOUT_SECS	300
 #define LWSTP_SYNC_SPIN_US	20
+#define LWSTP_KEEP_SECS		300
+#define LWSTP_MAX_KEPT		1000
+#define LWSTP_TOKEN_BYTES	16
 
 struct lwstp_pool;
+struct lwstp_worker;
 struct lwstp_service;
 struct lwstp_context;
 struct lwstp_wsi;
+struct lwstp_key;
+struct lwstp_token;
 
 /*
  * log.c
@@ -85,7 +91,7 @@ lwstp_error(int error);
 
 /* The upper bits of a slot's word are its generation.  What the others are, its
  * kind says: see task.h and pool.h. */
-#define LWSTP_GENERATION_SHIFT	33
+#define LWSTP_GENERATION_SHIFT	34
 
 struct lwstp_slot {
 	_Atomic uint64_t	word;
@@ -94,20 +100,20 @@ struct lwstp_slot {
 };
 
 /* of slots, and of handles */
-enum lwstp_kind { LWSTP_TASKS = 1, LWSTP_POOLS = 2 };
+enum lwstp_kind { LWSTP_TASKS = 1, LWSTP_POOLS = 2, LWSTP_WSIS = 3 };
 
 /* On 64 bits no handle ever comes twice: a slot whose generations are used up
  * is left unused.  On 32 bits there are too few for that: see handle.c. */
 #if UINTPTR_MAX > 0xffffffffu
 #define LWSTP_INDEX_BITS(kind)	((void)(kind), 31u)
-#define LWSTP_GENERATION_BITS(kind) ((void)(kind), 31u)
+#define LWSTP_GENERATION_BITS(kind) ((void)(kind), 30u)
 #else
-#define LWSTP_INDEX_BITS(kind)	((kind) == LWSTP_TASKS ? 18u : 10u)
+#define LWSTP_INDEX_BITS(kind)	((kind) == LWSTP_POOLS ? 10u : 18u)
 #define LWSTP_GENERATION_BITS(kind) (30u - LWSTP_INDEX_BITS(kind))
 #endif
 #define LWSTP_KIND_BITS		2
 #define LWSTP_MASK(bits)	((((uint64_t)1) << (bits)) - 1)
-#define LWSTP_FIRST_BITS(kind)	((kind) == LWSTP_TASKS ? 8u : 3u)
+#define LWSTP_FIRST_BITS(kind)	((kind) == LWSTP_POOLS ? 3u : 8u)
 #define LWSTP_CHUNKS		29	/* for every index that there is */
 
 /* Chunk c has 2^(c + first bits) slots. */
@@ -213,6 +219,10 @@ __lwstp_timer_add(struct lwstp_timer **heap, struct lwstp_timer *timer,
 		  lws_usec_t at);
 LWSTP_POOL_HELD void
 __lwstp_timer_remove(struct lwstp_timer **heap, struct lwstp_timer *timer);
+/* it goes off then, or before */
+LWSTP_POOL_HELD void
+__lwstp_timer_by(struct lwstp_timer **heap, struct lwstp_timer *timer,
+		 lws_usec_t at);
 
 /*
  * inbox.c: what one thread gives another
@@ -220,6 +230,9 @@ __lwstp_timer_remove(struct lwstp_timer **heap, struct lwstp_timer *timer);
 
 struct lwstp_post {
 	struct lwstp_post	*next;	/* of who puts it in, then takes it */
+	/* constant: what its service thread does with it; NULL: it is a task */
+	void			(*look)(struct lwstp_service *service,
+					struct lwstp_post *post);
 };
 
 struct lwstp_inbox {

@@ -33,19 +33,14 @@ looked_at(struct lwstp_task *task, uint64_t word)
 				      memory_order_relaxed);
 }
 
-/* an ended task that is attached */
-static LWSTP_ON_SERVICE void
-reap(struct lwstp_task *task, uint64_t word)
+/* One that has ended and has no wsi is kept, or its on_end comes (K4, H1). */
+static void
+reap_kept(struct lwstp_task *task, uint64_t word)
 {
 	struct lwstp_deferred deferred = { .signal = NULL };
-	struct lwstp_wsi *on = task->on;
-	struct lws *wsi;
 
-	lwstp_service_note(on->service);
-	wsi = lwstp_unattach(task);
-	lwstp_task_reap(task, &word, &deferred);
-	lwstp_ask_for_others(on);
-	lwstp_deferred_do(&deferred, wsi);
+	if (lwstp_task_reap_kept(task, word, &deferred))
+		lwstp_deferred_do(&deferred, NULL);
 }
 
 enum lws_threadpool_task_status
@@ -73,6 +68,10 @@ lws_threadpool_task_status(struct lws_threadpool_task *handle, void **user)
 		looked_at(task, word);
 	if (!lwstp_is_done(word))
 		return told;
+	if (word & LWSTP_DETACHED) {
+		reap_kept(task, word);
+		return told;
+	}
 	if (lwstp_this_worker) {
 		lwstp_log(LLL_ERR, "%s: task %p has ended, but only its "
 			  "service thread may reap it, not a pool thread\n",
@@ -80,7 +79,7 @@ lws_threadpool_task_status(struct lws_threadpool_task *handle, void **user)
 		return LWS_TP_STATUS_STOPPING;
 	}
 	lwstp_on_service();
-	reap(task, word);
+	lwstp_reap_attached(task, word);
 
 	return told;
 }
@@ -101,24 +100,6 @@ lws_threadpool_task_status_noreap(struct lws_threadpool_task *handle)
 	return told;
 }
 
-/* S4, on any thread.  If other tasks of its wsi want attention it is posted, so
- * that WRITEABLE is asked for again for them (S6). */
-static void
-answer_task(struct lwstp_task *task, uint64_t word)
-{
-	uint32_t generation = lwstp_generation(word);
-	uint64_t flags;
-
-	while (lwstp_generation(word) == generation &&
-	       lwstp_status(word) == LWS_TP_STATUS_SYNCING) {
-		flags = 0;
-		if ((word & LWSTP_CROWDED) && !(word & LWSTP_DETACHED))
-			flags = LWSTP_POSTED;
-		if (lwstp_task_resume(task, &word, flags))
-			return;
-	}
-}
-
 void
 lws_threadpool_task_sync(struct lws_threadpool_task *handle, int stop)
 {
@@ -128,20 +109,24 @@ lws_threadpool_task_sync(struct lws_threadpool_task *handle, int stop)
 	if (!task)
 		return;
 	if (stop)
-		lwstp_task_stop(task, word, false);
+		lwstp_task_stop(task, word, false, LWS_TP_STOP_ASKED);
 	else
-		answer_task(task, word);
+		lwstp_task_answer(task, word);
 }
 
 /* any thread; see Q4 */
 static int
 dequeue_detached(struct lwstp_task *task, uint64_t word)
 {
-	struct lwstp_deferred deferred = { .signal = NULL };
+	struct lwstp_deferred deferred = { .why = LWS_TP_STOP_ASKED };
 
 	if (lwstp_status(word) == LWS_TP_STATUS_QUEUED &&
 	    lwstp_task_reap(task, &word, &deferred)) {
 		lwstp_deferred_do(&deferred, NULL);
+		return 0;
+	}
+	if (lwstp_is_done(word)) {
+		reap_kept(task, word);
 		return 0;
 	}
 

@@ -13,7 +13,7 @@
 
 struct line {
 	const char		*list;
-	struct lwstp_name	name;
+	union lwstp_name	name;
 	const void		*handle;
 	const char		*on;		/* "wsi" or "ss": */
 	const void		*target;
@@ -61,7 +61,7 @@ __add_list(struct snapshot *s, const struct lwstp_task *head, const char *list)
 /* They are on no list of the pool, so all slots are gone through.  None of the
  * pool's is released while the lock is held. */
 static LWSTP_POOL_HELD unsigned int
-__add_syncing(struct snapshot *s, const struct lwstp_pool *pool)
+__add_waiting(struct snapshot *s, const struct lwstp_pool *pool)
 {
 	uint32_t n, used = atomic_load(&lwstp_slots[LWSTP_TASKS].used);
 	unsigned int found = 0;
@@ -71,12 +71,14 @@ __add_syncing(struct snapshot *s, const struct lwstp_pool *pool)
 	for (n = 0; n < used; n++) {
 		task = lwstp_task_at(n);
 		word = atomic_load(&task->slot.word);
-		if (lwstp_status(word) != LWS_TP_STATUS_SYNCING ||
+		if ((lwstp_status(word) != LWS_TP_STATUS_SYNCING &&
+		     !(word & LWSTP_PARKED)) ||
 		    atomic_load(&task->pool) != pool)
 			continue;
 		found++;
 		if (s)
-			__add(s, task, word, "syncing");
+			__add(s, task, word, word & LWSTP_PARKED ? "parked" :
+								   "syncing");
 	}
 
 	return found;
@@ -91,31 +93,32 @@ __add_pool(struct snapshot *s, struct lwstp_pool *pool)
 	s->now = lwstp_now();
 	__lwstp_drain(pool);
 	__add_list(s, pool->queued, "queued");
-	for (n = 0; n < pool->threads; n++) {
+	for (n = 0; n < pool->indexes; n++) {
 		task = pool->workers[n].task;
 		if (task)
 			__add(s, task, atomic_load(&task->slot.word),
 			      "running");
 	}
 	__add_list(s, pool->resumed, "resumed");
-	for (n = 0; n < pool->threads; n++)
+	for (n = 0; n < pool->indexes; n++)
 		__add_list(s, pool->workers[n].resumed, "resumed");
-	__add_syncing(s, pool);
+	__add_waiting(s, pool);
 	__add_list(s, pool->done, "done");
+	__add_list(s, pool->kept, "kept");
 }
 
 static LWSTP_POOL_HELD unsigned int
 __waiting(const struct lwstp_pool *pool)
 {
 	return (uint32_t)(atomic_load(&pool->slot.word) & LWSTP_POOL_COUNT) -
-	       atomic_load(&pool->taken);
+	       (uint32_t)atomic_load(&pool->taken);
 }
 
 static LWSTP_POOL_HELD unsigned int
 __count(const struct lwstp_pool *pool)
 {
 	return __waiting(pool) + pool->n_running + pool->n_resumed +
-	       __add_syncing(NULL, pool) + pool->n_done;
+	       __add_waiting(NULL, pool) + pool->n_done + pool->n_kept;
 }
 
 static void

@@ -154,7 +154,7 @@ static const struct lwstp_refusal *
 refusal(const struct lwstp_context *context, const struct lws_ss_handle *ss)
 {
 	static const struct lwstp_refusal destroying = {
-		LWSTP_REFUSED_SS_DESTROYING, LLL_ERR,
+		LWSTP_REFUSED_SS_DESTROYING, LWS_TP_REFUSED_CLOSING, LLL_ERR,
 		"the secure stream is being destroyed"
 	};
 #if defined(LWSTP_LWS_SS_HOOK)
@@ -163,13 +163,13 @@ refusal(const struct lwstp_context *context, const struct lws_ss_handle *ss)
 	return lwstp_hook_ss_destroying(ss) ? &destroying : NULL;
 #else
 	static const struct lwstp_refusal not_opted_in = {
-		LWSTP_REFUSED_SS_UNTOLD, LLL_ERR,
+		LWSTP_REFUSED_SS_UNTOLD, LWS_TP_REFUSED_ARGS, LLL_ERR,
 		"the application does not pass the states of its secure "
 		"streams to lws_threadpool_ss_event()"
 	};
 	/* lws does not tell which of them is the stream's */
 	static const struct lwstp_refusal threads = {
-		LWSTP_REFUSED_SS_THREADS, LLL_ERR,
+		LWSTP_REFUSED_SS_THREADS, LWS_TP_REFUSED_WRONG_THREAD, LLL_ERR,
 		"with several service threads, that of a secure stream is not "
 		"known"
 	};
@@ -188,16 +188,18 @@ lwstp_ss_make(struct lwstp_context *context, struct lws_ss_handle *ss,
 	      const struct lwstp_refusal **why)
 {
 	static const struct lwstp_refusal foreign = {
-		LWSTP_REFUSED_FOREIGN, LLL_ERR,
+		LWSTP_REFUSED_FOREIGN, LWS_TP_REFUSED_CONTEXT, LLL_ERR,
 		"the ss is not of the pool's context, or that is gone"
 	}, no_context = {
-		LWSTP_REFUSED_NO_CONTEXT, LLL_ERR,
+		LWSTP_REFUSED_NO_CONTEXT, LWS_TP_REFUSED_CONTEXT, LLL_ERR,
 		"the context is being destroyed, or its hidden vhost could "
 		"not be made"
 	}, no_memory = {
-		LWSTP_REFUSED_MEMORY, LLL_ERR, "out of memory"
+		LWSTP_REFUSED_MEMORY, LWS_TP_REFUSED_MEMORY, LLL_ERR,
+		"out of memory"
 	}, closing = {
-		LWSTP_REFUSED_CLOSING, LLL_ERR, "the secure stream is closing"
+		LWSTP_REFUSED_CLOSING, LWS_TP_REFUSED_CLOSING, LLL_ERR,
+		"the secure stream is closing"
 	};
 	struct lwstp_service *service;
 	struct lwstp_wsi *on;

@@ -23,6 +23,7 @@
  * less often, down to once a second, as long as it never finds anything late.
  */
 
+#include <stdlib.h>
 #if defined(LWSTP_HAVE_EVENTFD)
 #include <sys/eventfd.h>
 #endif
@@ -48,8 +49,8 @@ lwstp_schedule(struct lwstp_service *service, lws_sorted_usec_list_t *sul,
 
 /* The service thread signals itself, once a turn: what it has found or held
  * waits for its next answer(). */
-static LWSTP_ON_SERVICE void
-signal_self(struct lwstp_service *service)
+LWSTP_ON_SERVICE void
+lwstp_signal_self(struct lwstp_service *service)
 {
 	if (service->is_signalled)
 		return;
@@ -57,23 +58,31 @@ signal_self(struct lwstp_service *service)
 	lwstp_signal(service);
 }
 
-/* S7: it is SYNCING, and is to go on without an answer */
-static bool
-is_held(uint64_t word)
-{
-	return lwstp_status(word) == LWS_TP_STATUS_SYNCING &&
-	       (word & (LWSTP_STOP | LWSTP_DETACHED));
-}
-
 static LWSTP_ON_SERVICE void
-hold(struct lwstp_service *service, struct lwstp_post *post)
+append(struct lwstp_post **first, struct lwstp_post **last,
+       struct lwstp_post *post)
 {
 	post->next = NULL;
-	if (service->held)
-		service->held_last->next = post;
+	if (*first)
+		(*last)->next = post;
 	else
-		service->held = post;
-	service->held_last = post;
+		*first = post;
+	*last = post;
+}
+
+LWSTP_ON_SERVICE void
+lwstp_service_call(struct lwstp_service *service, struct lwstp_post *post)
+{
+	append(&service->calls, &service->calls_last, post);
+}
+
+/* H1: it never had a wsi, and its on_end is still to be called */
+static bool
+is_told_end(uint64_t word)
+{
+	return lwstp_is_done(word) &&
+	       (word & (LWSTP_DETACHED | LWSTP_TOLD_END | LWSTP_KEPT)) ==
+					(LWSTP_DETACHED | LWSTP_TOLD_END);
 }
 
 /* another thread has answered it, or it is to stop */
@@ -87,21 +96,26 @@ moved_on(struct lwstp_task *task)
 /* What is done with a task is decided by the word that is swapped: any thread
  * may answer it, or ask it to stop, meanwhile. */
 static LWSTP_ON_SERVICE void
-look_at(struct lwstp_service *service, struct lwstp_post *post, bool between)
+look_at_task(struct lwstp_service *service, struct lwstp_post *post,
+	     bool between)
 {
 	struct lwstp_task *task = lws_container_of(post, struct lwstp_task,
 						   post);
 	uint64_t word = atomic_load(&task->slot.word), to;
 
 	do {
-		if (is_held(word) && !between) {
+		if (lwstp_is_held(word) && !between) {
 			if (!(word & LWSTP_DETACHED))
 				lwstp_attention_clear(task);
-			hold(service, post);
+			append(&service->held, &service->held_last, post);
+			return;
+		}
+		if (is_told_end(word)) {
+			lwstp_service_call(service, post);
 			return;
 		}
 		to = word & ~LWSTP_POSTED;
-		if (is_held(word))
+		if (lwstp_is_held(word))
 			to = lwstp_with_status(to, LWS_TP_STATUS_RUNNING);
 	} while (!lwstp_swap(task, &word, to));
 
@@ -115,8 +129,17 @@ look_at(struct lwstp_service *service, struct lwstp_post *post, bool between)
 		lwstp_attention(task);
 		lwstp_to_ask(task->on);
 	}
-	if (is_held(word))
+	if (lwstp_is_held(word))
 		lwstp_task_go_on(task);
+}
+
+static LWSTP_ON_SERVICE void
+look_at(struct lwstp_service *service, struct lwstp_post *post, bool between)
+{
+	if (post->look)
+		post->look(service, post);
+	else
+		look_at_task(service, post, between);
 }
 
 static LWSTP_ON_SERVICE void
@@ -142,8 +165,8 @@ LWSTP_ON_SERVICE void
 lwstp_service_collect(struct lwstp_service *service)
 {
 	collect(service, false);
-	if (service->to_ask || service->held)
-		signal_self(service);
+	if (service->to_ask || service->held || service->calls)
+		lwstp_signal_self(service);
 }
 
 /* What is posted may have been SYNCING before, in another place of the order:
@@ -236,9 +259,11 @@ ask_all(struct lwstp_service *service)
 		DL_DELETE(service->to_ask, on);
 		service->n_to_ask--;
 		on->is_to_ask = false;
-		if (!lwstp_attention_first(on))
+		if (lwstp_attention_first(on))
+			note_asked(on, now);
+		else if (!on->wanted)
 			continue;
-		note_asked(on, now);
+		on->wanted = false;
 		on->ask(on);
 	}
 	lwstp_schedule(service, &service->ask_again, ask_again, ASK_AGAIN_US);
@@ -252,7 +277,7 @@ lwstp_ask_for_others(struct lwstp_wsi *on)
 	if (on->closing || !lwstp_attention_first(on))
 		return;
 	lwstp_to_ask(on);
-	signal_self(on->service);
+	lwstp_signal_self(on->service);
 }
 
 /*
@@ -269,14 +294,55 @@ answer(struct lwstp_service *service)
 	return ask_all(service);
 }
 
+/* H1: unless it got a wsi meanwhile, or was reaped */
+static LWSTP_ON_SERVICE void
+tell_end(struct lwstp_service *service, struct lwstp_post *post, bool told)
+{
+	struct lwstp_task *task = lws_container_of(post, struct lwstp_task,
+						   post);
+	struct lwstp_deferred deferred = { .signal = NULL };
+	uint64_t word = atomic_load(&task->slot.word);
+
+	if (is_told_end(word) && told)
+		lwstp_on_end(task, word, NULL);
+	word = atomic_load(&task->slot.word);
+	if (is_told_end(word))
+		lwstp_task_reap(task, &word, &deferred);
+	look_at_task(service, post, false);
+	lwstp_deferred_do(&deferred, NULL);
+}
+
+/* R1: by a timer, or as the context ends: lws is NULL */
+static LWSTP_ON_SERVICE void
+make_calls(struct lwstp_service *service, struct lws_context *lws)
+{
+	struct lwstp_post *post;
+	struct lwstp_call *call;
+
+	while ((post = service->calls)) {
+		service->calls = post->next;
+		if (!post->look) {
+			tell_end(service, post, lws);
+			continue;
+		}
+		call = lws_container_of(post, struct lwstp_call, post);
+		call->call(lws, call->arg);
+		free(call);
+	}
+}
+
 static void
 look(lws_sorted_usec_list_t *sul)
 {
 	struct lwstp_service *service = lws_container_of(sul,
 					struct lwstp_service, look);
 
+	bool asked;
+
 	lwstp_on_service();
-	if (answer(service) || atomic_load_explicit(&service->answered,
+	asked = answer(service);
+	make_calls(service, atomic_load(&service->context->lws));
+	if (asked || atomic_load_explicit(&service->answered,
 						    memory_order_relaxed)) {
 		atomic_store_explicit(&service->answered, false,
 				      memory_order_relaxed);
@@ -304,7 +370,7 @@ lwstp_service_answer(struct lwstp_service *service)
 		(void)eventfd_read(service->fd, &value);
 #endif
 	service->heard = true;
-	if (!answer(service))
+	if (!answer(service) && !service->calls)
 		return;
 	service->looks_left = LOOKS;
 	lwstp_schedule(service, &service->look, look, 1);
@@ -330,6 +396,7 @@ expected(lws_sorted_usec_list_t *sul)
 	late = !lwstp_inbox_empty(&service->inbox) || service->is_signalled ||
 	       !service->heard;
 	answer(service);
+	make_calls(service, atomic_load(&service->context->lws));
 	service->expect_us = late ? EXPECT_US : 2 * service->expect_us;
 	if (service->expect_us > ASK_AGAIN_US)
 		service->expect_us = ASK_AGAIN_US;
@@ -353,69 +420,6 @@ lwstp_service_expect(struct lwstp_service *service)
 }
 
 /*
- * Detaching
- */
-
-/* S7: a callback may be using its data, so it is not resumed here */
-static LWSTP_ON_SERVICE bool
-detach_syncing(struct lwstp_task *task, uint64_t *word)
-{
-	uint64_t before = *word, to = before | LWSTP_DETACHED | LWSTP_POSTED;
-
-	if (!(before & LWSTP_OUTLIVE))
-		to |= LWSTP_STOP;
-	if (!lwstp_swap(task, word, to))
-		return false;
-	if (!(before & LWSTP_POSTED))
-		lwstp_task_post(task);
-	signal_self(task->service);
-
-	return true;
-}
-
-/* False: its word has changed.  *asked: 1 if it was asked to stop. */
-static LWSTP_ON_SERVICE bool
-try_detach(struct lwstp_task *task, uint64_t *word, bool closing, int *asked,
-	   struct lwstp_deferred *deferred)
-{
-	bool outlive = *word & LWSTP_OUTLIVE;
-
-	*asked = 0;
-	switch (lwstp_status(*word)) {
-	case LWS_TP_STATUS_QUEUED:
-		if (closing && outlive)
-			return lwstp_swap(task, word, *word | LWSTP_DETACHED);
-		/* fallthrough */
-	case LWS_TP_STATUS_FINISHED:
-	case LWS_TP_STATUS_STOPPED:
-		return lwstp_task_reap(task, word, deferred);
-	case LWS_TP_STATUS_SYNCING:
-		*asked = !outlive;
-		return detach_syncing(task, word);
-	default:
-		*asked = !outlive;
-		return lwstp_swap(task, word, *word | LWSTP_DETACHED |
-					      (outlive ? 0 : LWSTP_STOP));
-	}
-}
-
-LWSTP_ON_SERVICE int
-lwstp_detach(struct lwstp_task *task, uint64_t word, bool closing)
-{
-	struct lwstp_deferred deferred = { .signal = NULL };
-	struct lwstp_wsi *on = task->on;
-	struct lws *wsi = lwstp_unattach(task);
-	int asked;
-
-	while (!try_detach(task, &word, closing, &asked, &deferred))
-		;
-	lwstp_ask_for_others(on);
-	lwstp_deferred_do(&deferred, wsi);
-
-	return asked;
-}
-
-/*
  * The end
  */
 
@@ -430,7 +434,7 @@ release_held(const struct lwstp_service *service)
 	for (n = 0; n < used; n++) {
 		task = lwstp_task_at(n);
 		word = atomic_load(&task->slot.word);
-		while (is_held(word) &&
+		while (lwstp_is_held(word) &&
 		       atomic_load(&task->service) == service &&
 		       !lwstp_task_resume(task, &word, 0))
 			;
@@ -442,9 +446,11 @@ lwstp_service_end(struct lwstp_service *service)
 {
 	collect(service, true);
 	release_held(service);
+	make_calls(service, NULL);
 	lws_sul_cancel(&service->ask_again);
 	lws_sul_cancel(&service->ask_streams);
 	lws_sul_cancel(&service->sweep);
 	lws_sul_cancel(&service->look);
 	lws_sul_cancel(&service->expect);
+	lws_sul_cancel(&service->clock);
 }

@@ -3,14 +3,13 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * The state machine: what ends, resumes, stops or releases a task.  (It is put
- * in by enqueue.c, and begins and parks in worker.c.)  Any thread.  A SYNC, its
- * answer and a status take no lock; the begin of a task, its end and its reap
- * take the pool's, which guards the lists.
+ * What a task is told to be, and how it ends and is released.  (It is put in by
+ * enqueue.c, begins, gets SYNCING and parks in worker.c, and goes on or is asked
+ * to stop in resume.c.)  Any thread.  The begin of a task, its end and its reap
+ * take the pool's lock, which guards the lists.
  */
 
-#include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
 
 #include "private.h"
 
@@ -22,8 +21,7 @@ lwstp_task_told(const struct lwstp_task *task, uint64_t word)
 	bool stop = (word & LWSTP_STOP) || atomic_load(&pool->finishing);
 
 	/* S7: it will go on when its service thread is between callbacks */
-	if (status == LWS_TP_STATUS_SYNCING &&
-	    (word & (LWSTP_DETACHED | LWSTP_STOP)))
+	if (lwstp_is_held(word))
 		status = LWS_TP_STATUS_RUNNING;
 	if (status == LWS_TP_STATUS_RUNNING && stop)
 		return LWS_TP_STATUS_STOPPING;
@@ -31,12 +29,41 @@ lwstp_task_told(const struct lwstp_task *task, uint64_t word)
 	return (enum lws_threadpool_task_status)status;
 }
 
+enum lws_threadpool_stop
+lwstp_task_why(const struct lwstp_task *task, uint64_t word)
+{
+	const struct lwstp_pool *pool = atomic_load(&task->pool);
+
+	if (lwstp_status(word) == LWS_TP_STATUS_FINISHED)
+		return LWS_TP_STOP_NONE;
+	if (!lwstp_why(word) && !lwstp_is_done(word) &&
+	    atomic_load(&pool->finishing))
+		return LWS_TP_STOP_FINISH;
+
+	return lwstp_why(word);
+}
+
+LWSTP_POOL_HELD void
+__lwstp_resumed(struct lwstp_pool *pool, struct lwstp_task *task)
+{
+	struct lwstp_worker *w;
+
+	task->is_resumed = true;
+	pool->n_resumed++;
+	if (!pool->pin_tasks) {
+		DL_APPEND(pool->resumed, task);
+		return;
+	}
+	w = &pool->workers[atomic_load_explicit(&task->worker,
+						memory_order_relaxed)];
+	DL_APPEND(w->resumed, task);
+}
+
 LWSTP_POOL_HELD void
 __lwstp_drain(struct lwstp_pool *pool)
 {
 	struct lwstp_post *post = lwstp_inbox_take(&pool->inbox), *next;
 	struct lwstp_task *task;
-	struct lwstp_worker *w;
 	uint64_t word;
 
 	if (!post)
@@ -46,96 +73,50 @@ __lwstp_drain(struct lwstp_pool *pool)
 		task = lws_container_of(post, struct lwstp_task, put);
 		word = atomic_load_explicit(&task->slot.word,
 					    memory_order_relaxed);
-		if (lwstp_status(word) == LWS_TP_STATUS_QUEUED) {
+		if (lwstp_status(word) != LWS_TP_STATUS_QUEUED) {
+			pool->n_parked -= task->is_parked;
+			task->is_parked = false;
+			__lwstp_resumed(pool, task);
+		} else if (__lwstp_key_admit(pool, task)) {
 			DL_APPEND(pool->queued, task);
 			pool->n_queued++;
-			continue;
 		}
-		pool->n_resumed++;
-		if (!pool->pin_tasks) {
-			DL_APPEND(pool->resumed, task);
-			continue;
-		}
-		w = &pool->workers[atomic_load_explicit(&task->worker,
-							memory_order_relaxed)];
-		DL_APPEND(w->resumed, task);
 	}
 	__lwstp_listed(pool);
-}
-
-/*
- * Names
- */
-
-/* the one plain conversion of an int that the format has, or NULL */
-static const char *
-one_conversion(const char *percent)
-{
-	if (!percent[1] || !strchr("diux", percent[1]) ||
-	    strchr(percent + 2, '%'))
-		return NULL;
-
-	return percent + 1;
-}
-
-void
-lwstp_name_set(struct lwstp_name *name, const char *format, va_list ap,
-	       const char *other)
-{
-	const char *text = format ? format : other ? other : "task",
-		   *percent = format ? strchr(format, '%') : NULL,
-		   *conversion = percent ? one_conversion(percent) : NULL;
-	size_t len = strlen(text), room = sizeof(name->text);
-	int n;
-
-	name->conversion = 0;
-	if (conversion && len + 10 < room) {
-		name->conversion = *conversion;
-		name->number = va_arg(ap, int);
-	} else if (percent) {
-		n = vsnprintf(name->text, room, format, ap);
-		len = n < 0 ? 0 : (size_t)n;
-		text = n < 0 ? "" : NULL;
-	}
-	if (text)
-		memcpy(name->text, text, len < room ? len + 1 : room - 1);
-	name->text[room - 1] = '\0';
-	if (len >= room)
-		lwstp_log(LLL_INFO, "lws_threadpool_enqueue: a name of %lu "
-			  "bytes is cut to %s\n", (unsigned long)len,
-			  name->text);
-}
-
-void
-lwstp_name_write(const struct lwstp_name *name, char out[LWSTP_TASK_NAME])
-{
-	const char *percent = strchr(name->text, '%');
-	char number[12];
-
-	if (!name->conversion || !percent) {
-		memcpy(out, name->text, LWSTP_TASK_NAME);
-		return;
-	}
-	lws_snprintf(number, sizeof(number), name->conversion == 'u' ? "%u" :
-					     name->conversion == 'x' ? "%x" :
-								       "%d",
-		     name->number);
-	lws_snprintf(out, LWSTP_TASK_NAME, "%.*s%s%s",
-		     (int)(percent - name->text), name->text, number,
-		     percent + 2);
 }
 
 /*
  * The end
  */
 
+static LWSTP_NONE_HELD void
+clean_up(const struct lwstp_deferred *deferred, struct lws *wsi)
+{
+	struct lwstp_frame frame = { .outer = lwstp_frame,
+				     .task = deferred->task,
+				     .how = deferred->how,
+				     .why = deferred->why };
+
+	lwstp_frame = &frame;
+	deferred->cleanup(wsi, deferred->user);
+	lwstp_frame = frame.outer;
+}
+
 void
 lwstp_deferred_do(const struct lwstp_deferred *deferred, struct lws *wsi)
 {
+	struct lwstp_frame *handler;
+
 	if (deferred->signal)
 		lwstp_signal(deferred->signal);
-	if (deferred->cleanup)
-		deferred->cleanup(wsi, deferred->user);
+	if (!deferred->cleanup)
+		return;
+	handler = lwstp_in_handler(deferred->task);
+	if (handler) {
+		handler->after = *deferred;
+		handler->after.signal = NULL;
+	} else
+		clean_up(deferred, wsi);
 }
 
 bool
@@ -144,15 +125,33 @@ lwstp_task_post(struct lwstp_task *task)
 	return lwstp_inbox_put(&task->service->inbox, &task->post);
 }
 
+static LWSTP_POOL_HELD void
+__count(struct lwstp_pool *pool, enum lws_threadpool_task_status how,
+	enum lws_threadpool_stop why)
+{
+	if (how == LWS_TP_STATUS_FINISHED) {
+		pool->n_finished++;
+		return;
+	}
+	pool->n_stopped++;
+	pool->n_timed_out += why == LWS_TP_STOP_TIMEOUT ||
+			     why == LWS_TP_STOP_QUEUE_MS ||
+			     why == LWS_TP_STOP_LIFE_MS;
+}
+
 /* The handle is stale from now on, and only the cleanup is still to be called
- * (T7).  A slot that is posted is its service thread's to recycle.  False: its
- * word has changed, and *word is what it is now. */
+ * (T7), of a task that ended as deferred->how and ->why say.  A slot that is
+ * posted is its service thread's to recycle.  False: its word has changed, and
+ * *word is what it is now. */
 static LWSTP_POOL_HELD bool
 __release(struct lwstp_pool *pool, struct lwstp_task *task, uint64_t *word,
 	  struct lwstp_deferred *deferred)
 {
+	struct lwstp_extra *extra = task->extra;
+
 	deferred->cleanup = task->cleanup;
 	deferred->user = task->user;
+	deferred->task = lwstp_task_handle(task, *word);
 	/* before the swap: a posted slot may have another task after it */
 	__lwstp_timer_remove(&pool->timers, &task->timer);
 	if (!lwstp_swap(task, word, lwstp_slot_next(LWSTP_TASKS, *word) |
@@ -160,10 +159,72 @@ __release(struct lwstp_pool *pool, struct lwstp_task *task, uint64_t *word,
 		deferred->cleanup = NULL;
 		return false;
 	}
+	if (extra) {
+		__lwstp_key_leave(pool, extra);
+		__lwstp_token_drop(pool, extra);
+		free(extra);
+	}
 	if (!(*word & LWSTP_POSTED))
 		lwstp_slot_give(LWSTP_TASKS, &task->slot);
 
 	return true;
+}
+
+/* K4: beyond max_kept the one that was kept longest goes */
+static LWSTP_POOL_HELD void
+__keep(struct lwstp_pool *pool, struct lwstp_task *task,
+       struct lwstp_deferred *deferred)
+{
+	uint64_t word;
+
+	DL_APPEND(pool->kept, task);
+	pool->n_kept++;
+	if (pool->keep_us)
+		__lwstp_timer_by(&pool->timers, &task->timer,
+				 lwstp_now() + pool->keep_us);
+	if (pool->n_kept <= pool->max_kept)
+		return;
+	task = pool->kept;
+	word = atomic_load(&task->slot.word);
+	__lwstp_task_reap(pool, task, &word, deferred);
+}
+
+bool
+lwstp_task_keep(struct lwstp_task *task, uint64_t *word,
+		struct lwstp_deferred *deferred)
+{
+	struct lwstp_pool *pool = atomic_load(&task->pool);
+	bool kept = false;
+
+	lwstp_lock(pool);
+	if (pool->max_kept)
+		kept = lwstp_swap(task, word, *word | LWSTP_DETACHED |
+					      LWSTP_KEPT);
+	if (kept) {
+		DL_DELETE(pool->done, task);
+		pool->n_done--;
+		__keep(pool, task, deferred);
+	}
+	lwstp_unlock(pool);
+
+	return kept;
+}
+
+/* what becomes of a task that ends; 0: it is released */
+static LWSTP_POOL_HELD uint64_t
+__ended_word(const struct lwstp_pool *pool, uint64_t word,
+	     enum lws_threadpool_task_status status)
+{
+	uint64_t to = lwstp_with_status(word, status);
+
+	if (!(word & LWSTP_DETACHED))
+		return to | LWSTP_POSTED;
+	if ((word & LWSTP_TOKEN) && pool->max_kept)
+		return to | LWSTP_KEPT;
+	if ((word & LWSTP_TOLD_END) && atomic_load(&pool->context->lws))
+		return to | LWSTP_POSTED;
+
+	return 0;
 }
 
 LWSTP_POOL_HELD void
@@ -171,20 +232,27 @@ __lwstp_task_end(struct lwstp_pool *pool, struct lwstp_task *task,
 		 enum lws_threadpool_task_status status,
 		 struct lwstp_deferred *deferred)
 {
-	uint64_t word = atomic_load(&task->slot.word);
+	uint64_t word = atomic_load(&task->slot.word), to;
 
 	atomic_store_explicit(&task->seen, false, memory_order_relaxed);
-	do
-		if ((word & LWSTP_DETACHED)) {
-			if (__release(pool, task, &word, deferred))
-				return;
-			continue;
-		}
-	while ((word & LWSTP_DETACHED) ||
-	       !lwstp_swap(task, &word, lwstp_with_status(word, status) |
-					LWSTP_POSTED));
+	deferred->how = status;
+	do {
+		if (status == LWS_TP_STATUS_STOPPED)
+			deferred->why = lwstp_task_why(task, word);
+		to = __ended_word(pool, word, status);
+	} while (!(to ? lwstp_swap(task, &word,
+				   lwstp_with_why(to, deferred->why)) :
+			__release(pool, task, &word, deferred)));
+	__count(pool, status, deferred->why);
+	if (!to)
+		return;
 
 	atomic_store_explicit(&task->since, lwstp_now(), memory_order_relaxed);
+	__lwstp_key_leave(pool, task->extra);
+	if (to & LWSTP_KEPT) {
+		__keep(pool, task, deferred);
+		return;
+	}
 	DL_APPEND(pool->done, task);
 	pool->n_done++;
 	if (!(word & LWSTP_POSTED) && lwstp_task_post(task))
@@ -195,10 +263,25 @@ __lwstp_task_end(struct lwstp_pool *pool, struct lwstp_task *task,
 static LWSTP_POOL_HELD void
 __unqueue(struct lwstp_pool *pool, struct lwstp_task *task)
 {
-	DL_DELETE(pool->queued, task);
-	pool->n_queued--;
+	if (!__lwstp_key_unhold(pool, task)) {
+		DL_DELETE(pool->queued, task);
+		pool->n_queued--;
+	}
 	atomic_fetch_add(&pool->taken, 1);
 	__lwstp_listed(pool);
+}
+
+LWSTP_POOL_HELD void
+__lwstp_stop_this(struct lwstp_pool *pool, struct lwstp_task *task,
+		  enum lws_threadpool_stop why,
+		  struct lwstp_deferred *deferred)
+{
+	uint64_t word = atomic_load(&task->slot.word);
+
+	while (!lwstp_swap(task, &word, lwstp_with_why(word, why)))
+		;
+	__unqueue(pool, task);
+	__lwstp_task_end(pool, task, LWS_TP_STATUS_STOPPED, deferred);
 }
 
 LWSTP_POOL_HELD bool
@@ -207,35 +290,40 @@ __lwstp_stop_queued(struct lwstp_pool *pool, struct lwstp_deferred *deferred)
 	struct lwstp_task *task = pool->queued;
 
 	if (!task)
+		task = __lwstp_key_any_held(pool);
+	if (!task)
 		return false;
-	__unqueue(pool, task);
-	__lwstp_task_end(pool, task, LWS_TP_STATUS_STOPPED, deferred);
+	__lwstp_stop_this(pool, task, LWS_TP_STOP_FINISH, deferred);
 
 	return true;
 }
 
-/* T4: true if it was queued still, and is STOPPED now */
-static bool
-stop_if_queued(struct lwstp_task *task, uint32_t generation)
+LWSTP_POOL_HELD bool
+__lwstp_task_reap(struct lwstp_pool *pool, struct lwstp_task *task,
+		  uint64_t *word, struct lwstp_deferred *deferred)
 {
-	struct lwstp_pool *pool = atomic_load(&task->pool);
-	struct lwstp_deferred deferred = { .signal = NULL };
-	uint64_t word;
-	bool queued;
-
-	lwstp_lock(pool);
-	__lwstp_drain(pool);
-	word = atomic_load(&task->slot.word);
-	queued = lwstp_generation(word) == generation &&
-		 lwstp_status(word) == LWS_TP_STATUS_QUEUED;
-	if (queued) {
+	if (lwstp_status(*word) == LWS_TP_STATUS_QUEUED) {
 		__unqueue(pool, task);
-		__lwstp_task_end(pool, task, LWS_TP_STATUS_STOPPED, &deferred);
+		deferred->how = LWS_TP_STATUS_STOPPED;
+		__count(pool, deferred->how, deferred->why);
+	} else if (!lwstp_is_done(*word))
+		return false;
+	else {
+		deferred->how = lwstp_status(*word) == LWS_TP_STATUS_FINISHED ?
+			LWS_TP_STATUS_FINISHED : LWS_TP_STATUS_STOPPED;
+		deferred->why = lwstp_task_why(task, *word);
+		if (*word & LWSTP_KEPT) {
+			DL_DELETE(pool->kept, task);
+			pool->n_kept--;
+		} else {
+			DL_DELETE(pool->done, task);
+			pool->n_done--;
+		}
 	}
-	lwstp_unlock(pool);
-	lwstp_deferred_do(&deferred, NULL);
+	while (!__release(pool, task, word, deferred))
+		;
 
-	return queued;
+	return true;
 }
 
 bool
@@ -244,117 +332,33 @@ lwstp_task_reap(struct lwstp_task *task, uint64_t *word,
 {
 	struct lwstp_pool *pool = atomic_load(&task->pool);
 	uint32_t generation = lwstp_generation(*word);
-	bool mine;
+	bool reaped;
 
 	lwstp_lock(pool);
 	if (lwstp_status(*word) == LWS_TP_STATUS_QUEUED)
 		__lwstp_drain(pool);
 	*word = atomic_load(&task->slot.word);
-	mine = lwstp_generation(*word) == generation;
-	if (mine && lwstp_status(*word) == LWS_TP_STATUS_QUEUED)
-		__unqueue(pool, task);
-	else if (mine && lwstp_is_done(*word)) {
-		DL_DELETE(pool->done, task);
-		pool->n_done--;
-	} else
-		mine = false;
-	while (mine && !__release(pool, task, word, deferred))
-		;
+	reaped = lwstp_generation(*word) == generation &&
+		 __lwstp_task_reap(pool, task, word, deferred);
 	lwstp_unlock(pool);
 
-	return mine;
-}
-
-/*
- * SYNCING and after
- */
-
-void
-lwstp_task_go_on(struct lwstp_task *task)
-{
-	struct lwstp_pool *pool = atomic_load(&task->pool);
-	unsigned int worker = atomic_load_explicit(&task->worker,
-						   memory_order_relaxed);
-	struct lwstp_service *service = task->service;
-	bool pinned = pool->pin_tasks;
-
-	atomic_store_explicit(&task->since, lwstp_now(), memory_order_relaxed);
-	if (!atomic_load_explicit(&service->answered, memory_order_relaxed))
-		atomic_store_explicit(&service->answered, true,
-				      memory_order_relaxed);
-	/* from here on it may end, and its pool and context too */
-	lwstp_inbox_put(&pool->inbox, &task->put);
-	if (pinned)
-		lwstp_wake_worker(pool, worker);
-	else
-		lwstp_wake(pool);
+	return reaped;
 }
 
 bool
-lwstp_task_resume(struct lwstp_task *task, uint64_t *word, uint64_t flags)
+lwstp_task_reap_kept(struct lwstp_task *task, uint64_t word,
+		     struct lwstp_deferred *deferred)
 {
-	uint64_t to = lwstp_with_status(*word, LWS_TP_STATUS_RUNNING) | flags;
-
-	if (!lwstp_swap(task, word, to))
-		return false;
-	if ((to & ~*word & LWSTP_POSTED) && lwstp_task_post(task))
-		lwstp_signal(task->service);
-	lwstp_task_go_on(task);
-
-	return true;
-}
-
-/* S7: its service thread does it, when it is between two callbacks */
-static bool
-stop_between(struct lwstp_task *task, uint64_t *word)
-{
-	uint64_t before = *word;
-
-	if (before & (LWSTP_STOP | LWSTP_DETACHED))
-		return true;		/* it goes on then anyway */
-	if (!lwstp_swap(task, word, before | LWSTP_STOP | LWSTP_POSTED))
-		return false;
-	if (!(before & LWSTP_POSTED) && lwstp_task_post(task))
-		lwstp_signal(task->service);
-
-	return true;
-}
-
-/* at once; what hangs on its wsi is put right by its service thread */
-static bool
-resume_to_stop(struct lwstp_task *task, uint64_t *word)
-{
-	uint64_t flags = LWSTP_STOP;
-
-	if (!(*word & LWSTP_DETACHED))
-		flags |= LWSTP_POSTED;
-
-	return lwstp_task_resume(task, word, flags);
-}
-
-void
-lwstp_task_stop(struct lwstp_task *task, uint64_t word, bool between)
-{
+	struct lwstp_pool *pool = atomic_load(&task->pool);
 	uint32_t generation = lwstp_generation(word);
+	bool reaped;
 
-	while (lwstp_generation(word) == generation)
-		switch (lwstp_status(word)) {
-		case LWS_TP_STATUS_QUEUED:
-			if (stop_if_queued(task, generation))
-				return;
-			word = atomic_load(&task->slot.word);
-			break;
-		case LWS_TP_STATUS_SYNCING:
-			if (between ? stop_between(task, &word) :
-				      resume_to_stop(task, &word))
-				return;
-			break;
-		case LWS_TP_STATUS_RUNNING:
-			if ((word & LWSTP_STOP) ||
-			    lwstp_swap(task, &word, word | LWSTP_STOP))
-				return;
-			break;
-		default:
-			return;
-		}
+	lwstp_lock(pool);
+	word = atomic_load(&task->slot.word);
+	reaped = lwstp_generation(word) == generation &&
+		 (word & LWSTP_KEPT) &&
+		 __lwstp_task_reap(pool, task, &word, deferred);
+	lwstp_unlock(pool);
+
+	return reaped;
 }

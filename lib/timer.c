@@ -143,3 +143,13 @@ __lwstp_timer_remove(struct lwstp_timer **heap, struct lwstp_timer *timer)
 		timer->next->prev = timer->prev;
 	*heap = __meld(*heap, rest);
 }
+
+LWSTP_POOL_HELD void
+__lwstp_timer_by(struct lwstp_timer **heap, struct lwstp_timer *timer,
+		 lws_usec_t at)
+{
+	if (timer->at && timer->at <= at)
+		return;
+	__lwstp_timer_remove(heap, timer);
+	__lwstp_timer_add(heap, timer, at);
+}

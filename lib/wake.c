@@ -12,7 +12,7 @@
  *
  * An answer to a SYNC often comes within microseconds, less than a thread takes
  * to sleep and to wake.  So one worker without work spins for the pool's
- * spin_us, if it has parked a task since it last did.
+ * spin_us, if a task of it got SYNCING since it last did.
  *
  * One of the idle workers, the keeper, sleeps no longer than until the pool's
  * first timer.  Without timers nobody ever wakes.
@@ -31,7 +31,7 @@
 static unsigned int
 words(const struct lwstp_pool *pool)
 {
-	return ((unsigned int)pool->threads + BITS - 1) / BITS;
+	return ((unsigned int)pool->indexes + BITS - 1) / BITS;
 }
 
 /* false: another thread has cleared it, and is about to wake the worker */
@@ -106,6 +106,15 @@ lwstp_wake(struct lwstp_pool *pool)
 	}
 }
 
+LWSTP_POOL_HELD void
+__lwstp_leave_to_others(struct lwstp_pool *pool)
+{
+	if (pool->queued || pool->resumed ||
+	    !lwstp_inbox_empty(&pool->inbox) ||
+	    (pool->timers && !pool->keeper))
+		lwstp_wake(pool);
+}
+
 void
 lwstp_wake_worker(struct lwstp_pool *pool, unsigned int index)
 {
@@ -176,17 +185,17 @@ spin(struct lwstp_pool *pool, struct lwstp_worker *w)
 	return false;
 }
 
-/* Spins once after it parked a task, and once more each time that work came. */
+/* Spins once after a task got SYNCING, and once more each time that work came. */
 static void
 look_out(struct lwstp_pool *pool, struct lwstp_worker *w)
 {
-	bool spins = pool->spin_us && w->parked &&
+	bool spins = pool->spin_us && w->synced &&
 		     !atomic_exchange(&pool->spinner, true);
 
-	w->parked = false;
+	w->synced = false;
 	if (spins) {
 		atomic_store_explicit(&pool->unspun, 0, memory_order_relaxed);
-		w->parked = spin(pool, w);
+		w->synced = spin(pool, w);
 		atomic_store(&pool->spinner, false);
 	}
 	lwstp_settle_owed(w);
@@ -232,7 +241,8 @@ __sleep(struct lwstp_pool *pool, struct lwstp_worker *w)
 		return;
 	if (keeps) {
 		pool->keeper = w;
-		lwstp_deadline(&ts, pool->timers->at - lwstp_now());
+		lwstp_deadline(&ts, pool->timers->at -
+				    lwstp_precise_now());
 	}
 	lwstp_unlock(pool);
 	sleep_until(pool, w, keeps ? &ts : NULL);
@@ -244,7 +254,7 @@ __sleep(struct lwstp_pool *pool, struct lwstp_worker *w)
 LWSTP_POOL_HELD void
 __lwstp_idle(struct lwstp_pool *pool, struct lwstp_worker *w)
 {
-	if (!w->owed && !w->parked) {
+	if (!w->owed && !w->synced) {
 		__sleep(pool, w);
 		return;
 	}

@@ -249,6 +249,7 @@ static LWSTP_ON_SERVICE bool
 vhost_make(struct lwstp_context *context)
 {
 	struct lws_context_creation_info info;
+	int n;
 
 	if (ending(context))
 		return false;
@@ -270,6 +271,10 @@ vhost_make(struct lwstp_context *context)
 	if (!context->vhost)
 		return false;
 	adopt_signal(context);
+	/* what was posted before could not be signalled */
+	for (n = 0; n < context->services; n++)
+		if (!lwstp_inbox_empty(&context->service[n].inbox))
+			lwstp_signal(&context->service[n]);
 
 	return true;
 }
@@ -351,7 +356,7 @@ LWSTP_ON_SERVICE bool
 lwstp_watch(struct lwstp_wsi *on, const struct lwstp_refusal **why)
 {
 	static const struct lwstp_refusal no_vhost = {
-		LWSTP_REFUSED_NO_WATCH, LLL_ERR,
+		LWSTP_REFUSED_NO_WATCH, LWS_TP_REFUSED_FDS, LLL_ERR,
 		"the hidden vhost could not be made"
 	};
 	struct lwstp_context *context = on->service->context;
@@ -377,9 +382,11 @@ static LWSTP_ON_SERVICE bool
 hangups_open(struct lwstp_context *context)
 {
 	static const struct lwstp_refusal no_epoll = {
-		LWSTP_REFUSED_ERRNO, LLL_WARN, "epoll_create1()"
+		LWSTP_REFUSED_ERRNO, LWS_TP_REFUSED_FDS, LLL_WARN,
+		"epoll_create1()"
 	}, no_vhost = {
-		LWSTP_REFUSED_NO_CONTEXT, LLL_WARN, "there is no hidden vhost"
+		LWSTP_REFUSED_NO_CONTEXT, LWS_TP_REFUSED_CONTEXT, LLL_WARN,
+		"there is no hidden vhost"
 	};
 	const struct lwstp_refusal *why = &no_epoll;
 	struct lwstp_hangup *h = &context->hangup;

@@ -3,11 +3,9 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * A worker takes a task, calls it until it parks or ends, and takes the next.
- * It holds the pool's lock between two tasks, and no lock while it runs one.
- *
- * There is no timer thread: each worker looks at the pool's timers between two
- * tasks, and an idle one waits for them (S5).
+ * A worker takes a task, calls it until it is SYNCING, parked or has ended, and
+ * takes the next.  It holds the pool's lock between two tasks, and no lock while
+ * it runs one.
  */
 
 #include <stdio.h>
@@ -16,30 +14,14 @@
 #include "private.h"
 
 #define DRAIN_EACH	16	/* tasks, if the lists do not run out */
-#define EXPIRE_MOST	16	/* timers at a time */
-/* If a timer is LATE_US late, because the process was stopped, say, the service
- * thread gets GRACE_US more: the answer may be there. */
-#define LATE_US		(LWS_US_PER_SEC / 2)
-#define GRACE_US	(LWS_US_PER_SEC / 4)
 
 /*
  * Taking work
  */
 
-/* before this worker releases the lock for long: wakes another one for what is
- * left */
-static LWSTP_POOL_HELD void
-__leave_to_others(struct lwstp_pool *pool)
-{
-	if (pool->queued || pool->resumed ||
-	    !lwstp_inbox_empty(&pool->inbox) ||
-	    (pool->timers && !pool->keeper))
-		lwstp_wake(pool);
-}
-
 /* S2: new and resumed tasks in turn, each in their order */
 static LWSTP_POOL_HELD struct lwstp_task *
-__take(struct lwstp_pool *pool, struct lwstp_worker *w)
+__take(struct lwstp_pool *pool, struct lwstp_worker *w, lws_usec_t now)
 {
 	struct lwstp_task **resumed, *task;
 
@@ -52,6 +34,7 @@ __take(struct lwstp_pool *pool, struct lwstp_worker *w)
 	if (*resumed && (!pool->queued || w->prefer_resumed)) {
 		task = *resumed;
 		DL_DELETE(*resumed, task);
+		task->is_resumed = false;
 		pool->n_resumed--;
 		w->prefer_resumed = false;
 	} else if (pool->queued) {
@@ -60,6 +43,7 @@ __take(struct lwstp_pool *pool, struct lwstp_worker *w)
 		pool->n_queued--;
 		pool->n_started++;
 		atomic_fetch_add(&pool->taken, 1);
+		__lwstp_sample_start(pool, now);
 		w->prefer_resumed = true;
 	} else
 		return NULL;
@@ -71,6 +55,15 @@ __take(struct lwstp_pool *pool, struct lwstp_worker *w)
 /*
  * Running a task, without any lock
  */
+
+static void
+note_why(struct lwstp_task *task, enum lws_threadpool_stop why)
+{
+	uint64_t word = atomic_load(&task->slot.word);
+
+	while (!lwstp_swap(task, &word, lwstp_with_why(word, why)))
+		;
+}
 
 /* T6: the return value without OUTLIVE, which is noted (T5) */
 static enum lws_threadpool_task_return
@@ -86,6 +79,7 @@ plain_return(struct lwstp_pool *pool, struct lwstp_task *task,
 		lwstp_log(LLL_ERR, "lws_threadpool: pool %s: task %s is "
 			  "stopped: invalid return value %d\n", pool->name,
 			  name, (int)ret);
+		note_why(task, LWS_TP_STOP_BAD_RETURN);
 		return LWS_TP_RETURN_STOPPED;
 	}
 	if (r != plain && plain <= LWS_TP_RETURN_SYNC)
@@ -108,52 +102,80 @@ owe(struct lwstp_worker *w, struct lwstp_service *service)
 /* S1: false if it has to be called again (T4, T5).  Else it belongs to its
  * service thread from here on, and may have been resumed already. */
 static bool
-park(struct lwstp_pool *pool, struct lwstp_worker *w, struct lwstp_task *task,
-     uint64_t *word, uint64_t *to)
+sync_task(struct lwstp_pool *pool, struct lwstp_worker *w,
+	  struct lwstp_task *task, uint64_t *word, uint64_t *to)
 {
-	struct lwstp_service *service = task->service;
+	struct lwstp_service *service;
 
 	atomic_store_explicit(&task->since, lwstp_now(), memory_order_relaxed);
 	atomic_store_explicit(&task->seen, false, memory_order_relaxed);
+	atomic_store_explicit(&task->sync_counts, w->counts,
+			      memory_order_relaxed);
+	if (w->counts)
+		atomic_store_explicit(&task->at, lwstp_precise_now(),
+				      memory_order_relaxed);
 	*word = atomic_load(&task->slot.word);
 	do {
-		if ((*word & (LWSTP_STOP | LWSTP_DETACHED)) ||
+		service = atomic_load_explicit(&task->service,
+					       memory_order_relaxed);
+		if ((*word & LWSTP_STOP) ||
+		    ((*word & LWSTP_DETACHED) && !(*word & LWSTP_WAITS)) ||
 		    atomic_load_explicit(&pool->finishing,
 					 memory_order_relaxed))
 			return false;
-		*to = lwstp_with_status(*word & ~LWSTP_CROWDED,
+		*to = lwstp_with_status(*word & ~(LWSTP_CROWDED |
+						  LWSTP_SYNC_NRS),
 					LWS_TP_STATUS_SYNCING) |
-		      LWSTP_POSTED | LWSTP_TIMED;
+		      ((*word + LWSTP_SYNC_NR) & LWSTP_SYNC_NRS) | LWSTP_TIMED;
+		if (!(*word & LWSTP_DETACHED))
+			*to |= LWSTP_POSTED;
 	} while (!lwstp_swap(task, word, *to));
 
-	w->parked = true;
-	if (!(*word & LWSTP_POSTED) && lwstp_inbox_put(&service->inbox,
-						       &task->post))
+	w->synced = true;
+	if ((*to & ~*word & LWSTP_POSTED) &&
+	    lwstp_inbox_put(&service->inbox, &task->post))
 		owe(w, service);
 	/* finish() and destroy() may have passed it by just before; destroy()
 	 * may be on its service thread, and waits for us */
 	if (atomic_load(&pool->finishing))
-		lwstp_task_stop(task, *to, !atomic_load(&pool->destroying));
+		lwstp_task_stop(task, *to, !atomic_load(&pool->destroying),
+				LWS_TP_STOP_FINISH);
 
 	return true;
 }
 
-/* Calls the task until it returns something other than CHECKING_IN (T3), or its
- * stop was delivered (T4).  SYNCING: it was parked, and its word was *word
+/* Whether the call that comes is told STOPPING (T4), and why. */
+static bool
+is_to_stop(struct lwstp_pool *pool, struct lwstp_task *task,
+	   struct lwstp_frame *frame)
+{
+	uint64_t word = atomic_load_explicit(&task->slot.word,
+					     memory_order_acquire);
+
+	if (!(word & LWSTP_STOP) &&
+	    !atomic_load_explicit(&pool->finishing, memory_order_relaxed))
+		return false;
+	if (!(word & LWSTP_STOP))
+		note_why(task, LWS_TP_STOP_FINISH);
+	frame->why = lwstp_why(atomic_load(&task->slot.word));
+
+	return true;
+}
+
+/* Calls the task until it returns something other than CHECKING_IN (T3), parks
+ * (T9: RUNNING), or its stop was delivered (T4).  SYNCING: its word was *word
  * before that, *to after. */
 static enum lws_threadpool_task_status
 run(struct lwstp_pool *pool, struct lwstp_worker *w, struct lwstp_task *task,
     uint64_t *word, uint64_t *to)
 {
 	enum lws_threadpool_task_return ret;
+	struct lwstp_frame *frame = &w->frame;
 	bool stop;
 
 	while (1) {
-		stop = (atomic_load_explicit(&task->slot.word,
-					     memory_order_acquire) &
-							LWSTP_STOP) ||
-		       atomic_load_explicit(&pool->finishing,
-					    memory_order_relaxed);
+		frame->parks = false;
+		stop = is_to_stop(pool, task, frame);
 		ret = plain_return(pool, task, task->task(task->user,
 					stop ? LWS_TP_STATUS_STOPPING :
 					       LWS_TP_STATUS_RUNNING));
@@ -161,101 +183,75 @@ run(struct lwstp_pool *pool, struct lwstp_worker *w, struct lwstp_task *task,
 			return LWS_TP_STATUS_FINISHED;
 		if (stop || ret == LWS_TP_RETURN_STOPPED)
 			return LWS_TP_STATUS_STOPPED;
-		if (ret == LWS_TP_RETURN_SYNC && park(pool, w, task, word, to))
+		if (ret == LWS_TP_RETURN_CHECKING_IN && frame->parks)
+			return LWS_TP_STATUS_RUNNING;
+		if (ret == LWS_TP_RETURN_SYNC &&
+		    sync_task(pool, w, task, word, to))
 			return LWS_TP_STATUS_SYNCING;
 	}
 }
 
-/*
- * Timers (S5)
- */
-
-/* A task's first SYNC gives it a timer, which is set again as long as it lives,
- * so that its later SYNCs need not take the lock.  The slot may have another
- * task by now. */
-static LWSTP_POOL_HELD void
-__time(struct lwstp_pool *pool, struct lwstp_task *task, uint64_t word)
+/* A stay of the task on this thread, measured if it counts (N1) */
+static enum lws_threadpool_task_status
+stay(struct lwstp_pool *pool, struct lwstp_worker *w, struct lwstp_task *task,
+     uint64_t *word, uint64_t *to)
 {
-	if (!pool->sync_timeout ||
-	    lwstp_generation(atomic_load(&task->slot.word)) !=
-						lwstp_generation(word))
-		return;
-	task->graced = false;
-	__lwstp_timer_add(&pool->timers, &task->timer,
-			  atomic_load_explicit(&task->since,
-					       memory_order_relaxed) +
-			  pool->sync_timeout);
-}
+	unsigned int starts = atomic_load_explicit(&task->sampled,
+						   memory_order_relaxed);
+	enum lws_threadpool_task_status how;
+	lws_usec_t begun = w->counts || starts ? lwstp_precise_now() : 0;
 
-/* True: the task's time is up.  Else its timer is set again, if it may need it:
- * it has not ended. */
-static LWSTP_POOL_HELD bool
-__is_expired(struct lwstp_pool *pool, struct lwstp_task *task, uint64_t word,
-	     lws_usec_t now)
-{
-	lws_usec_t since = atomic_load_explicit(&task->since,
-						memory_order_relaxed),
-		   due = since + pool->sync_timeout, late = now - due;
-	bool waits = lwstp_status(word) == LWS_TP_STATUS_SYNCING &&
-		     !(word & (LWSTP_STOP | LWSTP_DETACHED));
-
-	if (waits && late >= 0 && (late < LATE_US || task->graced))
-		return true;
-	if (lwstp_is_done(word))
-		return false;
-	task->graced = waits && late >= 0;
-	if (task->graced)
-		due = now + GRACE_US;
-	else if (!waits)
-		due = now + pool->sync_timeout;
-	__lwstp_timer_add(&pool->timers, &task->timer, due);
-
-	return false;
-}
-
-/* Stops the tasks whose time is up: false if there are none, else the lock was
- * released meanwhile.  The log is the user's, and may be slow: so all that
- * others wait for is done before it. */
-static LWSTP_POOL_HELD bool
-__expire(struct lwstp_pool *pool, struct lwstp_worker *w, lws_usec_t now)
-{
-	struct { struct lwstp_task *task; uint64_t word; char
-		 name[LWSTP_TASK_NAME]; } due[EXPIRE_MOST];
-	struct lwstp_task *task;
-	uint64_t word;
-	int n = 0, i;
-
-	while (n < EXPIRE_MOST && pool->timers && pool->timers->at <= now) {
-		task = lws_container_of(pool->timers, struct lwstp_task, timer);
-		__lwstp_timer_remove(&pool->timers, &task->timer);
-		word = atomic_load(&task->slot.word);
-		if (!__is_expired(pool, task, word, now))
-			continue;
-		due[n].task = task;
-		due[n].word = word;
-		lwstp_name_write(&task->name, due[n++].name);
+	if (starts) {
+		atomic_store_explicit(&task->sampled, 0, memory_order_relaxed);
+		lwstp_record(&pool->queue_us, begun - atomic_load_explicit(
+				&task->born, memory_order_relaxed), starts);
 	}
-	if (!n)
-		return false;
+	w->frame.task = lwstp_task_handle(task, *word);
+	w->frame.why = LWS_TP_STOP_NONE;
+	how = run(pool, w, task, word, to);
+	w->frame.task = NULL;
+	if (w->counts)
+		lwstp_record(&pool->run_us, lwstp_precise_now() - begun,
+			     w->counts);
 
-	__leave_to_others(pool);
-	lwstp_unlock(pool);
-	lwstp_settle_owed(w);
-	for (i = 0; i < n; i++)
-		lwstp_task_stop(due[i].task, due[i].word, true);
-	for (i = 0; i < n; i++)
-		lwstp_log(LLL_WARN, "lws_threadpool: pool %s: task %s is "
-			  "stopped: nobody answered its SYNC for %lld s\n",
-			  pool->name, due[i].name,
-			  (long long)(pool->sync_timeout / LWS_US_PER_SEC));
-	lwstp_lock(pool);
-
-	return true;
+	return how;
 }
 
 /*
- * The thread
+ * After it
  */
+
+/* T9: it waits for a wake, or is the last in line at once */
+static LWSTP_POOL_HELD void
+__park(struct lwstp_pool *pool, struct lwstp_task *task, lws_usec_t us)
+{
+	uint64_t word = atomic_load(&task->slot.word);
+	bool parks;
+
+	do {
+		parks = us && !(word & (LWSTP_WOKEN | LWSTP_STOP)) &&
+			!atomic_load(&pool->finishing);
+	} while (!lwstp_swap(task, &word, (word & ~LWSTP_WOKEN) |
+					  (parks ? LWSTP_PARKED : 0)));
+	atomic_store_explicit(&task->since, lwstp_now(), memory_order_relaxed);
+	atomic_store_explicit(&task->at, 0, memory_order_relaxed);
+	if (!parks) {
+		__lwstp_resumed(pool, task);
+		__lwstp_listed(pool);
+		return;
+	}
+	task->is_parked = true;
+	pool->n_parked++;
+	if (us > 0)
+		__lwstp_time_park(pool, task, us);
+	/* finish() may have passed it by just before */
+	if (atomic_load(&pool->finishing)) {
+		word = atomic_load(&task->slot.word);
+		while ((word & LWSTP_PARKED) &&
+		       !lwstp_task_unpark(task, &word, 0))
+			;
+	}
+}
 
 /* the lock is released while a cleanup runs */
 static LWSTP_POOL_HELD void
@@ -270,14 +266,15 @@ __ended(struct lwstp_pool *pool, struct lwstp_worker *w,
 	__lwstp_task_end(pool, task, how, &deferred);
 	if (deferred.signal)
 		w->owed = deferred.signal;
+	deferred.signal = NULL;
 	if (!deferred.cleanup)
 		return;
 
 	w->cleaning = true;
-	__leave_to_others(pool);
+	__lwstp_leave_to_others(pool);
 	lwstp_unlock(pool);
 	lwstp_settle_owed(w);
-	deferred.cleanup(NULL, deferred.user);
+	lwstp_deferred_do(&deferred, NULL);
 	lwstp_lock(pool);
 	w->cleaning = false;
 }
@@ -298,18 +295,26 @@ __run(struct lwstp_pool *pool, struct lwstp_worker *w, struct lwstp_task *task,
 		;
 	w->task = task;
 	pool->n_running++;
-	__leave_to_others(pool);
+	__lwstp_leave_to_others(pool);
 	lwstp_unlock(pool);
 	lwstp_settle_owed(w);
 
-	how = run(pool, w, task, &word, &to);
+	w->counts = lwstp_sample(&w->runs, now);
+	how = stay(pool, w, task, &word, &to);
 
 	lwstp_lock(pool);
 	w->task = NULL;
-	if (how != LWS_TP_STATUS_SYNCING)
+	if (how == LWS_TP_STATUS_RUNNING)
+		__park(pool, task, w->frame.park_us);
+	else if (how != LWS_TP_STATUS_SYNCING)
 		__ended(pool, w, task, how);
-	else if (!(word & LWSTP_TIMED))
-		__time(pool, task, to);
+	else {
+		atomic_store_explicit(&w->syncs, atomic_load_explicit(
+				&w->syncs, memory_order_relaxed) + 1,
+				memory_order_relaxed);
+		if (!(word & LWSTP_TIMED))
+			__lwstp_time_sync(pool, task, to);
+	}
 	pool->n_running--;
 	/* destroy(), and idle workers, may be waiting for the last one */
 	if (atomic_load_explicit(&pool->finishing, memory_order_relaxed)) {
@@ -324,10 +329,12 @@ static LWSTP_POOL_HELD bool
 __stop_one(struct lwstp_pool *pool, struct lwstp_worker *w)
 {
 	struct lwstp_deferred deferred = { .signal = NULL };
+	const struct lwstp_task *task;
 
 	__lwstp_drain(pool);
-	if (pool->queued)
-		w->cleaned = pool->queued->name;
+	task = pool->queued ? pool->queued : __lwstp_key_any_held(pool);
+	if (task)
+		w->cleaned = task->name;
 	if (!__lwstp_stop_queued(pool, &deferred))
 		return false;
 	w->cleaning = deferred.cleanup;
@@ -349,7 +356,7 @@ __may_leave(const struct lwstp_pool *pool)
 
 	return (word & LWSTP_POOL_FINISHING) && !pool->n_started &&
 	       (uint32_t)(word & LWSTP_POOL_COUNT) ==
-						atomic_load(&pool->taken);
+					(uint32_t)atomic_load(&pool->taken);
 }
 
 static void
@@ -363,38 +370,69 @@ name_thread(const struct lwstp_pool *pool, const struct lwstp_worker *w)
 	pthread_setname_np(pthread_self(), name);
 }
 
-void *
-lwstp_worker_thread(void *arg)
+/* P6: before any task; false: it does not start */
+static bool
+begin(struct lwstp_pool *pool, struct lwstp_worker *w)
 {
-	struct lwstp_worker *w = arg;
-	struct lwstp_pool *pool = w->pool;
+	bool begins = !pool->thread_start ||
+		      !pool->thread_start(pool->opaque, w->index, &w->state);
+
+	lwstp_lock(pool);
+	w->start = begins ? LWSTP_STARTED : LWSTP_START_FAILED;
+	pool->alive += begins;
+	pthread_cond_broadcast(&pool->changed);
+	lwstp_unlock(pool);
+
+	return begins;
+}
+
+static LWSTP_POOL_HELD void
+__serve(struct lwstp_pool *pool, struct lwstp_worker *w)
+{
 	struct lwstp_task *task;
 	lws_usec_t now;
 
-	lwstp_this_worker = w;
-	name_thread(pool, w);
-
-	lwstp_lock(pool);
 	while (!__may_leave(pool)) {
 		now = lwstp_now();
-		if (pool->timers && pool->timers->at <= now &&
-		    __expire(pool, w, now))
+		if (__lwstp_is_due(pool, now) && __lwstp_expire(pool, w))
 			continue;	/* all may be over by now */
 		if (atomic_load_explicit(&pool->finishing,
 					 memory_order_relaxed) &&
 		    __stop_one(pool, w))
 			continue;
-		task = __take(pool, w);
+		task = __take(pool, w, now);
 		if (task)
 			__run(pool, w, task, now);
 		else
 			__lwstp_idle(pool, w);
 	}
-	pool->alive--;
-	lwstp_wake_all(pool);
-	pthread_cond_broadcast(&pool->changed);
+}
+
+void *
+lwstp_worker_thread(void *arg)
+{
+	struct lwstp_worker *w = arg;
+	struct lwstp_pool *pool = w->pool;
+
+	lwstp_this_worker = w;
+	lwstp_frame = &w->frame;
+	name_thread(pool, w);
+	if (!begin(pool, w))
+		return NULL;
+
+	lwstp_lock(pool);
+	__serve(pool, w);
+	lwstp_wake_all(pool);	/* they may leave, too */
 	lwstp_unlock(pool);
 	lwstp_settle_owed(w);
+	if (pool->thread_end)
+		pool->thread_end(pool->opaque, w->index, w->state);
+
+	/* destroy() waits for this */
+	lwstp_lock(pool);
+	pool->alive--;
+	pthread_cond_broadcast(&pool->changed);
+	lwstp_unlock(pool);
 
 	return NULL;
 }

@@ -53,12 +53,93 @@ lwstp_wsi_free(struct lwstp_wsi *on)
 		c->next = NULL;
 	}
 	lwstp_not_to_ask(on);
+	lwstp_wsi_handle_drop(on);
 	if (on->closing)
 		DL_DELETE(service->closed, on);
 	else
 		service->open--;
 	lwstp_table_remove(&service->table, &on->entry);
 	free(on);
+}
+
+/*
+ * Handles (R2)
+ */
+
+/* what was posted by lws_threadpool_wsi_writeable() */
+static LWSTP_ON_SERVICE void
+wanted(struct lwstp_service *service, struct lwstp_post *post)
+{
+	struct lwstp_wsi_slot *h = lws_container_of(post,
+						    struct lwstp_wsi_slot, post);
+	uint64_t word = atomic_fetch_and(&h->slot.word, ~LWSTP_POSTED);
+
+	(void)service;
+	if ((word & LWSTP_STATUS) == LWSTP_FREE) {
+		lwstp_slot_give(LWSTP_WSIS, &h->slot);
+		return;
+	}
+	h->on->wanted = true;
+	lwstp_to_ask(h->on);
+}
+
+LWSTP_ON_SERVICE struct lws_threadpool_wsi *
+lwstp_wsi_handle_get(struct lwstp_wsi *on)
+{
+	struct lwstp_wsi_slot *h = on->handle;
+
+	if (!h) {
+		h = (struct lwstp_wsi_slot *)lwstp_slot_take(LWSTP_WSIS);
+		if (!h)
+			return NULL;
+		h->post.look = wanted;
+		h->on = on;
+		atomic_store(&h->service, on->service);
+		atomic_fetch_and(&h->slot.word, ~LWSTP_STATUS);
+		on->handle = h;
+	}
+
+	return lwstp_handle(LWSTP_WSIS, &h->slot, atomic_load(&h->slot.word));
+}
+
+LWSTP_ON_SERVICE void
+lwstp_wsi_handle_drop(struct lwstp_wsi *on)
+{
+	struct lwstp_wsi_slot *h = on->handle;
+	uint64_t word, to;
+
+	if (!h)
+		return;
+	on->handle = NULL;
+	h->on = NULL;
+	word = atomic_load(&h->slot.word);
+	do
+		to = lwstp_slot_next(LWSTP_WSIS, word) | LWSTP_FREE |
+		     (word & LWSTP_POSTED);
+	while (!atomic_compare_exchange_weak(&h->slot.word, &word, to));
+	if (!(word & LWSTP_POSTED))
+		lwstp_slot_give(LWSTP_WSIS, &h->slot);
+}
+
+struct lwstp_wsi_slot *
+lwstp_wsi_handle_find(struct lws_threadpool_wsi *handle, uint64_t *word,
+		      const char *caller)
+{
+	struct lwstp_slot *slot;
+	uint32_t generation;
+
+	slot = lwstp_handle_slot(LWSTP_WSIS, sizeof(struct lwstp_wsi_slot),
+				 handle, &generation);
+	if (slot) {
+		*word = atomic_load(&slot->word);
+		if (lwstp_generation(*word) == generation &&
+		    (*word & LWSTP_STATUS) != LWSTP_FREE)
+			return (struct lwstp_wsi_slot *)slot;
+	}
+	lwstp_log(LLL_INFO, "%s: stale or unknown wsi handle %p\n", caller,
+		  (void *)handle);
+
+	return NULL;
 }
 
 /*
@@ -72,7 +153,7 @@ lwstp_attach(struct lwstp_wsi *on, struct lwstp_task *task)
 	task->is_on_ss = on->ss;
 	task->service = on->service;
 	task->att_seq = on->seq++;
-	task->attention = false;
+	task->attention = task->served = false;
 	atomic_store_explicit(&task->target, on->entry.key,
 			      memory_order_relaxed);
 	DL_APPEND2(on->attached, task, att_prev, att_next);
@@ -106,6 +187,7 @@ lwstp_attention(struct lwstp_task *task)
 		atomic_fetch_or(&task->slot.word, LWSTP_CROWDED);
 	}
 	task->attention = true;
+	task->served = false;
 	DL_APPEND2(on->attention, task, attention_prev, attention_next);
 }
 
@@ -118,21 +200,13 @@ lwstp_attention_clear(struct lwstp_task *task)
 	DL_DELETE2(task->on->attention, task, attention_prev, attention_next);
 }
 
-static bool
-wants_attention(uint64_t word)
-{
-	return lwstp_is_done(word) ||
-	       (lwstp_status(word) == LWS_TP_STATUS_SYNCING &&
-		!(word & LWSTP_STOP));
-}
-
 LWSTP_ON_SERVICE struct lwstp_task *
 lwstp_attention_first(struct lwstp_wsi *on)
 {
 	struct lwstp_task *task;
 
 	while ((task = on->attention) &&
-	       !wants_attention(atomic_load(&task->slot.word)))
+	       !lwstp_wants_attention(atomic_load(&task->slot.word)))
 		lwstp_attention_clear(task);
 
 	return task;
@@ -145,7 +219,7 @@ lwstp_has_unseen(const struct lwstp_wsi *on)
 
 	DL_FOREACH2(on->attention, task, attention_next)
 		if (!atomic_load(&task->seen) &&
-		    wants_attention(atomic_load(&task->slot.word)))
+		    lwstp_wants_attention(atomic_load(&task->slot.word)))
 			return true;
 
 	return false;
@@ -196,6 +270,30 @@ lwstp_not_asked(struct lwstp_wsi *on)
  * What the application asks of a wsi
  */
 
+LWSTP_ON_SERVICE void
+lwstp_cursor_set(struct lwstp_wsi *on, struct lwstp_cursor *c)
+{
+	c->on = on;
+	c->next = NULL;
+	c->outer = on->cursors;
+	on->cursors = c;
+}
+
+LWSTP_ON_SERVICE struct lwstp_wsi *
+lwstp_cursor_end(struct lwstp_cursor *c)
+{
+	struct lwstp_cursor **pc;
+
+	if (!c->on)
+		return NULL;
+	pc = &c->on->cursors;
+	while (*pc != c)
+		pc = &(*pc)->outer;
+	*pc = c->outer;
+
+	return c->on;
+}
+
 /* the task to visit next, and the cursor on the one after it */
 static LWSTP_ON_SERVICE struct lws_threadpool_task *
 cursor_next(struct lwstp_cursor *c, uint32_t end)
@@ -215,26 +313,18 @@ lwstp_wsi_foreach(struct lwstp_wsi *on, struct lwstp_cursor *c, void *user,
 		  int (*cb)(struct lws_threadpool_task *task, void *user))
 {
 	struct lws_threadpool_task *handle;
-	struct lwstp_cursor **pc;
 	uint32_t end;
 	int stop = 0;
 
 	if (!on)
 		return 0;
-	c->on = on;
+	lwstp_cursor_set(on, c);
 	c->next = on->attached;
-	c->outer = on->cursors;
-	on->cursors = c;
 	end = on->seq;
 
 	while (!stop && (handle = cursor_next(c, end)))
 		stop = !!cb(handle, user);
-	if (c->on) {
-		pc = &on->cursors;
-		while (*pc != c)
-			pc = &(*pc)->outer;
-		*pc = c->outer;
-	}
+	lwstp_cursor_end(c);
 
 	return stop;
 }

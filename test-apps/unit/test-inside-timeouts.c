@@ -140,7 +140,8 @@ what_has_ended_times_out_no_more(void **state)
 	wait_status(ended, LWS_TP_STATUS_FINISHED);
 	stops = job_park(rig, tp, c->wsi);
 	lwstp_task_stop(task_of(stops->task),
-			task_of(stops->task)->slot.word, true);
+			task_of(stops->task)->slot.word, true,
+			LWS_TP_STOP_TIMEOUT);
 	for (int n = 0; n < 3; n++) {
 		clock_forward(LWSTP_SYNC_TIMEOUT_SECS);
 		let_them_look(rig, tp);

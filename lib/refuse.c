@@ -1,0 +1,82 @@
+/*
+ * lws-threadpool - what is refused, and why
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * Each thread knows why its latest call was refused.  The pool logs it, at most
+ * once a second for each reason (P2), and counts it (N1).
+ */
+
+#include <errno.h>
+
+#include "private.h"
+
+#define SIZE_MOST	4096	/* of a struct that the caller fills: bytes */
+
+_Thread_local enum lws_threadpool_refused lwstp_refused;
+
+void
+lwstp_refuse(struct lws_threadpool *tp, const char *me, const char *what,
+	     const struct lwstp_refusal *why, const void *wsi, bool is_ss)
+{
+	int depth, error = errno;
+	struct lwstp_pool *pool = lwstp_pool_lock(tp, me);
+	lws_usec_t now = lwstp_now();
+	char name[LWSTP_POOL_NAME];
+	unsigned int others;
+	bool said;
+
+	lwstp_refused = why->told;
+	if (!pool)
+		return;
+	atomic_fetch_add(&pool->n_refused, 1);
+	if (now - pool->refused_since >= LWS_US_PER_SEC) {
+		pool->refused_since = now;
+		pool->refused_said = 0;
+	}
+	said = pool->refused_said & (1u << why->code);
+	pool->refused_said |= 1u << why->code;
+	others = pool->refused_unsaid;
+	pool->refused_unsaid = said ? others + 1 : 0;
+	depth = pool->max_queue_depth;
+	memcpy(name, pool->name, sizeof(name));
+	lwstp_unlock(pool);
+
+	errno = error;
+	if (!said)
+		lwstp_log(why->level, "%s: pool %s refuses %s: %s%s%s (%s %p, "
+			  "max_queue_depth %d; %u more since the last such "
+			  "line)\n", me, name, what, LWSTP_WHY(why),
+			  is_ss ? "ss" : "wsi", wsi, depth, others);
+}
+
+enum lws_threadpool_refused
+lws_threadpool_refused(void)
+{
+	return lwstp_refused;
+}
+
+bool
+lwstp_copy_struct(void *copy, size_t known, const void *from, char *text,
+		  size_t len)
+{
+	const char *bytes = from;
+	size_t size, n;
+
+	memcpy(&size, from, sizeof(size));	/* its first member */
+	if (size < known || size > SIZE_MOST) {
+		lws_snprintf(text, len, "options->size is %lu, not %lu",
+			     (unsigned long)size, (unsigned long)known);
+		return false;
+	}
+	for (n = known; n < size; n++)
+		if (bytes[n]) {
+			lws_snprintf(text, len, "options has a member at byte "
+				     "%lu that this version does not know",
+				     (unsigned long)n);
+			return false;
+		}
+	memcpy(copy, from, known);
+
+	return true;
+}

@@ -122,7 +122,8 @@ wsi_refusal(struct lwstp_service *service, struct lws *wsi)
 		"the wsi is that of an http/2 connection, whose tasks belong "
 		"to its streams"
 	}, unconnected = {
-		LWSTP_REFUSED_UNCONNECTED, LWS_TP_REFUSED_NOT_CONNECTED, LLL_ERR,
+		LWSTP_REFUSED_UNCONNECTED, LWS_TP_REFUSED_NOT_CONNECTED,
+		LLL_ERR,
 		"the wsi is closing, or has no connection"
 	};
 

@@ -29,8 +29,8 @@ random_bytes(const struct lwstp_pool *pool, void *to, size_t len)
 	return got;
 }
 
-/* K1: the task has a token from now on, and outlives its wsi.  False: it is gone,
- * or there is no memory. */
+/* K1: the task has a token from now on, and outlives its wsi.  False: it is
+ * gone, or there is no memory. */
 static bool
 give_token(struct lwstp_pool *pool, struct lwstp_task *task, uint64_t word,
 	   uint64_t flags, unsigned char *bytes, const uint64_t *key)
@@ -110,7 +110,8 @@ hex_digit(char c)
 static bool
 token_bytes(const char *token, unsigned char *bytes)
 {
-	int n, high, low;
+	size_t n;
+	int high, low;
 
 	if (strnlen(token, LWS_THREADPOOL_TOKEN_SIZE) !=
 					LWS_THREADPOOL_TOKEN_SIZE - 1)
@@ -151,8 +152,8 @@ lws_threadpool_task_by_token(struct lws_threadpool *tp, const char *token)
  * Another wsi
  */
 
-/* It hangs on the wsi in lists already; now its word says so.  True: the service
- * thread has to be signalled. */
+/* It hangs on the wsi in lists already; now its word says so.  True: the
+ * service thread has to be signalled. */
 static LWSTP_POOL_HELD LWSTP_ON_SERVICE bool
 __attached(struct lwstp_pool *pool, struct lwstp_task *task)
 {

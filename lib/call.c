@@ -4,8 +4,8 @@
  * SPDX-License-Identifier: MIT
  *
  * Calls, and requests for a WRITEABLE, go into the inbox of the service thread.
- * A call goes in under the context's lock, so that it is either refused or found
- * by the end of the context.
+ * A call goes in under the context's lock, so that it is either refused or
+ * found by the end of the context.
  */
 
 #include <stdlib.h>

@@ -187,55 +187,6 @@ lwstp_on_service(void)
 {
 }
 
-/* why an enqueue is refused; returned as NULL: it is not */
-struct lwstp_refusal {
-	unsigned int		code;		/* a small number of its own */
-	enum lws_threadpool_refused told;	/* to the application */
-	int			level;
-	const char		*text;
-};
-
-/*
- * refuse.c
- */
-
-/* of this thread's latest call that can be refused */
-extern _Thread_local enum lws_threadpool_refused lwstp_refused;
-/* Logs it, at most once a second for each reason (P2), and counts it.  `what`
- * was refused: "a task", say. */
-LWSTP_NONE_HELD void
-lwstp_refuse(struct lws_threadpool *tp, const char *me, const char *what,
-	     const struct lwstp_refusal *why, const void *wsi, bool is_ss);
-/* Copies a struct of the caller's, of which we know `known` bytes.  False: it is
- * not one of ours, and text says why. */
-bool
-lwstp_copy_struct(void *copy, size_t known, const void *from, char *text,
-		  size_t len);
-
-enum {						/* the codes */
-	LWSTP_REFUSED_STALE,
-	LWSTP_REFUSED_ARGS,
-	LWSTP_REFUSED_TASK,
-	LWSTP_REFUSED_BOTH,
-	LWSTP_REFUSED_POOL_THREAD,
-	LWSTP_REFUSED_FINISHING,
-	LWSTP_REFUSED_FULL,
-	LWSTP_REFUSED_MEMORY,
-	LWSTP_REFUSED_FOREIGN,
-	LWSTP_REFUSED_NO_CONTEXT,
-	LWSTP_REFUSED_NO_ROLE,
-	LWSTP_REFUSED_CLOSING,
-	LWSTP_REFUSED_UNCONNECTED,
-	LWSTP_REFUSED_MUX,
-	LWSTP_REFUSED_NO_WATCH,
-	LWSTP_REFUSED_ERRNO,	/* what failed, and errno tells why */
-	LWSTP_REFUSED_SS_DESTROYING,
-	LWSTP_REFUSED_SS_UNTOLD,
-	LWSTP_REFUSED_SS_THREADS,
-	LWSTP_REFUSED_DRAINING,
-	LWSTP_REFUSED_OPTIONS,	/* and: what is wrong was logged */
-};
-
 /*
  * wsi.c: the tasks of a wsi
  */
@@ -336,6 +287,9 @@ lwstp_schedule(struct lwstp_service *service, lws_sorted_usec_list_t *sul,
 /* between two callbacks: looks at all that was posted, and asks lws */
 LWSTP_ON_SERVICE void
 lwstp_service_answer(struct lwstp_service *service);
+/* by a timer: the same, and calls are made (R1); true: lws was asked */
+LWSTP_ON_SERVICE bool
+lwstp_service_turn(struct lwstp_service *service);
 /* the same, by a timer: for a caller that may be within a callback */
 LWSTP_ON_SERVICE void
 lwstp_service_answer_soon(struct lwstp_service *service);
@@ -351,9 +305,6 @@ lwstp_ask_for_others(struct lwstp_wsi *on);
 /* what `ask` does for a wsi */
 LWSTP_ON_SERVICE void
 lwstp_ask_wsi(struct lwstp_wsi *on);
-/* a wsi, or a secure stream, may have tasks from now on */
-LWSTP_ON_SERVICE void
-lwstp_service_expect(struct lwstp_service *service);
 /* what was found or held waits for the next answer() */
 LWSTP_ON_SERVICE void
 lwstp_signal_self(struct lwstp_service *service);
@@ -374,11 +325,14 @@ LWSTP_ON_SERVICE void
 lwstp_reap_attached(struct lwstp_task *task, uint64_t word);
 
 /*
- * clock.c: the deadlines of pools, by service thread 0
+ * clock.c: timers of the service thread
  */
 
 LWSTP_ON_SERVICE void
 lwstp_clock_look(struct lwstp_service *service, struct lwstp_post *post);
+/* a wsi, or a secure stream, may have tasks from now on */
+LWSTP_ON_SERVICE void
+lwstp_service_expect(struct lwstp_service *service);
 
 /*
  * closing.c: is it closing, or no connection at all?

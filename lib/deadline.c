@@ -3,10 +3,10 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * A task has one timer, set for the first of its deadlines: of its SYNC (S5), of
- * its park (T9), of its start (D1), of its life (D2), and of its keeping (K4).
- * One that goes off finds out what is due, if anything is any more, and is set
- * again.  So a later SYNC or park needs no change of the heap.
+ * A task has one timer, set for the first of its deadlines: of its SYNC (S5),
+ * of its park (T9), of its start (D1), of its life (D2), and of its keeping
+ * (K4). One that goes off finds out what is due, if anything is any more, and
+ * is set again.  So a later SYNC or park needs no change of the heap.
  *
  * There is no timer thread: each worker looks at the timers between two tasks,
  * and an idle one waits for them.  For D1 and D2 service thread 0 looks, too.
@@ -60,7 +60,7 @@ __lwstp_time_park(struct lwstp_pool *pool, struct lwstp_task *task,
 	__lwstp_timer_by(&pool->timers, &task->timer, now + us);
 }
 
-LWSTP_POOL_HELD void
+LWSTP_POOL_HELD bool
 __lwstp_time_limits(struct lwstp_pool *pool, struct lwstp_task *task)
 {
 	lws_usec_t at = task->extra->queue_until,
@@ -70,11 +70,11 @@ __lwstp_time_limits(struct lwstp_pool *pool, struct lwstp_task *task)
 		at = life;
 	__lwstp_timer_by(&pool->timers, &task->timer, at);
 	if (pool->clock_at && pool->clock_at <= at)
-		return;
+		return false;
 	pool->clock_at = at;
-	if (!atomic_exchange(&pool->clock_posted, true) &&
-	    lwstp_inbox_put(&pool->context->service->inbox, &pool->clock))
-		lwstp_signal(pool->context->service);
+
+	return !atomic_exchange(&pool->clock_posted, true) &&
+	       lwstp_inbox_put(&pool->context->service->inbox, &pool->clock);
 }
 
 /*
@@ -151,8 +151,8 @@ __keep_is_due(struct lwstp_pool *pool, struct due *due, lws_usec_t now)
 	return __lwstp_task_reap(pool, due->task, &due->word, &due->deferred);
 }
 
-/* True: what is left to do, without the lock, is in *due.  Else its timer is set
- * again, if it may need it. */
+/* True: what is left to do, without the lock, is in *due.  Else its timer is
+ * set again, if it may need it. */
 static LWSTP_POOL_HELD bool
 __goes_off(struct lwstp_pool *pool, struct due *due, lws_usec_t now)
 {

@@ -3,8 +3,8 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * By a dequeue (Q4), since the wsi closes (W1), or to be reaped.  On its service
- * thread.
+ * By a dequeue (Q4), since the wsi closes (W1), or to be reaped.  On its
+ * service thread.
  */
 
 #include "private.h"

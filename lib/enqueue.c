@@ -182,16 +182,20 @@ static void
 put(struct lwstp_pool *pool, struct lwstp_task *task)
 {
 	const struct lwstp_extra *extra = task->extra;
+	struct lwstp_service *first = pool->context->service;
+	bool signal = false;
 
 	if (!extra || (!extra->queue_until && !extra->life_until)) {
 		lwstp_inbox_put(&pool->inbox, &task->put);
 	} else {
 		lwstp_lock(pool);
 		lwstp_inbox_put(&pool->inbox, &task->put);
-		__lwstp_time_limits(pool, task);
+		signal = __lwstp_time_limits(pool, task);
 		lwstp_unlock(pool);
 	}
 	lwstp_wake(pool);
+	if (signal)
+		lwstp_signal(first);
 }
 
 /* accepted, and nobody else knows of it yet */

@@ -4,8 +4,8 @@
  * SPDX-License-Identifier: MIT
  *
  * Any thread.  The tasks of a pool are gone through by their slots.  Each is
- * looked at with the lock held, under which it is not released, and told without
- * it.  The application has not seen a task by this (S5).
+ * looked at with the lock held, under which it is not released, and told
+ * without it.  The application has not seen a task by this (S5).
  */
 
 #include <stdlib.h>
@@ -50,10 +50,11 @@ static bool
 read_slot(struct lwstp_pool *pool, struct lwstp_task *task,
 	  uint32_t generation, struct lws_threadpool_task_info *info)
 {
-	uint64_t word = atomic_load(&task->slot.word);
+	uint64_t word;
 	bool is_there;
 
-	if (lwstp_status(word) == LWSTP_FREE ||
+	if (!task || lwstp_status(atomic_load(&task->slot.word)) ==
+								LWSTP_FREE ||
 	    atomic_load(&task->pool) != pool)
 		return false;
 	lwstp_lock(pool);

@@ -4,9 +4,9 @@
  * SPDX-License-Identifier: MIT
  *
  * Each key in use has an entry in its pool's table: how many of its tasks may
- * run or do, and those that are held back, in order.  A task counts from when it
- * is put on the queue, so that those of a key start in order.  All of it is under
- * the pool's lock.
+ * run or do, and those that are held back, in order.  A task counts from when
+ * it is put on the queue, so that those of a key start in order.  All of it is
+ * under the pool's lock.
  */
 
 #include <stdlib.h>

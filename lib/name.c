@@ -4,8 +4,9 @@
  * SPDX-License-Identifier: MIT
  *
  * A name is the text of its format and, if there is one, its integer: they are
- * put together when somebody reads the name.  The text is copied, since a format
- * can be in a plugin that is unloaded.  Any other format is written out at once.
+ * put together when somebody reads the name.  The text is copied, since a
+ * format can be in a plugin that is unloaded.  Any other format is written out
+ * at once.
  */
 
 #include <stdio.h>

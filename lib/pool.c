@@ -3,8 +3,9 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * drain() lets no new task in (P7), finish() asks everything to end and waits for
- * nothing (P3), destroy() waits for the threads, and reaps what is left (P4).
+ * drain() lets no new task in (P7), finish() asks everything to end and waits
+ * for nothing (P3), destroy() waits for the threads, and reaps what is left
+ * (P4).
  */
 
 #include <errno.h>

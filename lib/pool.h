@@ -47,7 +47,7 @@ struct lwstp_worker {
 						 * unless it looks by itself */
 	struct lwstp_frame	frame;		/* own */
 	struct lwstp_sampler	runs;		/* own */
-	unsigned int		counts;		/* own: this stay, for so many */
+	unsigned int		counts;		/* own: of this stay */
 	_Atomic uint64_t	syncs;		/* written by itself */
 
 	pthread_mutex_t		mutex;
@@ -58,8 +58,8 @@ struct lwstp_worker {
 
 /*
  * Of a pool's word, below its generation: FINISHING, DRAINING, and how many
- * tasks were ever accepted.  So one compare and swap makes sure of the handle, of
- * P3 and P7, and that the pool lives until the task has ended.
+ * tasks were ever accepted.  So one compare and swap makes sure of the handle,
+ * of P3 and P7, and that the pool lives until the task has ended.
  */
 #define LWSTP_POOL_FINISHING	((uint64_t)1 << 32)
 #define LWSTP_POOL_DRAINING	((uint64_t)1 << 33)
@@ -172,7 +172,8 @@ lwstp_sample(struct lwstp_sampler *s, lws_usec_t now)
 	return lwstp_sample_now(s, now);
 }
 
-/* N1: a task starts now; how many its start counts for was said at its enqueue */
+/* N1: a task starts now; how many its start counts for was said at its
+ * enqueue */
 LWSTP_POOL_HELD void
 __lwstp_sample_start(struct lwstp_pool *pool, lws_usec_t now);
 unsigned int
@@ -216,7 +217,8 @@ lwstp_pool_lock(struct lws_threadpool *tp, const char *caller);
  * called with the pool's lock held, or without. */
 void
 lwstp_wake(struct lwstp_pool *pool);
-/* before a thread releases the lock for long: wakes a worker for what is left */
+/* before a thread releases the lock for long: wakes a worker for what is
+ * left */
 LWSTP_POOL_HELD void
 __lwstp_leave_to_others(struct lwstp_pool *pool);
 /* the same as wake() for that worker alone, and for all of them */

@@ -3,9 +3,9 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * From SYNCING or parked to RUNNING: any thread, without a lock.  A task that has
- * not begun is stopped with the pool's lock held.  A stop of a SYNCING task waits
- * until its service thread is between two callbacks (S7).
+ * From SYNCING or parked to RUNNING: any thread, without a lock.  A task that
+ * has not begun is stopped with the pool's lock held.  A stop of a SYNCING task
+ * waits until its service thread is between two callbacks (S7).
  */
 
 #include "private.h"

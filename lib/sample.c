@@ -87,5 +87,5 @@ lwstp_sample_enqueue(const struct lwstp_pool *pool, uint32_t count,
 							LWS_US_PER_SEC)
 		return 1;
 
-	return (count + 1) & (weight - 1) ? 0 : weight;
+	return ((count + 1) & (weight - 1)) ? 0 : weight;
 }

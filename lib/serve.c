@@ -3,9 +3,9 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * On the service thread.  A call serves one task.  Those of a wsi that have been
- * served go to the end of the line, so that one that stays SYNCING holds nobody
- * up; and WRITEABLE is asked for while some have not been served (H2).
+ * On the service thread.  A call serves one task.  Those of a wsi that have
+ * been served go to the end of the line, so that one that stays SYNCING holds
+ * nobody up; and WRITEABLE is asked for while some have not been served (H2).
  */
 
 #include "private.h"

@@ -16,11 +16,6 @@
  *
  * lws can drop a request for a WRITEABLE.  So a wsi is asked for again after
  * about a second, for as long as nobody has looked at its task (S5).
- *
- * A poll loop of the application's may never poll our fds, or only by a turn of
- * lws's own loop now and then.  Where lws is built for such loops, a timer
- * looks into the inbox while a wsi that had a task is open: every 10 ms, and
- * less often, down to once a second, as long as it never finds anything late.
  */
 
 #include <stdlib.h>
@@ -31,7 +26,6 @@
 #include "private.h"
 
 #define ASK_AGAIN_US	(1 * LWS_US_PER_SEC)
-#define EXPECT_US	(10 * LWS_US_PER_MS)
 #define LOOKS		2	/* that find nothing, before they end */
 
 LWSTP_ON_SERVICE void
@@ -331,19 +325,25 @@ make_calls(struct lwstp_service *service, struct lws_context *lws)
 	}
 }
 
+LWSTP_ON_SERVICE bool
+lwstp_service_turn(struct lwstp_service *service)
+{
+	bool asked = answer(service);
+
+	make_calls(service, atomic_load(&service->context->lws));
+
+	return asked;
+}
+
 static void
 look(lws_sorted_usec_list_t *sul)
 {
 	struct lwstp_service *service = lws_container_of(sul,
 					struct lwstp_service, look);
 
-	bool asked;
-
 	lwstp_on_service();
-	asked = answer(service);
-	make_calls(service, atomic_load(&service->context->lws));
-	if (asked || atomic_load_explicit(&service->answered,
-						    memory_order_relaxed)) {
+	if (lwstp_service_turn(service) ||
+	    atomic_load_explicit(&service->answered, memory_order_relaxed)) {
 		atomic_store_explicit(&service->answered, false,
 				      memory_order_relaxed);
 		atomic_store_explicit(&service->looking, true,
@@ -382,41 +382,6 @@ lwstp_service_answer_soon(struct lwstp_service *service)
 	lwstp_service_note(service);
 	service->heard = true;
 	lwstp_schedule(service, &service->look, look, 1);
-}
-
-#if defined(LWS_WITH_EXTERNAL_POLL)
-static void
-expected(lws_sorted_usec_list_t *sul)
-{
-	struct lwstp_service *service = lws_container_of(sul,
-					struct lwstp_service, expect);
-	bool late;
-
-	lwstp_on_service();
-	late = !lwstp_inbox_empty(&service->inbox) || service->is_signalled ||
-	       !service->heard;
-	answer(service);
-	make_calls(service, atomic_load(&service->context->lws));
-	service->expect_us = late ? EXPECT_US : 2 * service->expect_us;
-	if (service->expect_us > ASK_AGAIN_US)
-		service->expect_us = ASK_AGAIN_US;
-	if (service->open)
-		lwstp_schedule(service, sul, expected, service->expect_us);
-}
-#endif
-
-LWSTP_ON_SERVICE void
-lwstp_service_expect(struct lwstp_service *service)
-{
-#if defined(LWS_WITH_EXTERNAL_POLL)
-	if (!lws_dll2_is_detached(&service->expect.list))
-		return;
-	service->expect_us = EXPECT_US;
-	lwstp_schedule(service, &service->expect, expected,
-		       service->expect_us);
-#else
-	(void)service;
-#endif
 }
 
 /*

@@ -4,9 +4,9 @@
  * SPDX-License-Identifier: MIT
  *
  * What a task is told to be, and how it ends and is released.  (It is put in by
- * enqueue.c, begins, gets SYNCING and parks in worker.c, and goes on or is asked
- * to stop in resume.c.)  Any thread.  The begin of a task, its end and its reap
- * take the pool's lock, which guards the lists.
+ * enqueue.c, begins, gets SYNCING and parks in worker.c, and goes on or is
+ * asked to stop in resume.c.)  Any thread.  The begin of a task, its end and
+ * its reap take the pool's lock, which guards the lists.
  */
 
 #include <stdlib.h>

@@ -12,8 +12,8 @@
 /*
  * Of a task's word, below its generation: its status, QUEUED, RUNNING, SYNCING,
  * FINISHED or STOPPED (T1), flags, why it was asked to stop, and the number of
- * its SYNC.  STOPPING is RUNNING with STOP.  Every change is a compare and swap,
- * and QUEUED changes with the pool's lock held.
+ * its SYNC.  STOPPING is RUNNING with STOP.  Every change is a compare and
+ * swap, and QUEUED changes with the pool's lock held.
  */
 #define LWSTP_STATUS	((uint64_t)0x7)
 #define LWSTP_FREE	((uint64_t)0x7)	  /* status of a slot without a task */
@@ -29,10 +29,10 @@
 #define LWSTP_PARKED	((uint64_t)0x200) /* RUNNING, and parked (T9) */
 #define LWSTP_WOKEN	((uint64_t)0x400) /* its next park is a yield (T10) */
 #define LWSTP_TOKEN	((uint64_t)0x800) /* has a token (K1) */
-#define LWSTP_WAITS	((uint64_t)0x1000) /* SYNCING, it waits for a wsi (K1) */
-#define LWSTP_KEPT	((uint64_t)0x2000) /* done, for somebody to attach (K4) */
-#define LWSTP_TOLD_END	((uint64_t)0x4000) /* never had a wsi: service thread 0
-					   * calls its on_end (H1) */
+#define LWSTP_WAITS	((uint64_t)0x1000) /* SYNCING, it waits for a wsi */
+#define LWSTP_KEPT	((uint64_t)0x2000) /* done, to be attached (K4) */
+#define LWSTP_TOLD_END	((uint64_t)0x4000) /* never had a wsi: service thread
+					   * 0 calls its on_end (H1) */
 #define LWSTP_REASON_SHIFT	15
 #define LWSTP_REASON	((uint64_t)0x7 << LWSTP_REASON_SHIFT)
 #define LWSTP_SYNC_NR	((uint64_t)0x1 << 18)	/* one of LWSTP_SYNC_NRS */
@@ -86,12 +86,12 @@ struct lwstp_task {
 	};
 	struct lwstp_timer	timer;
 	_Atomic lws_usec_t	since;		/* in this state */
-	_Atomic lws_usec_t	at;		/* when its SYNC began, if that is
+	_Atomic lws_usec_t	at;		/* its SYNC's begin, if that is
 						 * measured; parked: until
 						 * then, 0: for ever */
 	atomic_uint		sync_counts;	/* this SYNC: 0: not measured */
 	LWSTP_BY_SERVICE uint32_t att_seq; /* attached in order */
-	atomic_uint		sampled;	/* the same for its start */
+	atomic_uint		sampled;	/* its start, the same */
 	atomic_ushort		worker;		/* index of its last one */
 	bool			is_on_ss;	/* constant while attached */
 	atomic_bool		seen;		/* its status was asked for,
@@ -203,7 +203,7 @@ lwstp_with_status(uint64_t word, enum lws_threadpool_task_status status)
 static inline uint64_t
 lwstp_with_why(uint64_t word, enum lws_threadpool_stop why)
 {
-	return word & (LWSTP_STOP | LWSTP_REASON) ? word :
+	return (word & (LWSTP_STOP | LWSTP_REASON)) ? word :
 			word | (uint64_t)why << LWSTP_REASON_SHIFT;
 }
 
@@ -381,8 +381,9 @@ __lwstp_time_sync(struct lwstp_pool *pool, struct lwstp_task *task,
 LWSTP_POOL_HELD void
 __lwstp_time_park(struct lwstp_pool *pool, struct lwstp_task *task,
 		  lws_usec_t us);
-/* D1, D2: told in time whatever the pool's threads do */
-LWSTP_POOL_HELD void
+/* D1, D2: told in time whatever the pool's threads do.  True: the caller has to
+ * signal service thread 0. */
+LWSTP_POOL_HELD bool
 __lwstp_time_limits(struct lwstp_pool *pool, struct lwstp_task *task);
 /* something may be due */
 LWSTP_POOL_HELD bool

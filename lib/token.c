@@ -3,9 +3,9 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * A hash table, under the pool's lock.  Where a token is in it depends on numbers
- * that nobody knows, and tokens are compared in constant time: so the time that a
- * look-up takes tells nothing.
+ * A hash table, under the pool's lock.  Where a token is in it depends on
+ * numbers that nobody knows, and tokens are compared in constant time: so the
+ * time that a look-up takes tells nothing.
  */
 
 #include <stdlib.h>

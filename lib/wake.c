@@ -185,7 +185,8 @@ spin(struct lwstp_pool *pool, struct lwstp_worker *w)
 	return false;
 }
 
-/* Spins once after a task got SYNCING, and once more each time that work came. */
+/* Spins once after a task got SYNCING, and once more each time that work
+ * came. */
 static void
 look_out(struct lwstp_pool *pool, struct lwstp_worker *w)
 {

@@ -4,8 +4,8 @@
  * SPDX-License-Identifier: MIT
  *
  * A worker takes a task, calls it until it is SYNCING, parked or has ended, and
- * takes the next.  It holds the pool's lock between two tasks, and no lock while
- * it runs one.
+ * takes the next.  It holds the pool's lock between two tasks, and no lock
+ * while it runs one.
  */
 
 #include <stdio.h>

@@ -71,7 +71,7 @@ static LWSTP_ON_SERVICE void
 wanted(struct lwstp_service *service, struct lwstp_post *post)
 {
 	struct lwstp_wsi_slot *h = lws_container_of(post,
-						    struct lwstp_wsi_slot, post);
+					struct lwstp_wsi_slot, post);
 	uint64_t word = atomic_fetch_and(&h->slot.word, ~LWSTP_POSTED);
 
 	(void)service;

@@ -103,7 +103,7 @@ void
 bad_stop(struct lwstp_pool *pool, struct lwstp_task *task)
 {
 	lwstp_lock(pool);
-	lwstp_task_stop(task, 0, false);		/* BAD */
+	lwstp_task_stop(task, 0, false, 0);		/* BAD */
 	lwstp_unlock(pool);
 }
 

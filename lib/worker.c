@@ -284,7 +284,7 @@ __run(struct lwstp_pool *pool, struct lwstp_worker *w, struct lwstp_task *task,
       lws_usec_t now)
 {
 	enum lws_threadpool_task_status how;
-	uint64_t word = atomic_load(&task->slot.word), to;
+	uint64_t word = atomic_load(&task->slot.word), to = 0;
 
 	atomic_store_explicit(&task->since, now, memory_order_relaxed);
 	atomic_store_explicit(&task->worker, (unsigned short)w->index,

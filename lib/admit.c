@@ -149,7 +149,7 @@ wsi_make(struct lwstp_service *service, struct lws *wsi,
 		LWSTP_REFUSED_NO_CONTEXT, LWS_TP_REFUSED_CONTEXT, LLL_ERR,
 		"the context is being destroyed, or its hidden vhost could "
 		"not be made"
-	}, no_connection = {
+	}, no_role = {
 		LWSTP_REFUSED_NO_ROLE, LWS_TP_REFUSED_NOT_CONNECTED, LLL_ERR,
 		"the wsi is no connection: it listens, is not one yet, or is "
 		"of a callback that is about none"
@@ -159,7 +159,7 @@ wsi_make(struct lwstp_service *service, struct lws *wsi,
 	int error;
 
 	/* first of all: in such a callback no vhost may be made */
-	*why = &no_connection;
+	*why = &no_role;
 	if (lwstp_wsi_is_no_connection(wsi))
 		return NULL;
 	*why = &no_context;

@@ -19,7 +19,6 @@
  * thread gets GRACE_US more: the answer may be there. */
 #define LATE_US		(LWS_US_PER_SEC / 2)
 #define GRACE_US	(LWS_US_PER_SEC / 4)
-#define COARSE_US	(10 * LWS_US_PER_MS) /* how late lwstp_now() may be */
 
 struct due {
 	struct lwstp_task	*task;
@@ -219,13 +218,6 @@ act(const struct lwstp_pool *pool, struct due *due, int n)
 		lwstp_deferred_do(&d->deferred, NULL);
 	for (d = due; d < due + n; d++)
 		log_stopped(pool, d);
-}
-
-LWSTP_POOL_HELD bool
-__lwstp_is_due(const struct lwstp_pool *pool, lws_usec_t now)
-{
-	return pool->timers && pool->timers->at <= now + COARSE_US &&
-	       pool->timers->at <= lwstp_precise_now();
 }
 
 LWSTP_POOL_HELD bool

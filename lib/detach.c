@@ -94,11 +94,12 @@ LWSTP_ON_SERVICE void
 lwstp_reap_attached(struct lwstp_task *task, uint64_t word)
 {
 	struct lwstp_deferred deferred = { .signal = NULL };
-	struct lwstp_frame *handler = lwstp_in_handler(
-					lwstp_task_handle(task, word));
+	struct lwstp_handler *handler = NULL;
 	struct lwstp_wsi *on = task->on;
 	struct lws *wsi;
 
+	if (task->extra)
+		handler = lwstp_in_handler(lwstp_task_handle(task, word));
 	if (handler) {
 		handler->reap = true;
 		return;

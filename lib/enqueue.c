@@ -50,29 +50,27 @@ args_refusal(const struct lws_threadpool_task_args *args)
 	return NULL;
 }
 
-/* what is wrong with a copy of them, in text; false: nothing is */
+/* copies them; true: text says what is wrong with them */
 static bool
 options_wrong(const struct lws_threadpool_task_args *args,
-	      const struct lws_threadpool_task_options *o, char *text,
-	      size_t len)
+	      const struct lws_threadpool_task_options *options,
+	      struct lws_threadpool_task_options *o, char *text, size_t len)
 {
-	const struct { const char *name; int value; } numbers[] = {
-		{ "queue_ms", o->queue_ms },
-		{ "life_ms", o->life_ms },
-		{ "key_max", o->key_max },
-	};
-	unsigned int n;
-
-	for (n = 0; n < 3; n++)
-		if (numbers[n].value < 0) {
-			lws_snprintf(text, len, "options->%s is %d, below 0",
-				     numbers[n].name, numbers[n].value);
-			return true;
-		}
-	if (o->reserved)
+	if (!lwstp_copy_struct(o, sizeof(*o), options, text, len))
+		return true;
+	if (o->queue_ms < 0)
+		lws_snprintf(text, len, "options->queue_ms is %d, below 0",
+			     o->queue_ms);
+	else if (o->life_ms < 0)
+		lws_snprintf(text, len, "options->life_ms is %d, below 0",
+			     o->life_ms);
+	else if (o->key_max < 0)
+		lws_snprintf(text, len, "options->key_max is %d, below 0",
+			     o->key_max);
+	else if (o->reserved)
 		lws_snprintf(text, len, "options->reserved is %d, not 0",
 			     o->reserved);
-	else if (lwstp_args_ss(args) && (o->on_sync || o->on_end))
+	else if (args && lwstp_args_ss(args) && (o->on_sync || o->on_end))
 		lws_snprintf(text, len, "a task with args->ss cannot have "
 			     "handlers");
 	else
@@ -230,92 +228,61 @@ put_in(struct lwstp_pool *pool, struct lwstp_task *task,
 	return lwstp_handle(LWSTP_TASKS, &task->slot, word);
 }
 
-struct request {
-	struct lws_threadpool	*tp;
-	struct lwstp_pool	*pool;
-	uint32_t		generation;
-	const struct lws_threadpool_task_args *args;
-	struct lws_threadpool_task_options o;	/* a copy, if: */
-	bool			has_options;
-	struct lwstp_refusal	wrong;		/* the options, with: */
-	char			text[96];
-};
-
-/* NULL: accepted, and *task is in */
+/* NULL: accepted, and *handle is it.  o: a copy of its options, or NULL */
 static LWSTP_ON_SERVICE const struct lwstp_refusal *
-enqueue(struct request *r, const char *format, va_list ap,
-	struct lws_threadpool_task **handle)
+enqueue(struct lwstp_pool *pool, uint32_t generation,
+	const struct lws_threadpool_task_args *args,
+	const struct lws_threadpool_task_options *o, const char *format,
+	va_list ap, struct lws_threadpool_task **handle)
 {
-	const struct lwstp_refusal *why = args_refusal(r->args);
+	const struct lwstp_refusal *why = args_refusal(args);
 	struct lwstp_extra *extra = NULL;
 	struct lwstp_wsi *on = NULL;
 	struct lwstp_task *task;
 
-	if (!why && r->has_options &&
-	    options_wrong(r->args, &r->o, r->text, sizeof(r->text))) {
-		r->wrong.text = r->text;
-		why = &r->wrong;
-	}
-	if (!why && (r->args->wsi || lwstp_args_ss(r->args)))
-		on = hang_on(r->pool, r->generation, r->args, &why);
+	if (!why && (args->wsi || lwstp_args_ss(args)))
+		on = hang_on(pool, generation, args, &why);
 	if (why)
 		return why;
-	if (r->has_options && !extra_make(r->pool, &r->o, &extra))
+	if (o && !extra_make(pool, o, &extra))
 		return &lwstp_no_memory;
 	task = (struct lwstp_task *)lwstp_slot_take(LWSTP_TASKS);
 	if (!task) {
-		extra_free(r->pool, extra);
+		extra_free(pool, extra);
 		return &lwstp_no_memory;
 	}
-	lwstp_name_set(&task->name, format, ap, r->args->name);
-	why = lwstp_accept(r->pool, r->generation, false);
+	lwstp_name_set(&task->name, format, ap, args->name);
+	why = lwstp_accept(pool, generation, false);
 	if (why) {
 		lwstp_slot_give(LWSTP_TASKS, &task->slot);
-		extra_free(r->pool, extra);
+		extra_free(pool, extra);
 		return why;
 	}
-	task->extra = extra;
-	*handle = put_in(r->pool, task, r->args, on);
+	atomic_store_explicit(&task->extra, extra, memory_order_relaxed);
+	*handle = put_in(pool, task, args, on);
 
 	return NULL;
 }
 
 static struct lws_threadpool_task *
-enqueue_or_refuse(struct request *r, const char *format, va_list ap)
+refuse(struct lws_threadpool *tp, const struct lws_threadpool_task_args *args,
+       const struct lwstp_refusal *why)
 {
-	static const char * const me = "lws_threadpool_enqueue";
-	struct lws_threadpool_task *handle = NULL;
-	const struct lwstp_refusal *why;
-	struct lws_ss_handle *ss;
+	const struct lws_ss_handle *ss = args ? lwstp_args_ss(args) : NULL;
+	const void *wsi = ss ? (const void *)ss :
+			  args ? (const void *)args->wsi : NULL;
 
-	lwstp_on_service();	/* where there is a wsi or ss */
-	why = r->wrong.text ? &r->wrong : enqueue(r, format, ap, &handle);
-	if (!why) {
-		lwstp_refused = LWS_TP_REFUSED_NONE;
-		return handle;
-	}
-	ss = r->args ? lwstp_args_ss(r->args) : NULL;
-	lwstp_refuse(r->tp, me, "a task", why, ss ? (const void *)ss :
-		     r->args ? (const void *)r->args->wsi : NULL, ss);
+	lwstp_refuse(tp, "lws_threadpool_enqueue", "a task", why, wsi, ss);
 
 	return NULL;
 }
 
-/* false: there is no such pool */
-static bool
-find_pool(struct request *r, struct lws_threadpool *tp,
-	  const struct lws_threadpool_task_args *args)
+static struct lws_threadpool_task *
+stale_pool(void)
 {
-	r->tp = tp;
-	r->args = args;
-	r->has_options = false;
-	r->wrong.text = NULL;
-	r->pool = lwstp_pool_find(tp, &r->generation,
-				  "lws_threadpool_enqueue");
-	if (!r->pool)
-		lwstp_refused = LWS_TP_REFUSED_ARGS;
+	lwstp_refused = LWS_TP_REFUSED_ARGS;
 
-	return r->pool;
+	return NULL;
 }
 
 struct lws_threadpool_task *
@@ -323,15 +290,22 @@ lws_threadpool_enqueue(struct lws_threadpool *tp,
 		       const struct lws_threadpool_task_args *args,
 		       const char *format, ...)
 {
-	struct lws_threadpool_task *handle;
-	struct request r;
+	struct lws_threadpool_task *handle = NULL;
+	const struct lwstp_refusal *why;
+	struct lwstp_pool *pool;
+	uint32_t generation;
 	va_list ap;
 
-	if (!find_pool(&r, tp, args))
-		return NULL;
+	pool = lwstp_pool_find(tp, &generation, __func__);
+	if (!pool)
+		return stale_pool();
+	lwstp_on_service();	/* where there is a wsi or ss */
 	va_start(ap, format);
-	handle = enqueue_or_refuse(&r, format, ap);
+	why = enqueue(pool, generation, args, NULL, format, ap, &handle);
 	va_end(ap);
+	if (why)
+		return refuse(tp, args, why);
+	lwstp_refused = LWS_TP_REFUSED_NONE;
 
 	return handle;
 }
@@ -342,22 +316,28 @@ lws_threadpool_enqueue_ext(struct lws_threadpool *tp,
 			   const struct lws_threadpool_task_options *options,
 			   const char *format, ...)
 {
-	struct lws_threadpool_task *handle;
-	struct request r;
+	char text[96];
+	const struct lwstp_refusal wrong = {
+		LWSTP_REFUSED_OPTIONS, LWS_TP_REFUSED_ARGS, LLL_ERR, text
+	}, *why = &wrong;
+	struct lws_threadpool_task *handle = NULL;
+	struct lws_threadpool_task_options o;
+	struct lwstp_pool *pool;
+	uint32_t generation;
 	va_list ap;
 
-	if (!find_pool(&r, tp, args))
-		return NULL;
-	r.has_options = options;
-	r.wrong.code = LWSTP_REFUSED_OPTIONS;
-	r.wrong.told = LWS_TP_REFUSED_ARGS;
-	r.wrong.level = LLL_ERR;
-	if (options && !lwstp_copy_struct(&r.o, sizeof(r.o), options, r.text,
-					  sizeof(r.text)))
-		r.wrong.text = r.text;
+	pool = lwstp_pool_find(tp, &generation, __func__);
+	if (!pool)
+		return stale_pool();
+	lwstp_on_service();	/* where there is a wsi or ss */
 	va_start(ap, format);
-	handle = enqueue_or_refuse(&r, format, ap);
+	if (!options || !options_wrong(args, options, &o, text, sizeof(text)))
+		why = enqueue(pool, generation, args, options ? &o : NULL,
+			      format, ap, &handle);
 	va_end(ap);
+	if (why)
+		return refuse(tp, args, why);
+	lwstp_refused = LWS_TP_REFUSED_NONE;
 
 	return handle;
 }

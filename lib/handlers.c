@@ -12,17 +12,19 @@
 #include "private.h"
 
 static LWSTP_ON_SERVICE void
-enter(struct lwstp_frame *frame, const struct lwstp_task *task, uint64_t word,
+enter(struct lwstp_handler *h, const struct lwstp_task *task, uint64_t word,
       struct lwstp_cursor *c)
 {
-	memset(frame, 0, sizeof(*frame));
+	struct lwstp_frame *frame = &h->frame;
+
+	memset(h, 0, sizeof(*h));
 	frame->outer = lwstp_frame;
 	frame->task = lwstp_task_handle(task, word);
 	frame->how = lwstp_status(word) == LWS_TP_STATUS_FINISHED ?
 		     LWS_TP_STATUS_FINISHED : LWS_TP_STATUS_STOPPED;
 	frame->why = lwstp_is_done(word) ? lwstp_task_why(task, word) :
 					   LWS_TP_STOP_NONE;
-	frame->is_handler = true;
+	frame->handler = h;
 	lwstp_frame = frame;
 	/* tells whether its wsi closes meanwhile */
 	memset(c, 0, sizeof(*c));
@@ -32,13 +34,13 @@ enter(struct lwstp_frame *frame, const struct lwstp_task *task, uint64_t word,
 
 /* the wsi of a cleanup is NULL if that closed meanwhile (T7) */
 static LWSTP_ON_SERVICE struct lwstp_handled
-leave(struct lwstp_frame *frame, struct lwstp_cursor *c, int ret)
+leave(struct lwstp_handler *h, struct lwstp_cursor *c, int ret)
 {
-	const struct lwstp_handled handled = { ret, frame->reap };
+	const struct lwstp_handled handled = { ret, h->reap };
 	const struct lwstp_wsi *on = lwstp_cursor_end(c);
 
-	lwstp_frame = frame->outer;
-	lwstp_deferred_do(&frame->after, on && !on->closing ? on->wsi : NULL);
+	lwstp_frame = h->frame.outer;
+	lwstp_deferred_do(&h->after, on && !on->closing ? on->wsi : NULL);
 
 	return handled;
 }
@@ -48,12 +50,12 @@ lwstp_on_sync(struct lwstp_task *task, uint64_t word, struct lws *wsi)
 {
 	int (*on_sync)(struct lws *, void *) = task->extra->on_sync;
 	void *user = atomic_load(&task->user);
-	struct lwstp_frame frame;
+	struct lwstp_handler h;
 	struct lwstp_cursor c;
 
-	enter(&frame, task, word, &c);
+	enter(&h, task, word, &c);
 
-	return leave(&frame, &c, on_sync ? on_sync(wsi, user) : 0);
+	return leave(&h, &c, on_sync ? on_sync(wsi, user) : 0);
 }
 
 LWSTP_ON_SERVICE struct lwstp_handled
@@ -62,10 +64,10 @@ lwstp_on_end(struct lwstp_task *task, uint64_t word, struct lws *wsi)
 	int (*on_end)(struct lws *, void *, enum lws_threadpool_task_status) =
 							task->extra->on_end;
 	void *user = atomic_load(&task->user);
-	struct lwstp_frame frame;
+	struct lwstp_handler h;
 	struct lwstp_cursor c;
 
-	enter(&frame, task, word, &c);
+	enter(&h, task, word, &c);
 
-	return leave(&frame, &c, on_end ? on_end(wsi, user, frame.how) : 0);
+	return leave(&h, &c, on_end ? on_end(wsi, user, h.frame.how) : 0);
 }

@@ -46,8 +46,11 @@ struct lwstp_worker {
 	struct lwstp_service	*owed;		/* own: to be signalled soon,
 						 * unless it looks by itself */
 	struct lwstp_frame	frame;		/* own */
+	bool			parks;		/* own: this call does (T9) */
+	lws_usec_t		park_us;	/* own */
 	struct lwstp_sampler	runs;		/* own */
-	unsigned int		counts;		/* own: of this stay */
+	unsigned int		counts;		/* own: this stay, and: */
+	unsigned int		starts;		/* own: its start, for so many */
 	_Atomic uint64_t	syncs;		/* written by itself */
 
 	pthread_mutex_t		mutex;
@@ -172,13 +175,26 @@ lwstp_sample(struct lwstp_sampler *s, lws_usec_t now)
 	return lwstp_sample_now(s, now);
 }
 
-/* N1: a task starts now; how many its start counts for was said at its
- * enqueue */
+/* N1: a task whose start counts for so many starts now */
 LWSTP_POOL_HELD void
-__lwstp_sample_start(struct lwstp_pool *pool, lws_usec_t now);
-unsigned int
-lwstp_sample_enqueue(const struct lwstp_pool *pool, uint32_t count,
+__lwstp_sample_start(struct lwstp_pool *pool, unsigned int counts,
 		     lws_usec_t now);
+
+/* how many a task's start will count for: the count'th that was accepted */
+static inline unsigned int
+lwstp_sample_enqueue(const struct lwstp_pool *pool, uint32_t count,
+		     lws_usec_t now)
+{
+	unsigned int weight = atomic_load_explicit(&pool->starts_weight,
+						   memory_order_relaxed);
+
+	if (weight <= 1 || now - atomic_load_explicit(&pool->starts_since,
+					memory_order_relaxed) >=
+							LWS_US_PER_SEC)
+		return 1;
+
+	return ((count + 1) & (weight - 1)) ? 0 : weight;
+}
 
 /* the worker whose thread this is, NULL on any other thread */
 extern _Thread_local struct lwstp_worker *lwstp_this_worker;
@@ -191,6 +207,28 @@ __lwstp_listed(struct lwstp_pool *pool)
 
 	atomic_store_explicit(&pool->listed, pool->n_queued + resumed,
 			      memory_order_relaxed);
+}
+
+/* it waits for a thread from now on */
+static inline LWSTP_POOL_HELD void
+__lwstp_resumed(struct lwstp_pool *pool, struct lwstp_task *task)
+{
+	struct lwstp_task **list = &pool->resumed;
+
+	task->is_resumed = true;
+	pool->n_resumed++;
+	if (pool->pin_tasks)
+		list = &atomic_load(&pool->workers)[atomic_load_explicit(
+			&task->worker, memory_order_relaxed)].resumed;
+	DL_APPEND(*list, task);
+}
+
+/* a timer may be due; now: lwstp_now() */
+static inline LWSTP_POOL_HELD bool
+__lwstp_is_due(const struct lwstp_pool *pool, lws_usec_t now)
+{
+	return pool->timers && pool->timers->at <= now + LWSTP_COARSE_US &&
+	       pool->timers->at <= lwstp_precise_now();
 }
 
 /*

@@ -10,7 +10,7 @@
 
 #include "private.h"
 
-static void
+static inline void
 put_back(struct lwstp_task *task)
 {
 	struct lwstp_pool *pool = atomic_load(&task->pool);

@@ -55,7 +55,8 @@ lwstp_sample_now(struct lwstp_sampler *s, lws_usec_t now)
 }
 
 LWSTP_POOL_HELD void
-__lwstp_sample_start(struct lwstp_pool *pool, lws_usec_t now)
+__lwstp_sample_start(struct lwstp_pool *pool, unsigned int counts,
+		     lws_usec_t now)
 {
 	unsigned int weight = atomic_load_explicit(&pool->starts_weight,
 						   memory_order_relaxed);
@@ -67,25 +68,10 @@ __lwstp_sample_start(struct lwstp_pool *pool, lws_usec_t now)
 		atomic_store_explicit(&pool->starts_since, now,
 				      memory_order_relaxed);
 		pool->starts = 0;
-	} else if (++pool->starts > weight * MEASURED)
+	}
+	pool->starts += counts;
+	if (pool->starts > weight * MEASURED)
 		weight *= 2;
-	else
-		return;
 	atomic_store_explicit(&pool->starts_weight, weight,
 			      memory_order_relaxed);
-}
-
-unsigned int
-lwstp_sample_enqueue(const struct lwstp_pool *pool, uint32_t count,
-		     lws_usec_t now)
-{
-	unsigned int weight = atomic_load_explicit(&pool->starts_weight,
-						   memory_order_relaxed);
-
-	if (weight <= 1 || now - atomic_load_explicit(&pool->starts_since,
-					memory_order_relaxed) >=
-							LWS_US_PER_SEC)
-		return 1;
-
-	return ((count + 1) & (weight - 1)) ? 0 : weight;
 }

@@ -44,22 +44,6 @@ lwstp_task_why(const struct lwstp_task *task, uint64_t word)
 }
 
 LWSTP_POOL_HELD void
-__lwstp_resumed(struct lwstp_pool *pool, struct lwstp_task *task)
-{
-	struct lwstp_worker *w;
-
-	task->is_resumed = true;
-	pool->n_resumed++;
-	if (!pool->pin_tasks) {
-		DL_APPEND(pool->resumed, task);
-		return;
-	}
-	w = &pool->workers[atomic_load_explicit(&task->worker,
-						memory_order_relaxed)];
-	DL_APPEND(w->resumed, task);
-}
-
-LWSTP_POOL_HELD void
 __lwstp_drain(struct lwstp_pool *pool)
 {
 	struct lwstp_post *post = lwstp_inbox_take(&pool->inbox), *next;
@@ -77,7 +61,7 @@ __lwstp_drain(struct lwstp_pool *pool)
 			pool->n_parked -= task->is_parked;
 			task->is_parked = false;
 			__lwstp_resumed(pool, task);
-		} else if (__lwstp_key_admit(pool, task)) {
+		} else if (!task->extra || __lwstp_key_admit(pool, task)) {
 			DL_APPEND(pool->queued, task);
 			pool->n_queued++;
 		}
@@ -105,13 +89,14 @@ clean_up(const struct lwstp_deferred *deferred, struct lws *wsi)
 void
 lwstp_deferred_do(const struct lwstp_deferred *deferred, struct lws *wsi)
 {
-	struct lwstp_frame *handler;
+	struct lwstp_handler *handler = NULL;
 
 	if (deferred->signal)
 		lwstp_signal(deferred->signal);
 	if (!deferred->cleanup)
 		return;
-	handler = lwstp_in_handler(deferred->task);
+	if (deferred->handled)
+		handler = lwstp_in_handler(deferred->task);
 	if (handler) {
 		handler->after = *deferred;
 		handler->after.signal = NULL;
@@ -126,7 +111,7 @@ lwstp_task_post(struct lwstp_task *task)
 }
 
 static LWSTP_POOL_HELD void
-__count(struct lwstp_pool *pool, enum lws_threadpool_task_status how,
+__count_end(struct lwstp_pool *pool, enum lws_threadpool_task_status how,
 	enum lws_threadpool_stop why)
 {
 	if (how == LWS_TP_STATUS_FINISHED) {
@@ -150,7 +135,8 @@ __release(struct lwstp_pool *pool, struct lwstp_task *task, uint64_t *word,
 	struct lwstp_extra *extra = task->extra;
 
 	deferred->cleanup = task->cleanup;
-	deferred->user = task->user;
+	deferred->user = atomic_load_explicit(&task->user,
+					      memory_order_relaxed);
 	deferred->task = lwstp_task_handle(task, *word);
 	/* before the swap: a posted slot may have another task after it */
 	__lwstp_timer_remove(&pool->timers, &task->timer);
@@ -160,6 +146,7 @@ __release(struct lwstp_pool *pool, struct lwstp_task *task, uint64_t *word,
 		return false;
 	}
 	if (extra) {
+		deferred->handled = extra->handled;
 		__lwstp_key_leave(pool, extra);
 		__lwstp_token_drop(pool, extra);
 		free(extra);
@@ -237,18 +224,21 @@ __lwstp_task_end(struct lwstp_pool *pool, struct lwstp_task *task,
 	atomic_store_explicit(&task->seen, false, memory_order_relaxed);
 	deferred->how = status;
 	do {
-		if (status == LWS_TP_STATUS_STOPPED)
-			deferred->why = lwstp_task_why(task, word);
 		to = __ended_word(pool, word, status);
-	} while (!(to ? lwstp_swap(task, &word,
-				   lwstp_with_why(to, deferred->why)) :
+		if (status != LWS_TP_STATUS_STOPPED)
+			continue;
+		deferred->why = lwstp_task_why(task, word);
+		if (to)
+			to = lwstp_with_why(to, deferred->why);
+	} while (!(to ? lwstp_swap(task, &word, to) :
 			__release(pool, task, &word, deferred)));
-	__count(pool, status, deferred->why);
+	__count_end(pool, status, deferred->why);
 	if (!to)
 		return;
 
 	atomic_store_explicit(&task->since, lwstp_now(), memory_order_relaxed);
-	__lwstp_key_leave(pool, task->extra);
+	if (task->extra)
+		__lwstp_key_leave(pool, task->extra);
 	if (to & LWSTP_KEPT) {
 		__keep(pool, task, deferred);
 		return;
@@ -298,32 +288,39 @@ __lwstp_stop_queued(struct lwstp_pool *pool, struct lwstp_deferred *deferred)
 	return true;
 }
 
-LWSTP_POOL_HELD bool
-__lwstp_task_reap(struct lwstp_pool *pool, struct lwstp_task *task,
-		  uint64_t *word, struct lwstp_deferred *deferred)
+static inline LWSTP_POOL_HELD bool
+__reap(struct lwstp_pool *pool, struct lwstp_task *task, uint64_t *word,
+       struct lwstp_deferred *deferred)
 {
+	bool done = lwstp_is_done(*word);
+
+	deferred->how = LWS_TP_STATUS_STOPPED;
+	if (lwstp_status(*word) == LWS_TP_STATUS_FINISHED)
+		deferred->how = LWS_TP_STATUS_FINISHED;
+	else if (done)
+		deferred->why = lwstp_why(*word);
 	if (lwstp_status(*word) == LWS_TP_STATUS_QUEUED) {
 		__unqueue(pool, task);
-		deferred->how = LWS_TP_STATUS_STOPPED;
-		__count(pool, deferred->how, deferred->why);
-	} else if (!lwstp_is_done(*word))
+		__count_end(pool, deferred->how, deferred->why);
+	} else if (done && (*word & LWSTP_KEPT)) {
+		DL_DELETE(pool->kept, task);
+		pool->n_kept--;
+	} else if (done) {
+		DL_DELETE(pool->done, task);
+		pool->n_done--;
+	} else
 		return false;
-	else {
-		deferred->how = lwstp_status(*word) == LWS_TP_STATUS_FINISHED ?
-			LWS_TP_STATUS_FINISHED : LWS_TP_STATUS_STOPPED;
-		deferred->why = lwstp_task_why(task, *word);
-		if (*word & LWSTP_KEPT) {
-			DL_DELETE(pool->kept, task);
-			pool->n_kept--;
-		} else {
-			DL_DELETE(pool->done, task);
-			pool->n_done--;
-		}
-	}
 	while (!__release(pool, task, word, deferred))
 		;
 
 	return true;
+}
+
+LWSTP_POOL_HELD bool
+__lwstp_task_reap(struct lwstp_pool *pool, struct lwstp_task *task,
+		  uint64_t *word, struct lwstp_deferred *deferred)
+{
+	return __reap(pool, task, word, deferred);
 }
 
 bool
@@ -339,7 +336,7 @@ lwstp_task_reap(struct lwstp_task *task, uint64_t *word,
 		__lwstp_drain(pool);
 	*word = atomic_load(&task->slot.word);
 	reaped = lwstp_generation(*word) == generation &&
-		 __lwstp_task_reap(pool, task, word, deferred);
+		 __reap(pool, task, word, deferred);
 	lwstp_unlock(pool);
 
 	return reaped;
@@ -357,7 +354,7 @@ lwstp_task_reap_kept(struct lwstp_task *task, uint64_t word,
 	word = atomic_load(&task->slot.word);
 	reaped = lwstp_generation(word) == generation &&
 		 (word & LWSTP_KEPT) &&
-		 __lwstp_task_reap(pool, task, &word, deferred);
+		 __reap(pool, task, &word, deferred);
 	lwstp_unlock(pool);
 
 	return reaped;

@@ -118,6 +118,7 @@ struct lwstp_deferred {
 	struct lws_threadpool_task *task;	/* its handle, stale already */
 	enum lws_threadpool_task_status how;
 	enum lws_threadpool_stop why;
+	bool			handled;	/* it may be in a handler */
 };
 
 /* On a thread's stack while something of a task runs there: its function, a
@@ -127,11 +128,13 @@ struct lwstp_frame {
 	struct lws_threadpool_task *task;
 	enum lws_threadpool_task_status how;	/* STOPPED: it has not ended */
 	enum lws_threadpool_stop why;
-	bool			parks;		/* of the task function */
-	lws_usec_t		park_us;
-	bool			is_handler;
-	bool			reap;		/* ... and that was asked for */
-	struct lwstp_deferred	after;		/* ... and its cleanup comes */
+	struct lwstp_handler	*handler;	/* NULL: it is none */
+};
+
+struct lwstp_handler {
+	struct lwstp_frame	frame;
+	bool			reap;	/* was asked for meanwhile */
+	struct lwstp_deferred	after;	/* its cleanup, if that came */
 };
 
 extern _Thread_local struct lwstp_frame *lwstp_frame;
@@ -229,15 +232,15 @@ lwstp_task_handle(const struct lwstp_task *task, uint64_t word)
 }
 
 /* the handler of that task that this thread is in, or NULL */
-static inline struct lwstp_frame *
+static inline struct lwstp_handler *
 lwstp_in_handler(const struct lws_threadpool_task *task)
 {
-	struct lwstp_frame *f = lwstp_frame;
+	const struct lwstp_frame *f = lwstp_frame;
 
-	while (f && !(f->is_handler && f->task == task))
+	while (f && !(f->handler && f->task == task))
 		f = f->outer;
 
-	return f;
+	return f ? f->handler : NULL;
 }
 
 /* find.c: the task of a handle, and its word; NULL: stale, and logged (Q6) */
@@ -264,7 +267,8 @@ lwstp_name_write(const union lwstp_name *name, char out[LWSTP_TASK_NAME]);
 LWSTP_POOL_HELD bool
 __lwstp_key_join(struct lwstp_pool *pool, struct lwstp_extra *extra,
 		 const void *key);
-/* True: it may start.  Else it is held back, behind others of its key. */
+/* Of a task with `extra`.  True: it may start.  Else it is held back, behind
+ * others of its key. */
 LWSTP_POOL_HELD bool
 __lwstp_key_admit(struct lwstp_pool *pool, struct lwstp_task *task);
 /* the longest of those that are held back, or NULL */
@@ -301,9 +305,6 @@ __lwstp_token_drop(struct lwstp_pool *pool, struct lwstp_extra *extra);
 /* takes what is in the pool's inbox, and puts it on its lists */
 LWSTP_POOL_HELD void
 __lwstp_drain(struct lwstp_pool *pool);
-/* it waits for a thread from now on */
-LWSTP_POOL_HELD void
-__lwstp_resumed(struct lwstp_pool *pool, struct lwstp_task *task);
 /* what the application is told of that word */
 enum lws_threadpool_task_status
 lwstp_task_told(const struct lwstp_task *task, uint64_t word);
@@ -385,9 +386,6 @@ __lwstp_time_park(struct lwstp_pool *pool, struct lwstp_task *task,
  * signal service thread 0. */
 LWSTP_POOL_HELD bool
 __lwstp_time_limits(struct lwstp_pool *pool, struct lwstp_task *task);
-/* something may be due */
-LWSTP_POOL_HELD bool
-__lwstp_is_due(const struct lwstp_pool *pool, lws_usec_t now);
 /* Does what is due: false if nothing was, else the lock was released
  * meanwhile.  w: the worker that this thread is, or NULL. */
 LWSTP_POOL_HELD bool

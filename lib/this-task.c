@@ -18,8 +18,8 @@ lws_threadpool_park(lws_usec_t us)
 			  __func__);
 		return LWS_TP_RETURN_CHECKING_IN;
 	}
-	w->frame.parks = true;
-	w->frame.park_us = us;
+	w->parks = true;
+	w->park_us = us;
 
 	return LWS_TP_RETURN_CHECKING_IN;
 }

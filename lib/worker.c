@@ -21,7 +21,7 @@
 
 /* S2: new and resumed tasks in turn, each in their order */
 static LWSTP_POOL_HELD struct lwstp_task *
-__take(struct lwstp_pool *pool, struct lwstp_worker *w, lws_usec_t now)
+__take(struct lwstp_pool *pool, struct lwstp_worker *w)
 {
 	struct lwstp_task **resumed, *task;
 
@@ -43,7 +43,6 @@ __take(struct lwstp_pool *pool, struct lwstp_worker *w, lws_usec_t now)
 		pool->n_queued--;
 		pool->n_started++;
 		atomic_fetch_add(&pool->taken, 1);
-		__lwstp_sample_start(pool, now);
 		w->prefer_resumed = true;
 	} else
 		return NULL;
@@ -170,12 +169,11 @@ run(struct lwstp_pool *pool, struct lwstp_worker *w, struct lwstp_task *task,
     uint64_t *word, uint64_t *to)
 {
 	enum lws_threadpool_task_return ret;
-	struct lwstp_frame *frame = &w->frame;
 	bool stop;
 
 	while (1) {
-		frame->parks = false;
-		stop = is_to_stop(pool, task, frame);
+		w->parks = false;
+		stop = is_to_stop(pool, task, &w->frame);
 		ret = plain_return(pool, task, task->task(task->user,
 					stop ? LWS_TP_STATUS_STOPPING :
 					       LWS_TP_STATUS_RUNNING));
@@ -183,7 +181,7 @@ run(struct lwstp_pool *pool, struct lwstp_worker *w, struct lwstp_task *task,
 			return LWS_TP_STATUS_FINISHED;
 		if (stop || ret == LWS_TP_RETURN_STOPPED)
 			return LWS_TP_STATUS_STOPPED;
-		if (ret == LWS_TP_RETURN_CHECKING_IN && frame->parks)
+		if (ret == LWS_TP_RETURN_CHECKING_IN && w->parks)
 			return LWS_TP_STATUS_RUNNING;
 		if (ret == LWS_TP_RETURN_SYNC &&
 		    sync_task(pool, w, task, word, to))
@@ -196,16 +194,12 @@ static enum lws_threadpool_task_status
 stay(struct lwstp_pool *pool, struct lwstp_worker *w, struct lwstp_task *task,
      uint64_t *word, uint64_t *to)
 {
-	unsigned int starts = atomic_load_explicit(&task->sampled,
-						   memory_order_relaxed);
 	enum lws_threadpool_task_status how;
-	lws_usec_t begun = w->counts || starts ? lwstp_precise_now() : 0;
+	lws_usec_t begun = w->counts || w->starts ? lwstp_precise_now() : 0;
 
-	if (starts) {
-		atomic_store_explicit(&task->sampled, 0, memory_order_relaxed);
+	if (w->starts)
 		lwstp_record(&pool->queue_us, begun - atomic_load_explicit(
-				&task->born, memory_order_relaxed), starts);
-	}
+			     &task->born, memory_order_relaxed), w->starts);
 	w->frame.task = lwstp_task_handle(task, *word);
 	w->frame.why = LWS_TP_STOP_NONE;
 	how = run(pool, w, task, word, to);
@@ -289,6 +283,12 @@ __run(struct lwstp_pool *pool, struct lwstp_worker *w, struct lwstp_task *task,
 	atomic_store_explicit(&task->since, now, memory_order_relaxed);
 	atomic_store_explicit(&task->worker, (unsigned short)w->index,
 			      memory_order_relaxed);
+	w->counts = lwstp_sample(&w->runs, now);
+	w->starts = atomic_load_explicit(&task->sampled, memory_order_relaxed);
+	if (w->starts) {
+		atomic_store_explicit(&task->sampled, 0, memory_order_relaxed);
+		__lwstp_sample_start(pool, w->starts, now);
+	}
 	while (lwstp_status(word) == LWS_TP_STATUS_QUEUED &&
 	       !lwstp_swap(task, &word, lwstp_with_status(word,
 						LWS_TP_STATUS_RUNNING)))
@@ -299,13 +299,12 @@ __run(struct lwstp_pool *pool, struct lwstp_worker *w, struct lwstp_task *task,
 	lwstp_unlock(pool);
 	lwstp_settle_owed(w);
 
-	w->counts = lwstp_sample(&w->runs, now);
 	how = stay(pool, w, task, &word, &to);
 
 	lwstp_lock(pool);
 	w->task = NULL;
 	if (how == LWS_TP_STATUS_RUNNING)
-		__park(pool, task, w->frame.park_us);
+		__park(pool, task, w->park_us);
 	else if (how != LWS_TP_STATUS_SYNCING)
 		__ended(pool, w, task, how);
 	else {
@@ -400,7 +399,7 @@ __serve(struct lwstp_pool *pool, struct lwstp_worker *w)
 					 memory_order_relaxed) &&
 		    __stop_one(pool, w))
 			continue;
-		task = __take(pool, w, now);
+		task = __take(pool, w);
 		if (task)
 			__run(pool, w, task, now);
 		else

@@ -51,7 +51,6 @@
 #define TASKS		3	/* a connection */
 #define SYNCS		8	/* a task */
 #define MORE		64	/* connections, to reach another thread */
-#define RETRY_MS	100
 #define DEADLINE_SECS	200
 
 struct task {
@@ -161,7 +160,8 @@ start_tasks(struct lws *wsi)
  * one, too: that may hold the lock of the context, which the maker needs. */
 static bool meet;
 static pthread_t acceptor;
-static atomic_bool has_acceptor, has_maker, in_the_making, other_tried, made;
+static atomic_bool has_acceptor, has_maker, in_the_making, made;
+static atomic_bool other_tries, other_tried;
 
 struct lws_vhost *
 lws_create_vhost(struct lws_context *cx,
@@ -189,10 +189,12 @@ meet_at_the_vhost(struct lws *wsi, enum lws_callback_reasons reason)
 			acceptor = pthread_self();
 			atomic_store(&has_acceptor, true);
 		}
-		if (atomic_load(&in_the_making) && !atomic_load(&other_tried)) {
+		if (atomic_load(&in_the_making) &&
+		    !atomic_exchange(&other_tries, true)) {
 			start_tasks(wsi);
 			atomic_store(&other_tried, true);
 		}
+		atomic_fetch_add(&adopted, 1);
 	} else if (reason == LWS_CALLBACK_RAW_RX &&
 		   atomic_load(&has_acceptor) &&
 		   !pthread_equal(acceptor, pthread_self()) &&
@@ -349,7 +351,7 @@ wait_until_end(time_t end)
 	poll(NULL, 0, 1);
 }
 
-/* until each service thread has come out of lws, and the other clients know */
+/* until each service thread has come out of lws */
 static void
 server_turns(time_t end)
 {
@@ -362,18 +364,25 @@ server_turns(time_t end)
 			lws_cancel_service(context);
 			wait_until_end(end);
 		}
-	pthread_barrier_wait(&all_clients);
 }
 
-/* ... after it counted all connections of this round and those before */
+/* ... after it counted so many connections */
 static void
-server_until(atomic_int *count, int round)
+server_until(atomic_int *count, int connections)
 {
 	time_t end = time(NULL) + DEADLINE_SECS;
 
-	while (atomic_load(count) < (round + 1) * CLIENT_THREADS * AT_ONCE)
+	while (atomic_load(count) < connections)
 		wait_until_end(end);
 	server_turns(end);
+}
+
+/* ... all of this round and those before, and the other clients know */
+static void
+all_until(atomic_int *count, int round)
+{
+	server_until(count, (round + 1) * CLIENT_THREADS * AT_ONCE);
+	pthread_barrier_wait(&all_clients);
 }
 
 static void *
@@ -385,7 +394,7 @@ client_thread(void *arg)
 	for (int round = 0; round < ROUNDS; round++) {
 		for (int n = 0; n < AT_ONCE; n++)
 			fd[n] = connect_one();
-		server_until(&adopted, round);
+		all_until(&adopted, round);
 		for (int n = 0; n < AT_ONCE; n++)
 			if (send(fd[n], "x", 1, MSG_NOSIGNAL) != 1)
 				abort();
@@ -393,10 +402,11 @@ client_thread(void *arg)
 			if (!read_bytes(fd[n], 1))
 				atomic_fetch_add(short_ones, 1);
 		server_turns(time(NULL) + DEADLINE_SECS);
+		pthread_barrier_wait(&all_clients);
 		for (int n = 0; n < AT_ONCE; n++)
 			if (!read_one(fd[n], n + round))
 				atomic_fetch_add(short_ones, 1);
-		server_until(&closed, round);
+		all_until(&closed, round);
 	}
 
 	return NULL;
@@ -561,11 +571,9 @@ W3_a_thread_waits_for_the_hidden_vhost(void **state)
 	while (!atomic_load(&in_the_making) && !atomic_load(&made))
 		wait_until_end(end);
 	met = atomic_load(&in_the_making);	/* or there is no such vhost */
-	/* Each thread listens: some of these wait for the one that is held up.
-	 * Not all at once: 4.1.6 was seen to hang when many are adopted while
-	 * a vhost is made. */
-	for (int ms = 0; met && !atomic_load(&other_tried); ms++) {
-		if (!(ms % RETRY_MS) && fds < SERVICE_THREADS + MORE)
+	/* each thread listens: some of these wait for the one that is held up */
+	while (met && !atomic_load(&other_tried)) {
+		if (fds < SERVICE_THREADS + MORE)
 			fd[fds++] = connect_one();
 		wait_until_end(end);
 	}
@@ -573,6 +581,8 @@ W3_a_thread_waits_for_the_hidden_vhost(void **state)
 		wait_until_end(end);
 	while (atomic_load(&cleaned) < atomic_load(&accepted))
 		wait_until_end(end);
+	/* none may be accepted while another one closes */
+	server_until(&adopted, fds);
 	while (fds)
 		close(fd[--fds]);
 	server_end();

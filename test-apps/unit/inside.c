@@ -19,7 +19,7 @@ static atomic_llong forward_secs, still_at;
 int __real_clock_gettime(clockid_t clock, struct timespec *ts);
 int __wrap_clock_gettime(clockid_t clock, struct timespec *ts);
 
-int
+UNINSTRUMENTED int
 __wrap_clock_gettime(clockid_t clock, struct timespec *ts)
 {
 	int r = __real_clock_gettime(clock, ts);
@@ -67,7 +67,7 @@ static int processors;
 int __real_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set);
 int __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set);
 
-int
+UNINSTRUMENTED int
 __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set)
 {
 	if (!processors)
@@ -92,7 +92,7 @@ static atomic_int makers = 2;
 int __real_getrlimit(int what, struct rlimit *limit);
 int __wrap_getrlimit(int what, struct rlimit *limit);
 
-int
+UNINSTRUMENTED int
 __wrap_getrlimit(int what, struct rlimit *limit)
 {
 	if (!atomic_fetch_add(&makers, 1))

@@ -22,7 +22,7 @@ static int asked;
 int __real_getrlimit(int what, struct rlimit *limit);
 int __wrap_getrlimit(int what, struct rlimit *limit);
 
-int
+UNINSTRUMENTED int
 __wrap_getrlimit(int what, struct rlimit *limit)
 {
 	if (what != (int)RLIMIT_NOFILE)

@@ -147,6 +147,21 @@ address(const char *text)
 	return text;
 }
 
+/* What lws is to bind to.  By its name where we know it: lws 5.0.0 writes past
+ * a buffer when it is given a numeric IPv4 address. */
+static const char *
+interface_of(const char *text)
+{
+	if (!strcmp(text, ANY_ADDRESS))
+		return NULL;
+#if defined(__linux__)
+	if (!strcmp(text, DEFAULT_ADDRESS))
+		return "lo";
+#endif
+
+	return text;
+}
+
 static void
 parse_options(int argc, char **argv, int *port, const char **iface, int *logs)
 {
@@ -266,7 +281,7 @@ main(int argc, char **argv)
 
 	memset(&info, 0, sizeof(info));
 	info.port = port;
-	info.iface = strcmp(iface, ANY_ADDRESS) ? iface : NULL;
+	info.iface = interface_of(iface);
 	info.protocols = protocols;
 	info.mounts = &mount;
 	info.pvo = &pvo;

@@ -4,9 +4,9 @@
  * SPDX-License-Identifier: MIT
  *
  * -t service threads serve one context, with a wsi each and a task that is
- * parked on it.  All of them call lws_threadpool_get_task_wsi() for -s seconds:
- * nothing of it is the others', so the rate should grow with the threads.  It
- * takes a libwebsockets that was built with LWS_MAX_SMP above 1.
+ * SYNCING on it.  All of them call lws_threadpool_get_task_wsi() for -s
+ * seconds: nothing of it is the others', so the rate should grow with the
+ * threads.  It takes a libwebsockets that was built with LWS_MAX_SMP above 1.
  */
 
 #include <pthread.h>

@@ -20,9 +20,9 @@ enum state {
 	SYNCING,
 	DONE,
 	OUTLIVES,		/* by the flag on CHECKING_IN, running */
-	OUTLIVES_SYNCING,	/* by the flag on SYNC, parked */
+	OUTLIVES_SYNCING,	/* by the flag on SYNC, SYNCING */
 	OUTLIVES_ASYNC,		/* by args.async_task, running */
-	OUTLIVES_ASYNC_SYNCING,	/* by args.async_task, parked */
+	OUTLIVES_ASYNC_SYNCING,	/* by args.async_task, SYNCING */
 	OUTLIVES_ASYNC_QUEUED,	/* by args.async_task, not started */
 
 	STATES

@@ -25,7 +25,7 @@ thread_us(pthread_t thread)
 	return (lws_usec_t)ts.tv_sec * LWS_US_PER_SEC + ts.tv_nsec / 1000;
 }
 
-/* a pool of one thread that has just parked a task */
+/* a pool of one thread, whose task has just said SYNC */
 static struct job *
 parked_on(struct rig *rig, struct conn *c)
 {

@@ -42,7 +42,7 @@ walk(struct walk *w)
 	return lws_threadpool_foreach_task_wsi(w->c->wsi, w, visit);
 }
 
-/* MANY tasks of a wsi: done, parked, running (one), and queued behind that */
+/* MANY tasks of a wsi: done, SYNCING, running (one), and queued behind that */
 static struct walk
 walk_begin(struct rig *rig)
 {
@@ -389,7 +389,7 @@ context_destroyed_inside(void **state)
 	gate_open(w.j[10]->gate);
 }
 
-/* Q3: with workers that end and park tasks all the time */
+/* Q3: with workers whose tasks end and SYNC all the time */
 static void
 while_workers_work(void **state)
 {

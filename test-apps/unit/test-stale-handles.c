@@ -118,8 +118,8 @@ never_another_task(void **state)
 		for (int m = n > 20 ? n - 20 : 0; m < n; m++)
 			assert_ptr_not_equal(stale[m], stale[n]);
 	}
-	/* every place that the stale ones had is taken: queued, running, parked
-	 * and done ones */
+	/* every place that the stale ones had is taken: queued, running,
+	 * SYNCING and done ones */
 	for (int n = 0; n < 1000; n++) {
 		live[n] = n & 1 ? job_new(rig) :
 				  job_script(rig, 1, LWS_TP_RETURN_SYNC);

@@ -24,8 +24,8 @@ credit_begin(struct rig *rig)
 	return k;
 }
 
-/* Its thread did something else since it parked, and it did not go on: there is
- * no credit that could have let it. */
+/* Its thread did something else since it said SYNC, and it did not go on: there
+ * is no credit that could have let it. */
 static void
 is_parked_after(struct rig *rig, struct lws_threadpool *tp, struct job *j,
 		int calls)

@@ -1,5 +1,5 @@
 /*
- * lws-threadpool unit tests - S1, SYNC parks the task and not the thread
+ * lws-threadpool unit tests - S1, SYNC frees the thread
  *
  * SPDX-License-Identifier: MIT
  */
@@ -69,7 +69,7 @@ parked_tasks_hold_no_thread(void **state)
 	}
 }
 
-/* S1: diagnose() sees no thread at work for parked tasks */
+/* S1: diagnose() sees no thread at work for SYNCING tasks */
 static void
 parked_tasks_are_not_ongoing(void **state)
 {

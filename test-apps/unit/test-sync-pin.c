@@ -1,6 +1,6 @@
 /*
  * lws-threadpool unit tests - S1's option pin_tasks: a task resumes only on the
- * thread that it began on, and still parks
+ * thread that it began on, and holds it no more than others do
  *
  * SPDX-License-Identifier: MIT
  */
@@ -41,7 +41,7 @@ all_calls_on_one_thread(void **state)
 		assert_int_equal(atomic_load(&j[n]->moved), 0);
 }
 
-/* S1: it parks: one thread, a hundred parked, and others run */
+/* S1: no thread is held: one thread, a hundred SYNCING, and others run */
 static void
 pinned_tasks_park_too(void **state)
 {

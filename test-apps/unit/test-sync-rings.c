@@ -196,7 +196,7 @@ looking_rings_for_nothing(void **state)
 }
 
 /* S3: a look between the SYNC and its ring takes no WRITEABLE away.  The
- * service thread has not been in lws since the task was parked. */
+ * service thread has not been in lws since the SYNC. */
 static void
 a_look_takes_no_ring_away(void **state)
 {

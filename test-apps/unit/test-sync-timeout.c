@@ -212,7 +212,7 @@ busy_thread_stops_it_later(void **state)
 	claim("behind", 1);
 }
 
-/* A task that parks, and began on another thread than j, of the pool's two */
+/* A SYNCING task that began on another thread than j, of the pool's two */
 static struct job *
 parked_elsewhere(struct rig *rig, struct lws_threadpool *tp, struct conn *c,
 		 const char *name, struct job *j)

@@ -80,7 +80,7 @@ flag_once_is_enough(void **state)
 	assert_int_equal(atomic_load(&j->stopping), 0);
 }
 
-/* T5: the flag on SYNC; the wsi goes while it is parked: it goes on RUNNING */
+/* T5: the flag on SYNC; the wsi goes while it is SYNCING: it goes on RUNNING */
 static void
 flag_on_sync_and_lost_while_parked(void **state)
 {
@@ -201,7 +201,7 @@ others_are_stopped(void **state)
 	}
 }
 
-/* T5: while it has its wsi an outliving task parks like any other, and is
+/* T5: while it has its wsi an outliving task is SYNCING like any other, and is
  * reaped there */
 static void
 parks_while_it_has_its_wsi(void **state)

@@ -111,7 +111,7 @@ not_told_if_it_ends_first(void **state)
 	assert_int_equal(atomic_load(&j->calls), 1);
 }
 
-/* T4: a parked task is told when it is asked to stop, not later */
+/* T4: a SYNCING task is told when it is asked to stop, not later */
 static void
 parked_is_told(void **state)
 {
@@ -243,7 +243,7 @@ never_started_while_finishing(void **state)
 	}
 }
 
-/* T4: finish() tells running, parked and resumed ones, once each */
+/* T4: finish() tells running, SYNCING and resumed ones, once each */
 static void
 finish_tells_all_that_started(void **state)
 {

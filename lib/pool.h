@@ -110,7 +110,8 @@ struct lwstp_pool {
 	LWSTP_BY_POOL struct lwstp_token *tokens; /* K2 */
 	LWSTP_BY_POOL uint64_t token_key[2]; /* random */
 	LWSTP_BY_POOL struct lwstp_timer *timers; /* a heap: the first one */
-	LWSTP_BY_POOL struct lwstp_worker *keeper; /* waits for timers */
+	LWSTP_BY_POOL struct lwstp_worker *keeper; /* waits for timers... */
+	LWSTP_BY_POOL lws_usec_t keeper_at; /* ...until then */
 	LWSTP_BY_POOL lws_usec_t clock_at; /* when service thread 0 looks at
 					    * the timers, 0: it does not */
 	LWSTP_BY_POOL unsigned int n_queued, n_resumed, n_done;
@@ -259,6 +260,10 @@ lwstp_wake(struct lwstp_pool *pool);
  * left */
 LWSTP_POOL_HELD void
 __lwstp_leave_to_others(struct lwstp_pool *pool);
+/* a timer was set by a thread that may be no worker: wakes one for it, if need
+ * be */
+LWSTP_POOL_HELD void
+__lwstp_keep_time(struct lwstp_pool *pool);
 /* the same as wake() for that worker alone, and for all of them */
 void
 lwstp_wake_worker(struct lwstp_pool *pool, unsigned int index);

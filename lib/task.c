@@ -169,6 +169,7 @@ __keep(struct lwstp_pool *pool, struct lwstp_task *task,
 	if (pool->keep_us)
 		__lwstp_timer_by(&pool->timers, &task->timer,
 				 lwstp_now() + pool->keep_us);
+	__lwstp_keep_time(pool);
 	if (pool->n_kept <= pool->max_kept)
 		return;
 	task = pool->kept;

@@ -15,7 +15,8 @@
  * spin_us, if a task of it got SYNCING since it last did.
  *
  * One of the idle workers, the keeper, sleeps no longer than until the pool's
- * first timer.  Without timers nobody ever wakes.
+ * first timer.  If an earlier one is set, another becomes the keeper.  Without
+ * timers nobody ever wakes.
  */
 
 #include <errno.h>
@@ -106,12 +107,26 @@ lwstp_wake(struct lwstp_pool *pool)
 	}
 }
 
+/* no idle worker wakes in time for the first timer */
+static LWSTP_POOL_HELD bool
+__is_unkept(const struct lwstp_pool *pool)
+{
+	return pool->timers &&
+	       (!pool->keeper || pool->timers->at < pool->keeper_at);
+}
+
 LWSTP_POOL_HELD void
 __lwstp_leave_to_others(struct lwstp_pool *pool)
 {
 	if (pool->queued || pool->resumed ||
-	    !lwstp_inbox_empty(&pool->inbox) ||
-	    (pool->timers && !pool->keeper))
+	    !lwstp_inbox_empty(&pool->inbox) || __is_unkept(pool))
+		lwstp_wake(pool);
+}
+
+LWSTP_POOL_HELD void
+__lwstp_keep_time(struct lwstp_pool *pool)
+{
+	if (__is_unkept(pool))
 		lwstp_wake(pool);
 }
 
@@ -235,20 +250,21 @@ __sleep(struct lwstp_pool *pool, struct lwstp_worker *w)
 {
 	unsigned int index = (unsigned int)w->index;
 	struct timespec ts;
-	bool keeps = pool->timers && !pool->keeper;
+	bool keeps = __is_unkept(pool);
 
 	atomic_fetch_or(&pool->idle[index / BITS], 1u << index % BITS);
 	if (!lwstp_inbox_empty(&pool->inbox) && clear_bit(pool, index))
 		return;
 	if (keeps) {
 		pool->keeper = w;
+		pool->keeper_at = pool->timers->at;
 		lwstp_deadline(&ts, pool->timers->at -
 				    lwstp_precise_now());
 	}
 	lwstp_unlock(pool);
 	sleep_until(pool, w, keeps ? &ts : NULL);
 	lwstp_lock(pool);
-	if (keeps)
+	if (pool->keeper == w)
 		pool->keeper = NULL;
 }
 

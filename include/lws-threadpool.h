@@ -616,8 +616,9 @@ lws_threadpool_end_reason(void);
  * Any thread.  But a task without a wsi, or about to lose it, may have ended
  * and be gone before you ask: ask in its function then.
  *
- * Returns 0, or -1 if \p task is stale, a flag is unknown, there are no random
- * bits, or the context is gone: \p token is of no use then.
+ * Returns 0, or -1 if \p task is stale, a flag is unknown, \p token is NULL,
+ * there are no random bits, memory is short, or the context is gone or being
+ * destroyed: \p token has no meaning then.
  */
 LWS_VISIBLE LWS_EXTERN int
 lws_threadpool_task_token(struct lws_threadpool_task *task, unsigned int flags,

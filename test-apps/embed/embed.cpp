@@ -13,25 +13,31 @@
 
 namespace {
 
-constexpr int calls_wanted = 3;
+constexpr int calls_wanted = 4;
 
 struct job {
 	struct lws_context	*context = nullptr;
+	int			line = 0;
 	int			calls = 0;
 	std::atomic<int>	cleanups{0};
 };
 
+/* from top to bottom: two of its calls go on by a SYNC, which without a wsi is
+ * CHECKING_IN, and by a park */
 enum lws_threadpool_task_return
 job_task(void *user, enum lws_threadpool_task_status s)
 {
 	job *j = static_cast<job *>(user);
 
-	if (s != LWS_TP_STATUS_RUNNING)
-		return LWS_TP_RETURN_STOPPED;
-	if (++j->calls < calls_wanted)
-		return LWS_TP_RETURN_CHECKING_IN;
-
-	return LWS_TP_RETURN_FINISHED;
+	LWS_TP_TASK_BEGIN(&j->line, s);
+	j->calls++;
+	LWS_TP_TASK_CHECK_IN(&j->line);
+	for (j->calls = 2; j->calls < calls_wanted; j->calls++)
+		if (j->calls & 1)
+			LWS_TP_TASK_SYNC(&j->line);
+		else
+			LWS_TP_TASK_PARK(&j->line, 1000);
+	LWS_TP_TASK_END(&j->line);
 }
 
 void
@@ -49,6 +55,7 @@ run(job &j)
 	struct lws_threadpool_create_args create = {};
 	struct lws_threadpool_options options = {};
 	struct lws_threadpool_task_args args = {};
+	struct lws_threadpool_task_options task = {};
 	int threads = 0;
 
 	create.threads = 2;
@@ -67,12 +74,22 @@ run(job &j)
 	args.task = job_task;
 	args.cleanup = job_cleanup;
 	args.user = &j;
-	if (lws_threadpool_enqueue(tp, &args, "job"))
+	task.size = sizeof(task);
+	task.queue_ms = task.life_ms = 60000;
+	if (lws_threadpool_enqueue_ext(tp, &args, &task, "job"))
 		while (!j.cleanups && lws_service(j.context, 0) >= 0)
 			;
+	enum lws_threadpool_refused why = lws_threadpool_refused();
+
+	/* stale handles and NULL: nothing, but they link */
+	lws_threadpool_task_wake(nullptr);
 	lws_threadpool_destroy(tp);
 
-	return threads == create.threads;
+	return threads == create.threads && why == LWS_TP_REFUSED_NONE &&
+	       !lws_threadpool_this_task() &&
+	       !lws_threadpool_task_attached(nullptr) &&
+	       lws_threadpool_end_status() == LWS_TP_STATUS_STOPPED &&
+	       lws_threadpool_end_reason() == LWS_TP_STOP_NONE;
 }
 
 } /* namespace */

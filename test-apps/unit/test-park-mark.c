@@ -295,6 +295,38 @@ without_its_wsi(void **state)
 	assert_int_equal(atomic_load(&j->stopping), 0);
 }
 
+/* T9: the wsi goes in the very call that parks, which may have looked at it
+ * already: the next one comes at once */
+static void
+loses_its_wsi_in_the_call(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 1, 100);
+
+	for (int n = 0; n < 4; n++) {
+		struct conn *c = conn_open(rig, CONN_RAW);
+		struct gate *gate = gate_new(rig);
+		struct mark m = { .us = { -1 }, .marks = 1, .ret = -1,
+				  .before = n & 1 ? gate : NULL,
+				  .after = n & 1 ? NULL : gate };
+		struct job *j = mark_job(rig, &m);
+
+		j->async_task = 1;
+		job_enqueue(tp, j, c->wsi);
+		wait_int(&j->calls, 1);
+		if (n & 2) {
+			conn_fin(c);
+			conn_until_closed(c);
+		} else
+			assert_int_equal(lws_threadpool_dequeue_task(j->task),
+					 0);
+		gate_open(gate);
+		rig_until_int(rig, &j->cleanups, 1);
+		assert_int_equal(atomic_load(&j->running), 2);
+		assert_int_equal(atomic_load(&j->stopping), 0);
+	}
+}
+
 int
 main(void)
 {
@@ -307,6 +339,7 @@ main(void)
 		RIG_TEST(asked_to_stop_in_the_call),
 		RIG_TEST(with_OUTLIVE),
 		RIG_TEST(without_its_wsi),
+		RIG_TEST(loses_its_wsi_in_the_call),
 	};
 
 	return cmocka_run_group_tests_name("T9 the mark", tests, NULL, NULL);

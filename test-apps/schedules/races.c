@@ -14,6 +14,7 @@
 
 #include <getopt.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -780,6 +781,205 @@ close_told(void)
 	use_settle();
 }
 
+/* T9, T10: letters to tasks that park until they come.  Relaxed: it is the wake
+ * that is to have them seen. */
+static atomic_int posted[TASKS], taken[TASKS];
+static int letters;			/* what each ends with; 0: never */
+static lws_usec_t park_us;
+
+static enum lws_threadpool_task_return
+park_in_letters(struct job *job)
+{
+	int n = (int)(job->data >> 1),
+	    seen = atomic_load_explicit(&posted[n], memory_order_relaxed);
+
+	atomic_store_explicit(&taken[n], seen, memory_order_relaxed);
+	if (letters && seen >= letters)
+		return LWS_TP_RETURN_FINISHED;
+	shim_point();
+	switch (rng_below(&job->rng, 8)) {
+	case 0:
+		return LWS_TP_RETURN_CHECKING_IN;
+	case 1:
+		return lws_threadpool_park(0);
+	case 2:
+		lws_threadpool_park(0);
+		shim_point();
+		return lws_threadpool_park(park_us);
+	default:
+		return lws_threadpool_park(park_us);
+	}
+}
+
+/* nobody wakes it: it has lost its wsi */
+static enum lws_threadpool_task_return
+park_until_alone(struct job *job)
+{
+	if (!lws_threadpool_task_attached(lws_threadpool_this_task()))
+		return LWS_TP_RETURN_FINISHED;
+	if (!rng_below(&job->rng, 4))
+		shim_point();
+
+	return (enum lws_threadpool_task_return)((int)lws_threadpool_park(-1) |
+						 LWS_TP_RETURN_FLAG_OUTLIVE);
+}
+
+static enum lws_threadpool_task_return
+park(struct job *job)
+{
+	return job->data & 0x100 ? park_until_alone(job) : park_in_letters(job);
+}
+
+static void
+put_parked(int n, struct conn *c, bool until_alone)
+{
+	struct job *job = job_new(JOB_PARK, 0, c ? c->wsi : NULL,
+				  race_seed + (uint64_t)n);
+
+	atomic_store(&posted[n], 0);
+	atomic_store(&taken[n], 0);
+	if (!job)
+		return;
+	job->data = 2 * (uint32_t)n + (until_alone ? 0x100 : 0);
+	atomic_store(&tasks[n], job_enqueue(atomic_load(&pools[0]), job));
+}
+
+static void
+post_letter(int n)
+{
+	atomic_fetch_add_explicit(&posted[n], 1, memory_order_relaxed);
+	shim_point();
+	lws_threadpool_task_wake(atomic_load(&tasks[n]));
+}
+
+/* each when the one before has been taken: that task is about to park */
+static void
+post_when_taken(int n)
+{
+	for (int k = 0; k < letters; k++) {
+		while (atomic_load_explicit(&taken[n], memory_order_relaxed) <
+									k)
+			sched_yield();
+		post_letter(n);
+	}
+}
+
+static void *
+post_even(void *arg)
+{
+	(void)arg;
+	post_when_taken(0);
+	post_when_taken(2);
+
+	return NULL;
+}
+
+static void *
+post_odd(void *arg)
+{
+	(void)arg;
+	post_when_taken(1);
+	post_when_taken(3);
+
+	return NULL;
+}
+
+static void *
+wake_all(void *arg)
+{
+	int n;
+
+	(void)arg;
+	for (n = 0; n < 6 * TASKS; n++) {
+		shim_point();
+		lws_threadpool_task_wake(atomic_load(&tasks[n % TASKS]));
+	}
+
+	return NULL;
+}
+
+static void
+wake_park(void)
+{
+	pthread_t a, b;
+	int n;
+
+	letters = 5;
+	park_us = -1;
+	for (n = 0; n < 4; n++)
+		put_parked(n, n < 2 ? &conns[n] : NULL, false);
+	start(&a, post_even);
+	start(&b, post_odd);
+	settle();
+	pthread_join(a, NULL);
+	pthread_join(b, NULL);
+}
+
+static void
+wake_stop(void)
+{
+	pthread_t a, b;
+	int n;
+
+	letters = 0;
+	park_us = rng_below(&rng, 2) ? -1 : 50;
+	for (n = 0; n < 6; n++)
+		put_parked(n, n < 4 ? &conns[n & 1] : NULL, false);
+	start(&a, wake_all);
+	some_turns(4);
+	for (n = 0; n < 4; n++) {
+		shim_point();
+		if (rng_below(&rng, 2))
+			lws_threadpool_task_sync(atomic_load(&tasks[n]), 1);
+		else if (rng_below(&rng, 2))
+			lws_threadpool_dequeue_task(atomic_load(&tasks[n]));
+	}
+	start(&b, finish_it);
+	some_turns(4);
+	conn_close(&conns[0]);
+	settle();
+	pthread_join(a, NULL);
+	pthread_join(b, NULL);
+}
+
+static void
+wake_close(void)
+{
+	pthread_t t;
+	int n;
+
+	for (n = 0; n < 6; n++)
+		put_parked(n, &conns[n & 1], true);
+	start(&t, look_all);
+	some_turns(6);
+	lws_threadpool_dequeue_task(atomic_load(&tasks[0]));
+	for (n = 0; n < CONNS; n++)
+		conn_close(&conns[n]);
+	settle();
+	pthread_join(t, NULL);
+}
+
+/* their time comes as they are woken, or are not */
+static void
+wake_time(void)
+{
+	pthread_t t;
+	int n;
+
+	letters = 3;
+	park_us = 1000000;
+	for (n = 0; n < 4; n++)
+		put_parked(n, n < 2 ? &conns[n] : NULL, false);
+	start(&t, wake_all);
+	while (!all_cleaned()) {
+		turn();
+		clock_forward(rng_below(&rng, 400000));
+		n = (int)rng_below(&rng, 4);
+		atomic_fetch_add_explicit(&posted[n], 1, memory_order_relaxed);
+	}
+	pthread_join(t, NULL);
+}
+
 static const struct race {
 	const char	*name;
 	void		(*fn)(void);
@@ -797,6 +997,10 @@ static const struct race {
 	{ "dequeue-told", dequeue_told },
 	{ "timeout-told", timeout_told },
 	{ "close-told", close_told },
+	{ "wake-park", wake_park },
+	{ "wake-stop", wake_stop },
+	{ "wake-close", wake_close },
+	{ "wake-time", wake_time },
 };
 
 static void
@@ -881,6 +1085,7 @@ main(int argc, char **argv)
 {
 	static const struct ledger_hooks hooks = {
 		.alive = alive,
+		.park = park,
 		.repeat = repeat,
 	};
 	uint64_t seeds = 200, first = 1, n;

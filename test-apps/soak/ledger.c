@@ -217,6 +217,8 @@ step(struct job *job)
 		if (hooks.spawn)
 			hooks.spawn(job);
 		return LWS_TP_RETURN_FINISHED;
+	case JOB_PARK:
+		return hooks.park(job);
 	case JOB_OUTLIVE:
 		if (!job->outlived) {
 			job->outlived = true;

@@ -37,7 +37,8 @@ enum job_kind {
 	JOB_SPAWN,	/* makes another one, from its thread and its cleanup */
 	JOB_BAD,	/* a return that is none */
 	JOB_LOOSE,	/* answers by other threads too: no data checked */
-	JOB_KINDS
+	JOB_KINDS,	/* those above come at random */
+	JOB_PARK	/* what hooks.park says: it parks, and is woken */
 };
 
 struct job {
@@ -62,6 +63,8 @@ struct ledger_hooks {
 	bool (*alive)(struct lws *wsi);
 	/* a job wants another one made; from any thread */
 	void (*spawn)(struct job *from);
+	/* a call of a JOB_PARK with RUNNING */
+	enum lws_threadpool_task_return (*park)(struct job *job);
 	/* cleanup of an attached job, on the service thread */
 	void (*cleaned)(struct job *job, struct lws *wsi);
 	/* how to repeat it, printed when a check fails */

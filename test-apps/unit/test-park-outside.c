@@ -221,6 +221,85 @@ in_a_callback(void **state)
 	each_was_told();
 }
 
+static int
+park_at_start(void *opaque, int index, void **state)
+{
+	(void)opaque;
+	(void)index;
+	(void)state;
+	park_here();
+	if (lws_threadpool_this_task())
+		atomic_fetch_add(&wrong, 1);
+
+	return 0;
+}
+
+static void
+park_at_end(void *opaque, int index, void *state)
+{
+	park_at_start(opaque, index, &state);
+}
+
+/* on the pool's own thread, before its first task and after its last */
+static void
+in_thread_start_and_end(void **state)
+{
+	static const struct lws_threadpool_options o = {
+		.size = sizeof(o), .thread_start = park_at_start,
+		.thread_end = park_at_end
+	};
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool_ext(rig, 2, 10, &o);
+	struct job *j = job_script(rig, 10, LWS_TP_RETURN_CHECKING_IN);
+
+	each_was_told();
+	job_enqueue(tp, j, NULL);
+	wait_int(&j->cleanups, 1);
+	assert_int_equal(atomic_load(&j->running), 11);
+	rig_pool_destroy(rig, tp);
+	each_was_told();
+}
+
+static void
+park_in_call(struct lws_context *context, void *arg)
+{
+	(void)context;
+	park_here();
+	if (lws_threadpool_this_task())
+		atomic_fetch_add(&wrong, 1);
+	atomic_fetch_add((atomic_int *)arg, 1);
+}
+
+static int
+call_and_check_in(struct job *j, enum lws_threadpool_task_status s)
+{
+	if (s == LWS_TP_STATUS_STOPPING)
+		return LWS_TP_RETURN_STOPPED;
+	if (atomic_load(&j->calls) > 1)
+		return LWS_TP_RETURN_FINISHED;
+	if (lws_threadpool_call(j->rig->pools[0], 0, park_in_call, j->priv))
+		job_fault(j, "the call was refused");
+
+	return LWS_TP_RETURN_CHECKING_IN;
+}
+
+/* R1: what a task function has called on the service thread is not in it */
+static void
+in_a_call_of_the_service_thread(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
+	struct job *j = job_new(rig);
+	atomic_int calls = 0;
+
+	j->fn = call_and_check_in;
+	j->priv = &calls;
+	job_enqueue(tp, j, NULL);
+	wait_int(&j->cleanups, 1);
+	rig_until_int(rig, &calls, 1);
+	each_was_told();
+}
+
 int
 main(void)
 {
@@ -230,6 +309,8 @@ main(void)
 		RIG_TEST(in_cleanup),
 		RIG_TEST(in_a_cleanup_within_a_call),
 		RIG_TEST(in_a_callback),
+		RIG_TEST(in_thread_start_and_end),
+		RIG_TEST(in_a_call_of_the_service_thread),
 	};
 
 	return cmocka_run_group_tests_name("T9 outside", tests, NULL, NULL);

@@ -13,9 +13,9 @@
  * work (wake.pml proves that), and an inbox is a chan (inbox.pml).
  *
  * Proved: what was written before a wake is seen by a call that follows it
- * (T10); no task sleeps over a stop, a finish(), the loss of its wsi or its time
- * (T9), and it is told STOPPING once (T4); it is never on two lists; and it is
- * not called without a reason, so that ten wakes are no more than one.
+ * (T10); no task sleeps over a stop, a finish(), the loss of its wsi or its
+ * time (T9), and it is told STOPPING once (T4); it is never on two lists; and
+ * it is not called without a reason, so that ten wakes are no more than one.
  *
  * When nothing moves any more, the process "quiet" looks at what is left.
  *
@@ -367,8 +367,8 @@ proctype finisher()
 #endif
 
 #if defined(TIME)
-/* __lwstp_expire(), __goes_off(): whoever looks at the time.  That of the latest
- * park has come, or only the one that a park before it asked for. */
+/* __lwstp_expire(), __goes_off(): whoever looks at the time.  That of the
+ * latest park has come, or only the one that a park before it asked for. */
 proctype clock()
 {
 	byte t;

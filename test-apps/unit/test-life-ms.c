@@ -208,7 +208,8 @@ D2_SYNCING(void **state)
  * and somebody has said so */
 static int
 hold_the_data(struct rig *rig, struct lws *wsi,
-	      enum lws_callback_reasons reason, void *user, void *in, size_t len)
+	      enum lws_callback_reasons reason, void *user, void *in,
+	      size_t len)
 {
 	struct lws_threadpool_task *task;
 	struct job *j = rig->priv;

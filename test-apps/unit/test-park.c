@@ -33,8 +33,9 @@ T9_until_it_is_woken(void **state)
 	for (int n = 0; n < 4; n++) {
 		j = park_one(rig, tp, n & 1 ? c->wsi : NULL, 2);
 		for (int woken = 1; woken < 3; woken++) {
-			assert_int_equal(lws_threadpool_task_status_noreap(
-						j->task), LWS_TP_STATUS_RUNNING);
+			assert_int_equal(
+				lws_threadpool_task_status_noreap(j->task),
+				LWS_TP_STATUS_RUNNING);
 			lws_threadpool_diagnose(tp, &ongoing, &possible,
 						&depth);
 			assert_int_equal(ongoing, 0);

@@ -99,8 +99,8 @@ D1_its_status(void **state)
 	claim_times();
 }
 
-/* D1: nobody told it, since the service thread was busy as well: then the thread
- * that would have called it does not */
+/* D1: nobody told it, since the service thread was busy as well: then the
+ * thread that would have called it does not */
 static void
 D1_whatever_held_it_back(void **state)
 {
@@ -303,8 +303,10 @@ D1_of_those_that_ended_before(void **state)
 	lws_threadpool_task_status(j[2]->task, NULL);
 	lws_threadpool_task_status(late->task, NULL);
 	for (int n = 0; n < 5; n++)
-		assert_int_equal(j[n]->data / 16, n == 2 ? LWS_TP_STOP_QUEUE_MS :
-			n == 3 ? LWS_TP_STOP_CLOSED : LWS_TP_STOP_ASKED);
+		assert_int_equal(j[n]->data / 16,
+				 n == 2 ? LWS_TP_STOP_QUEUE_MS :
+				 n == 3 ? LWS_TP_STOP_CLOSED :
+					  LWS_TP_STOP_ASKED);
 	was_late(late);
 	claim_times();
 }

@@ -1,6 +1,7 @@
 /*
- * lws-threadpool unit tests - lws_threadpool_refused(): why this thread's latest
- * create, enqueue or lws_threadpool_wsi_handle() failed; NONE if it succeeded
+ * lws-threadpool unit tests - lws_threadpool_refused(): why this thread's
+ * latest create, enqueue or lws_threadpool_wsi_handle() failed; NONE if it
+ * succeeded
  *
  * SPDX-License-Identifier: MIT
  *

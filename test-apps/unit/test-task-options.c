@@ -1,6 +1,6 @@
 /*
- * lws-threadpool unit tests - lws_threadpool_enqueue_ext(): what its options may
- * be, and what is refused
+ * lws-threadpool unit tests - lws_threadpool_enqueue_ext(): what its options
+ * may be, and what is refused
  *
  * SPDX-License-Identifier: MIT
  */
@@ -11,8 +11,8 @@
 
 #define SIZE		sizeof(struct lws_threadpool_task_options)
 /* what the first version of the struct ends with */
-#define SIZE_FIRST	(offsetof(struct lws_threadpool_task_options, reserved) \
-			 + sizeof(int))
+#define SIZE_FIRST \
+	(offsetof(struct lws_threadpool_task_options, reserved) + sizeof(int))
 #define MOST		4096	/* no struct is larger */
 
 /* options, and what follows them in memory */
@@ -21,8 +21,8 @@ union options {
 	unsigned char				bytes[2 * MOST];
 };
 
-/* A line that names what is wrong, ARGS, and nothing else.  A pool each, since a
- * pool writes one of a kind in a second (P2). */
+/* A line that names what is wrong, ARGS, and nothing else.  A pool each, since
+ * a pool writes one of a kind in a second (P2). */
 static void
 is_refused(struct rig *rig, const struct lws_threadpool_task_options *o,
 	   const char *word)
@@ -185,8 +185,8 @@ of_large_numbers(void **state)
 	is_taken(*state, &o);
 }
 
-/* T8: as any other enqueue, it is refused with args that are bad, or a pool that
- * is none, whatever its options */
+/* T8: as any other enqueue, it is refused with args that are bad, or a pool
+ * that is none, whatever its options */
 static void
 with_bad_args(void **state)
 {

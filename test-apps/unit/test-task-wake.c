@@ -236,8 +236,8 @@ wake_in_cleanup(struct job *j, struct lws *wsi)
 	lws_threadpool_task_wake(((struct job *)j->priv)->task);
 }
 
-/* T10: from any thread: one that knows no pool, another task's, of the same pool
- * or another, and from a cleanup */
+/* T10: from any thread: one that knows no pool, another task's, of the same
+ * pool or another, and from a cleanup */
 static void
 from_any_thread(void **state)
 {

@@ -273,9 +273,9 @@ end_it(struct rig *rig, struct job *j, struct conn *c, int how)
 	rig_until_int(rig, &j->cleanups, 1);
 }
 
-/* T10, T4, Q6: a thread that wakes handles which may become stale at any moment,
- * and whose place may be taken: the harness sees a second STOPPING, or a call
- * after it */
+/* T10, T4, Q6: a thread that wakes handles which may become stale at any
+ * moment, and whose place may be taken: the harness sees a second STOPPING, or
+ * a call after it */
 static void
 wakes_at_any_moment_of_an_end(void **state)
 {

@@ -230,8 +230,9 @@ __park(struct lwstp_pool *pool, struct lwstp_task *task, lws_usec_t us)
 	atomic_store_explicit(&task->since, lwstp_now(), memory_order_relaxed);
 	atomic_store_explicit(&task->at, 0, memory_order_relaxed);
 	if (!parks) {
-		__lwstp_resumed(pool, task);
-		__lwstp_listed(pool);
+		/* behind what is there: else the inbox would wait for the lists
+		 * to run out, which yields keep full (S2) */
+		lwstp_inbox_put(&pool->inbox, &task->put);
 		return;
 	}
 	task->is_parked = true;

@@ -51,6 +51,9 @@ try_detach(struct lwstp_task *task, uint64_t *word, bool closing, int *asked,
 	enum lws_threadpool_stop why = closing ? LWS_TP_STOP_CLOSED :
 						 LWS_TP_STOP_ASKED;
 
+	/* which asked it before, though its word has not heard of it */
+	if (atomic_load(&atomic_load(&task->pool)->finishing))
+		why = LWS_TP_STOP_FINISH;
 	*asked = 0;
 	switch (lwstp_status(*word)) {
 	case LWS_TP_STATUS_QUEUED:

@@ -255,14 +255,13 @@ D1_as_it_starts(void **state)
 	struct rig *rig = *state;
 	struct conn *c = conn_open(rig, CONN_RAW);
 	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
-	struct gate *hold = gate_new(rig);
 
 	rig->any_log = true;
 	for (int n = 0; n < 200; n++) {
 		struct job *j = noting_job(rig);
 		struct moment past = { lws_now_usecs() + 900 + n };
+		struct gate *hold = gate_new(rig);
 
-		gate_close(hold);
 		job_block(rig, tp, hold);
 		enqueue_timed(tp, j, n & 1 ? c->wsi : NULL, 1, 0);
 		rig_until(rig, moment_is_past, &past);

@@ -303,6 +303,7 @@ CONTEXT(void **state)
 	refused_as(CONTEXT);
 	claim_refusals();
 	then_NONE(rig);
+	tp = rig_pool(rig, 1, 10);
 	assert_null(lws_threadpool_wsi_handle(tp, c->wsi));
 	refused_as(CONTEXT);
 	claim_refusals();
@@ -310,8 +311,11 @@ CONTEXT(void **state)
 	assert_non_null(job_enqueue(rig_pool(other, 1, 10), job_new(other),
 				    c->wsi));
 	refused_as(NONE);
+	tp = rig_pool(rig, 1, 10);
 	assert_null(job_enqueue(tp, job_new(rig), c->wsi));
 	refused_as(CONTEXT);
+	/* lws tells of the end only what was serviced */
+	rig_drain(rig);
 	rig->priv = &why;
 	rig->on_event = create_late;
 	rig_context_destroy(rig);

@@ -150,7 +150,7 @@ stopped_anywhere(void **state)
 		rig_until_int(rig, &j->returns, call);
 		if (call == PARTS + 3)
 			lws_threadpool_task_wake(j->task);
-		wait_int(&j->calls, call + 1);
+		rig_until_int(rig, &j->calls, call + 1);
 		lws_threadpool_task_sync(j->task, 1);
 		gate_open(j->gate);
 		/* that call is its own, and no step follows it */

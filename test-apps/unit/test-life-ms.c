@@ -42,7 +42,8 @@ live(struct job *j, enum lws_threadpool_task_status s)
 	if (s == LWS_TP_STATUS_STOPPING) {
 		life->told = (int)lws_threadpool_end_reason();
 		j->data = 0;
-		if (lws_now_usecs() - life->begun <
+		if (life->told == LWS_TP_STOP_LIFE_MS &&
+		    lws_now_usecs() - life->begun <
 					(lws_usec_t)life->ms * LWS_US_PER_MS)
 			job_fault(j, "told before its time (D2)");
 		return j->stop_ret;

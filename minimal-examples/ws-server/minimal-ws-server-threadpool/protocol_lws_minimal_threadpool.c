@@ -39,23 +39,22 @@ struct vhd_minimal_threadpool {
 	atomic_int			threads; /* that have a number */
 };
 
-/* one of these for each connection: the service thread's, and only its */
-struct pss_minimal_threadpool {
-	struct lws_threadpool_task	*task; /* NULL: it was refused */
-	char				name[24];
-	int				told; /* steps, -1: nothing sent yet */
-	int				thread; /* that did the last of them */
-	char				ended; /* the last message was sent */
-};
-
 /*
  * One of these for each task.  It is the task's while the task runs and the
- * service thread's while the task is SYNCING, so it needs no lock.
+ * service thread's while a handler does, so it needs no lock.
  */
 struct count {
 	struct vhd_minimal_threadpool	*vhd; /* is there for longer */
+	char				name[24];
 	int				done;
 	int				thread; /* that did the last step */
+};
+
+/* one of these for each connection: the service thread's, and only its */
+struct pss_minimal_threadpool {
+	struct count			start; /* what its task begins with */
+	char				refused; /* it has no task */
+	char				greeted; /* the first was sent */
 };
 
 /*
@@ -110,7 +109,7 @@ count_task(void *user, enum lws_threadpool_task_status status)
 
 	/*
 	 * This makes the connection WRITEABLE.  The thread serves other tasks
-	 * until lws_threadpool_task_sync() is called.
+	 * until count_sync() has returned.
 	 */
 	return LWS_TP_RETURN_SYNC;
 }
@@ -161,55 +160,21 @@ init_vhost(struct lws *wsi, const struct lws_protocol_vhost_options *pvo)
 	return vhd->tp ? 0 : -1;
 }
 
-static int
-start_task(struct lws *wsi, struct vhd_minimal_threadpool *vhd,
-	   struct pss_minimal_threadpool *pss)
-{
-	struct lws_threadpool_task_args args;
-	struct count *count;
-
-	lws_snprintf(pss->name, sizeof(pss->name), "count-%u", ++vhd->tasks);
-	pss->told = -1;
-
-	count = calloc(1, sizeof(*count));
-	if (!count)
-		return -1;
-	count->vhd = vhd;
-
-	memset(&args, 0, sizeof(args));
-	args.wsi = wsi;
-	args.user = count;
-	args.task = count_task;
-	args.cleanup = count_cleanup;
-
-	pss->task = lws_threadpool_enqueue(vhd->tp, &args, "%s", pss->name);
-	if (!pss->task) {
-		/* refused, so cleanup won't come: count is still ours */
-		free(count);
-	}
-
-	/* tell the client that the task was accepted, or that it was not */
-	lws_callback_on_writable(wsi);
-
-	return 0;
-}
-
 /* end is NULL, or says in one word how the task ended */
 static int
-send_message(struct lws *wsi, struct vhd_minimal_threadpool *vhd,
-	     const struct pss_minimal_threadpool *pss, const char *end)
+send_message(struct lws *wsi, const struct count *count, const char *end)
 {
 	unsigned char buf[LWS_PRE + 192], *p = &buf[LWS_PRE];
 	int running, threads, queued, n;
 
-	lws_threadpool_diagnose(vhd->tp, &running, &threads, &queued);
+	lws_threadpool_diagnose(count->vhd->tp, &running, &threads, &queued);
 
 	n = lws_snprintf((char *)p, sizeof(buf) - LWS_PRE,
 			 "{\"task\":\"%s\",\"done\":%d,\"of\":%d,"
 			 "\"thread\":%d,"
 			 "\"running\":%d,\"threads\":%d,\"queued\":%d"
 			 "%s%s%s}",
-			 pss->name, pss->told, STEPS, pss->thread,
+			 count->name, count->done, STEPS, count->thread,
 			 running, threads, queued,
 			 end ? ",\"end\":\"" : "", end ? end : "",
 			 end ? "\"" : "");
@@ -219,63 +184,89 @@ send_message(struct lws *wsi, struct vhd_minimal_threadpool *vhd,
 
 /* the last message, and then the connection is closed in the ws way */
 static int
-send_end(struct lws *wsi, struct vhd_minimal_threadpool *vhd,
-	 struct pss_minimal_threadpool *pss, const char *end)
+send_end(struct lws *wsi, const struct count *count, const char *end)
 {
-	pss->ended = 1;
-	lwsl_user("%s: %s at %d of %d\n", pss->name, end, pss->told, STEPS);
+	lwsl_user("%s: %s at %d of %d\n", count->name, end, count->done, STEPS);
 
-	if (!send_message(wsi, vhd, pss, end))
+	if (!send_message(wsi, count, end))
 		lws_close_reason(wsi, LWS_CLOSE_STATUS_NORMAL, NULL, 0);
 
 	return -1;
 }
 
-/* one message for each time that it is called, as lws wants it */
+/*
+ * The handlers, on the service thread: one for each WRITEABLE, as lws wants it.
+ * The first: the task is SYNCING, and goes on when this returns 0.  With -1 the
+ * connection is closed.
+ */
 static int
-writeable(struct lws *wsi, struct vhd_minimal_threadpool *vhd,
-	  struct pss_minimal_threadpool *pss)
+count_sync(struct lws *wsi, void *user)
 {
-	const struct count *count;
-	void *user;
-	int n;
+	return send_message(wsi, user, NULL);
+}
 
-	/* lws can call once more while it waits for the peer's close frame */
-	if (pss->ended)
-		return 0;
+/* and the second: it has ended, and cleanup comes next */
+static int
+count_end(struct lws *wsi, void *user, enum lws_threadpool_task_status how)
+{
+	return send_end(wsi, user, how == LWS_TP_STATUS_FINISHED ?
+					"finished" : "stopped");
+}
 
-	if (pss->told < 0) {
-		pss->told = 0;
-		if (!pss->task)
-			return send_end(wsi, vhd, pss, "refused");
+static int
+start_task(struct lws *wsi, struct vhd_minimal_threadpool *vhd,
+	   struct pss_minimal_threadpool *pss)
+{
+	const struct lws_threadpool_task_options options = {
+		.size = sizeof(options),
+		.on_sync = count_sync,
+		.on_end = count_end,
+	};
+	struct lws_threadpool_task_args args;
+	struct count *count;
 
-		/* the task may have come to its first SYNC by now */
-		lws_callback_on_writable(wsi);
+	pss->start.vhd = vhd;
+	lws_snprintf(pss->start.name, sizeof(pss->start.name), "count-%u",
+		     ++vhd->tasks);
 
-		return send_message(wsi, vhd, pss, NULL);
+	count = malloc(sizeof(*count));
+	if (!count)
+		return -1;
+	*count = pss->start;
+
+	memset(&args, 0, sizeof(args));
+	args.wsi = wsi;
+	args.user = count;
+	args.task = count_task;
+	args.cleanup = count_cleanup;
+
+	if (!lws_threadpool_enqueue_ext(vhd->tp, &args, &options, "%s",
+					count->name)) {
+		/* cleanup won't come: count is still ours */
+		free(count);
+		pss->refused = 1;
 	}
 
-	switch (lws_threadpool_task_status(pss->task, &user)) {
-	case LWS_TP_STATUS_SYNCING:
-		count = user;
-		pss->told = count->done;
-		pss->thread = count->thread;
-		n = send_message(wsi, vhd, pss, NULL);
+	/* tell the client that the task was accepted, or that it was not */
+	lws_callback_on_writable(wsi);
 
-		/* from here on, count is the task's again */
-		lws_threadpool_task_sync(pss->task, 0);
+	return 0;
+}
 
-		return n;
+static int
+writeable(struct lws *wsi, struct pss_minimal_threadpool *pss)
+{
+	if (pss->greeted)
+		return lws_threadpool_serve(wsi);
 
-	/* in these two the task is gone, and what user points to with it */
-	case LWS_TP_STATUS_FINISHED:
-		return send_end(wsi, vhd, pss, "finished");
-	case LWS_TP_STATUS_STOPPED:
-		return send_end(wsi, vhd, pss, "stopped");
+	pss->greeted = 1;
+	if (pss->refused)
+		return send_end(wsi, &pss->start, "refused");
 
-	default: /* it will make us WRITEABLE when it has something to tell */
-		return 0;
-	}
+	/* the task may have come to its first SYNC by now */
+	lws_callback_on_writable(wsi);
+
+	return send_message(wsi, &pss->start, NULL);
 }
 
 /*
@@ -326,7 +317,7 @@ callback_minimal_threadpool(struct lws *wsi, enum lws_callback_reasons reason,
 		break;
 
 	case LWS_CALLBACK_SERVER_WRITEABLE:
-		return writeable(wsi, vhd, user);
+		return writeable(wsi, user);
 
 	default:
 		break;

@@ -1,5 +1,5 @@
 /*
- * lws-threadpool unit tests - O1, very many keys, and keys that many threads use
+ * lws-threadpool unit tests - O1, very many keys, and keys of many threads
  *
  * SPDX-License-Identifier: MIT
  */
@@ -118,8 +118,8 @@ one_after_the_other(void **state)
 	assert_true(allocated() < before + 10000 * 8);
 }
 
-/* O1: held back by one of them, all the others pass, and in a time that does not
- * grow with the number of those that wait: else this test does not end */
+/* O1: held back by one of them, all the others pass, and in a time that does
+ * not grow with the number of those that wait: else this test does not end */
 static void
 passing_many_that_wait(void **state)
 {
@@ -174,7 +174,7 @@ enqueue_all(void *arg)
 }
 
 /* O1: enqueued, dequeued and stopped by several threads at once: no limit is
- * passed, no task is lost, and those of a thread and a key start in its order */
+ * passed, no task is lost, and those of a thread and a key start in order */
 static void
 used_by_many_threads(void **state)
 {

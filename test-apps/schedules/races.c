@@ -50,6 +50,8 @@ static char repeat[256];
 static const char *race_name;
 static uint64_t race_seed;
 static const char *program;
+static pthread_t service_thread;
+static atomic_int ends;
 
 /* What a callback does with the data of a task that it was told is SYNCING,
  * before it answers, or does not.  NULL: nothing. */
@@ -980,6 +982,203 @@ wake_time(void)
 	pthread_join(t, NULL);
 }
 
+/* O1: tasks of one key, one of them at a time */
+
+static const char key;
+static atomic_int key_inside;
+static enum lws_threadpool_task_return
+	(*_Atomic ledger_task)(void *user, enum lws_threadpool_task_status s);
+
+static enum lws_threadpool_task_return
+keyed_task(void *user, enum lws_threadpool_task_status s)
+{
+	const struct job *job = job_of(user);
+	enum lws_threadpool_task_return ret;
+
+	if (!atomic_load_explicit(&job->calls, memory_order_relaxed) &&
+	    atomic_fetch_add_explicit(&key_inside, 1, memory_order_relaxed))
+		ledger_fail("two tasks of a key at a time (O1)");
+	ret = atomic_load_explicit(&ledger_task, memory_order_relaxed)(user, s);
+	if (s == LWS_TP_STATUS_STOPPING || ret == LWS_TP_RETURN_FINISHED ||
+	    ret == LWS_TP_RETURN_STOPPED)
+		atomic_fetch_sub_explicit(&key_inside, 1,
+					  memory_order_relaxed);
+
+	return ret;
+}
+
+static void
+put_keyed(int n, enum job_kind kind, int steps, struct conn *c)
+{
+	const struct lws_threadpool_task_options o = {
+		.size = sizeof(o), .key = &key, .key_max = 1
+	};
+	struct lws_threadpool_task_args args;
+	struct lws_threadpool_task *task;
+	struct job *job;
+
+	if (c && !c->wsi)
+		return;
+	job = job_new(kind, steps, c ? c->wsi : NULL, race_seed + (uint64_t)n);
+	if (!job)
+		return;
+	job_args(job, &args);
+	atomic_store_explicit(&ledger_task, args.task, memory_order_relaxed);
+	args.task = keyed_task;
+	task = lws_threadpool_enqueue_ext(atomic_load(&pools[0]), &args, &o,
+					  "keyed %d", n);
+	job_settle(args.user, task);
+	atomic_store(&tasks[n], task);
+}
+
+static void *
+enqueue_keyed(void *arg)
+{
+	int n;
+
+	(void)arg;
+	for (n = 0; n < 6; n++) {
+		shim_point();
+		put_keyed(n % 3 + 5, (n & 1) ? JOB_SLOW : JOB_NOOP, n & 1,
+			  NULL);
+	}
+
+	return NULL;
+}
+
+static void
+dequeue_some(int most)
+{
+	int n;
+
+	for (n = 0; n < most; n++)
+		if (!rng_below(&rng, 3))
+			lws_threadpool_dequeue_task(atomic_load(&tasks[n]));
+}
+
+/* the key is released by ends, stops and dequeues at the same time as it is
+ * taken: one that nobody lets go on is lost */
+static void
+key_release(void)
+{
+	pthread_t a, b;
+	int n;
+
+	start(&a, enqueue_keyed);
+	start(&b, sync_all);
+	for (n = 0; n < 5; n++)
+		put_keyed(n, n & 1 ? JOB_LOOSE : JOB_SLOW, 1, &conns[n & 1]);
+	some_turns(6);
+	dequeue_some(5);
+	some_turns(6);
+	if (rng_below(&rng, 2))
+		conn_close(&conns[0]);
+	settle();
+	pthread_join(a, NULL);
+	pthread_join(b, NULL);
+	settle();
+}
+
+/* and the pool is finished meanwhile */
+static void
+key_finish(void)
+{
+	pthread_t a, b;
+	int n;
+
+	for (n = 0; n < 3; n++)
+		put_keyed(n, JOB_SYNC, 1, &conns[n & 1]);
+	start(&a, enqueue_keyed);
+	start(&b, finish_it);
+	for (; n < 5; n++)
+		put_keyed(n, JOB_SYNC, 1, &conns[n & 1]);
+	some_turns(6);
+	dequeue_some(5);
+	pthread_join(a, NULL);
+	pthread_join(b, NULL);
+	if (rng_below(&rng, 2))
+		settle();
+}
+
+/* H1: on_end of tasks that never had a wsi */
+
+static int
+alone_ended(struct lws *wsi, void *user, enum lws_threadpool_task_status how)
+{
+	struct job *job = job_of(user);
+
+	if (wsi || !job || atomic_load(&job->cleanups) ||
+	    !pthread_equal(pthread_self(), service_thread) ||
+	    how < LWS_TP_STATUS_FINISHED)
+		ledger_fail("on_end that is not one (H1)");
+	atomic_fetch_add(&ends, 1);
+
+	return -1;
+}
+
+static void *
+enqueue_alone(void *arg)
+{
+	const struct lws_threadpool_task_options o = {
+		.size = sizeof(o), .on_end = alone_ended
+	};
+	struct lws_threadpool_task_args args;
+	struct job *job;
+	int n;
+
+	(void)arg;
+	for (n = 0; n < 8; n++) {
+		shim_point();
+		job = job_new(n & 1 ? JOB_SLOW : JOB_NOOP, 1, NULL,
+			      race_seed + (uint64_t)n);
+		if (!job)
+			continue;
+		job_args(job, &args);
+		job_settle(args.user, lws_threadpool_enqueue_ext(
+				atomic_load(&pools[0]), &args, &o, "alone"));
+	}
+
+	return NULL;
+}
+
+/* with finish(), each that was accepted has its on_end */
+static void
+alone_finish(void)
+{
+	unsigned long before = atomic_load(&ledger.accepted);
+	pthread_t a, b;
+
+	atomic_store(&ends, 0);
+	start(&a, enqueue_alone);
+	start(&b, finish_it);
+	some_turns(6);
+	pthread_join(a, NULL);
+	pthread_join(b, NULL);
+	settle();
+	if ((unsigned long)atomic_load(&ends) !=
+				atomic_load(&ledger.accepted) - before)
+		ledger_fail("an on_end is lost (H1)");
+}
+
+/* with destroy(), or the context's end, it is called or not */
+static void
+alone_destroy(void)
+{
+	pthread_t a;
+
+	start(&a, enqueue_alone);
+	some_turns(4);
+	if (!rng_below(&rng, 4)) {
+		context_end();
+		pthread_join(a, NULL);
+		lws_threadpool_destroy(atomic_load(&pools[0]));
+		context_new();
+		return;
+	}
+	pthread_join(a, NULL);
+	some_turns(2);
+}
+
 static const struct race {
 	const char	*name;
 	void		(*fn)(void);
@@ -997,6 +1196,10 @@ static const struct race {
 	{ "dequeue-told", dequeue_told },
 	{ "timeout-told", timeout_told },
 	{ "close-told", close_told },
+	{ "key-release", key_release },
+	{ "key-finish", key_finish },
+	{ "alone-finish", alone_finish },
+	{ "alone-destroy", alone_destroy },
 	{ "wake-park", wake_park },
 	{ "wake-stop", wake_stop },
 	{ "wake-close", wake_close },
@@ -1019,6 +1222,7 @@ race_run(const struct race *race, uint64_t seed)
 		atomic_store(&tasks[n], NULL);
 	for (n = 0; n < CONNS; n++)
 		conn_open(&conns[n]);
+	atomic_store(&key_inside, 0);
 	pool_open(0, 0);
 
 	use = NULL;
@@ -1102,7 +1306,8 @@ main(int argc, char **argv)
 	}
 	signal(SIGPIPE, SIG_IGN);
 	lws_set_log_level(LLL_ERR | LLL_INFO, emit);
-	ledger_begin(&hooks, pthread_self());
+	service_thread = pthread_self();
+	ledger_begin(&hooks, service_thread);
 	context_new();
 	for (r = 0; r < LWS_ARRAY_SIZE(races); r++) {
 		if (name && strcmp(name, races[r].name))

@@ -194,6 +194,45 @@ told_why(void **state)
 	assert_int_equal(st.queued->how, LWS_TP_STATUS_FINISHED);
 }
 
+static int
+asks_of_itself(struct job *j, enum lws_threadpool_task_status s)
+{
+	bool stop = s == LWS_TP_STATUS_STOPPING;
+
+	if (lws_threadpool_this_task() != j->task)
+		job_fault(j, "this_task() in its function is another");
+	if (lws_threadpool_end_status() != LWS_TP_STATUS_STOPPED)
+		job_fault(j, "an end in its function");
+	if (lws_threadpool_end_reason() != (stop ? LWS_TP_STOP_ASKED :
+						   LWS_TP_STOP_NONE))
+		job_fault(j, "end_reason() in its function");
+
+	return stop ? LWS_TP_RETURN_STOPPED : LWS_TP_RETURN_SYNC;
+}
+
+/* where nothing ends: in a task function, but for its call with STOPPING, and
+ * outside of all */
+static void
+asked_elsewhere(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
+	struct conn *c = conn_open(rig, CONN_RAW);
+	struct gate *gate = gate_new(rig);
+	struct served *s = served_new(rig);
+
+	job_block(rig, tp, gate);	/* its task is known when it begins */
+	s->j->fn = asks_of_itself;
+	s->sync_ret = LWS_TP_ON_SYNC_STOP;
+	assert_non_null(served_enqueue(tp, s, c->wsi));
+	gate_open(gate);
+	rig_until_int(rig, &s->j->cleanups, 1);
+	assert_int_equal(s->why, LWS_TP_STOP_ASKED);
+	assert_null(lws_threadpool_this_task());
+	assert_int_equal(lws_threadpool_end_status(), LWS_TP_STATUS_STOPPED);
+	assert_int_equal(lws_threadpool_end_reason(), LWS_TP_STOP_NONE);
+}
+
 /* H1, P3: finish() is an end like any other, of tasks in each state */
 static void
 finish_calls_it(void **state)
@@ -381,6 +420,7 @@ main(void)
 		SERVED_TEST(its_return_is_serves),
 		SERVED_TEST(its_return_closes),
 		SERVED_TEST(told_why),
+		SERVED_TEST(asked_elsewhere),
 		SERVED_TEST(finish_calls_it),
 		SERVED_TEST(a_close_calls_none),
 		SERVED_TEST(nor_the_end_of_one_that_lost_its_wsi),

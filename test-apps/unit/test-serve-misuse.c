@@ -324,6 +324,46 @@ park_within(void **state)
 }
 
 static int
+dequeues_the_other(struct served *s, struct lws *wsi)
+{
+	struct play *p = s->priv;
+
+	(void)wsi;
+	p->got = lws_threadpool_dequeue_task(p->other->j->task);
+	p->nested = atomic_load(&p->other->j->cleanups);
+	if (lws_threadpool_this_task() != s->j->task)
+		job_fault(s->j, "this_task() is not the innermost");
+	if (lws_threadpool_end_status() != (p->at_end ? s->how :
+						LWS_TP_STATUS_STOPPED))
+		job_fault(s->j, "end_status() is not the innermost's");
+
+	return play_ret(p);
+}
+
+/* Q4: of another task, whose cleanup is called within this handler: that one is
+ * this_task() then, and how it ended is told */
+static void
+a_cleanup_within(void **state)
+{
+	struct rig *rig = *state;
+	struct play p;
+
+	for (int n = 0; n < 2; n++) {
+		play_handler(&p, rig, CONN_RAW, n & 1, dequeues_the_other);
+		p.other = served_new(rig);
+		p.other->j->last = LWS_TP_RETURN_STOPPED;
+		assert_non_null(served_enqueue(p.tp, p.other, p.c->wsi));
+		served_fence(rig, p.tp);
+		assert_int_equal(lws_threadpool_serve(p.c->wsi), 0);
+		assert_int_equal(p.got, 0);
+		assert_int_equal(p.nested, 1);
+		assert_ptr_equal(p.other->cleanup_this, p.other->j->task);
+		assert_int_equal(p.other->cleanup_how, LWS_TP_STATUS_STOPPED);
+		assert_int_equal(atomic_load(&p.other->ends), 0);
+	}
+}
+
+static int
 visits(struct lws_threadpool_task *task, void *user)
 {
 	struct play *p = user;
@@ -376,6 +416,7 @@ main(void)
 		SERVED_TEST(serve_within),
 		SERVED_TEST(serve_another_wsi_within),
 		SERVED_TEST(park_within),
+		SERVED_TEST(a_cleanup_within),
 		SERVED_TEST(foreach_within),
 	};
 

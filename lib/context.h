@@ -85,6 +85,7 @@ struct lwstp_wsi {
 	LWSTP_BY_SERVICE struct lwstp_wsi_slot *handle; /* or NULL */
 	LWSTP_BY_SERVICE struct lwstp_cursor *cursors; /* innermost first */
 	LWSTP_BY_SERVICE uint32_t seq; /* the next att_seq */
+	LWSTP_BY_SERVICE uint32_t serves; /* the latest task->served */
 	LWSTP_BY_SERVICE bool given_up; /* the ss: all its retries failed */
 	LWSTP_BY_SERVICE bool detaching; /* cleanups may be running */
 	LWSTP_BY_SERVICE bool has_socket; /* of this identity: */

@@ -4,13 +4,24 @@
  * SPDX-License-Identifier: MIT
  *
  * On the service thread.  A call serves one task.  Those of a wsi that have
- * been served go to the end of the line, so that one that stays SYNCING holds
- * nobody up; and WRITEABLE is asked for while some have not been served (H2).
+ * been served take turns behind the others, so that one that stays SYNCING
+ * holds nobody up; and WRITEABLE is asked for while some have not been served
+ * (H2).
  */
 
 #include "private.h"
 
-/* a task with handlers that wants attention, with its word, or NULL */
+/* it has handlers, wants attention, and is not in one of them already */
+static LWSTP_ON_SERVICE bool
+is_to_serve(const struct lwstp_task *task, uint64_t word)
+{
+	return task->extra && task->extra->handled &&
+	       lwstp_wants_attention(word) &&
+	       !lwstp_in_handler(lwstp_task_handle(task, word));
+}
+
+/* A task with its word, or NULL.  The place in line tells what get_task_wsi()
+ * says (Q2), so it stays as it is. */
 static LWSTP_ON_SERVICE struct lwstp_task *
 next_to_serve(const struct lwstp_wsi *on, uint64_t *word)
 {
@@ -18,12 +29,11 @@ next_to_serve(const struct lwstp_wsi *on, uint64_t *word)
 
 	DL_FOREACH2(on->attention, task, attention_next) {
 		*word = atomic_load(&task->slot.word);
-		if (!task->extra || !task->extra->handled ||
-		    !lwstp_wants_attention(*word))
+		if (!is_to_serve(task, *word))
 			continue;
 		if (!task->served)
 			return task;
-		if (!served)
+		if (!served || (int32_t)(task->served - served->served) < 0)
 			served = task;
 	}
 	if (served)
@@ -98,8 +108,9 @@ lws_threadpool_serve(struct lws *wsi)
 	if (!task)
 		return 0;
 
-	lwstp_attention(task);		/* the last in line now */
-	task->served = true;
+	if (!++on->serves)
+		on->serves = 1;
+	task->served = on->serves;
 	atomic_store_explicit(&task->seen, true, memory_order_relaxed);
 	lwstp_cursor_set(on, &c);
 	ret = lwstp_is_done(word) ? serve_end(task, word, wsi) :

@@ -100,7 +100,7 @@ struct lwstp_task {
 	LWSTP_BY_POOL bool is_parked; /* counts as parked */
 	LWSTP_BY_POOL bool is_resumed; /* on a list of resumed ones */
 	LWSTP_BY_SERVICE bool attention; /* SYNCING or done, when posted */
-	LWSTP_BY_SERVICE bool served; /* since then (H2) */
+	LWSTP_BY_SERVICE uint32_t served; /* since then: when, or 0 (H2) */
 
 	struct lwstp_post	post;		/* in its service's inbox */
 	_Atomic(const void *)	target;		/* the wsi or ss, to be told */

@@ -153,7 +153,8 @@ lwstp_attach(struct lwstp_wsi *on, struct lwstp_task *task)
 	task->is_on_ss = on->ss;
 	task->service = on->service;
 	task->att_seq = on->seq++;
-	task->attention = task->served = false;
+	task->attention = false;
+	task->served = 0;
 	atomic_store_explicit(&task->target, on->entry.key,
 			      memory_order_relaxed);
 	DL_APPEND2(on->attached, task, att_prev, att_next);
@@ -187,7 +188,7 @@ lwstp_attention(struct lwstp_task *task)
 		atomic_fetch_or(&task->slot.word, LWSTP_CROWDED);
 	}
 	task->attention = true;
-	task->served = false;
+	task->served = 0;
 	DL_APPEND2(on->attention, task, attention_prev, attention_next);
 }
 

@@ -44,8 +44,8 @@ has_room(struct lwstp_pool *pool, uint32_t generation, uint32_t count)
 	__lwstp_drain(pool);
 	/* those that are held back are not about to be taken (O1) */
 	unclaimed = __unclaimed(pool);
-	if (unclaimed > (int)pool->n_queued && pool->n_held)
-		unclaimed = (int)pool->n_queued;
+	if (unclaimed && pool->keys)
+		unclaimed = __lwstp_can_start(pool, unclaimed);
 	until = (uint32_t)atomic_load(&pool->taken) + (uint32_t)depth;
 	if (lwstp_generation(atomic_load(&pool->slot.word)) == generation)
 		atomic_store(&pool->room_until, until);

@@ -117,7 +117,8 @@ pool_init(struct lwstp_pool *pool, struct lwstp_context *context,
 	int n;
 
 	lwstp_lock(pool);
-	pool->queued = pool->resumed = pool->done = pool->kept = NULL;
+	pool->queued = pool->released = pool->resumed = NULL;
+	pool->done = pool->kept = NULL;
 	pool->keys = NULL;
 	pool->tokens = NULL;
 	pool->holding = NULL;

@@ -102,6 +102,7 @@ struct lwstp_pool {
 	char			apart_2[LWSTP_CACHE_LINE];
 	pthread_mutex_t		lock;
 	LWSTP_BY_POOL struct lwstp_task *queued; /* FIFO: never called yet */
+	LWSTP_BY_POOL struct lwstp_task *released; /* FIFO: before those (O1) */
 	LWSTP_BY_POOL struct lwstp_task *resumed; /* FIFO: to go on */
 	LWSTP_BY_POOL struct lwstp_task *done; /* FIFO: to be reaped */
 	LWSTP_BY_POOL struct lwstp_task *kept; /* FIFO: to be attached (K4) */
@@ -114,7 +115,8 @@ struct lwstp_pool {
 	LWSTP_BY_POOL lws_usec_t keeper_at; /* ...until then */
 	LWSTP_BY_POOL lws_usec_t clock_at; /* when service thread 0 looks at
 					    * the timers, 0: it does not */
-	LWSTP_BY_POOL unsigned int n_queued, n_resumed, n_done;
+	LWSTP_BY_POOL unsigned int n_queued; /* and released */
+	LWSTP_BY_POOL unsigned int n_resumed, n_done;
 	LWSTP_BY_POOL unsigned int n_held, n_parked, n_kept;
 	LWSTP_BY_POOL unsigned int n_running; /* on threads, cleanups too */
 	LWSTP_BY_POOL unsigned int n_started; /* that have not ended */

@@ -92,7 +92,11 @@ __add_pool(struct snapshot *s, struct lwstp_pool *pool)
 
 	s->now = lwstp_now();
 	__lwstp_drain(pool);
+	__add_list(s, pool->released, "queued");
 	__add_list(s, pool->queued, "queued");
+	for (task = __lwstp_next_held(pool, NULL); task;
+	     task = __lwstp_next_held(pool, task))
+		__add(s, task, atomic_load(&task->slot.word), "held back");
 	for (n = 0; n < pool->indexes; n++) {
 		task = pool->workers[n].task;
 		if (task)

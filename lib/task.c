@@ -61,7 +61,7 @@ __lwstp_drain(struct lwstp_pool *pool)
 			pool->n_parked -= task->is_parked;
 			task->is_parked = false;
 			__lwstp_resumed(pool, task);
-		} else if (!task->extra || __lwstp_key_admit(pool, task)) {
+		} else {
 			DL_APPEND(pool->queued, task);
 			pool->n_queued++;
 		}
@@ -254,12 +254,8 @@ __lwstp_task_end(struct lwstp_pool *pool, struct lwstp_task *task,
 static LWSTP_POOL_HELD void
 __unqueue(struct lwstp_pool *pool, struct lwstp_task *task)
 {
-	if (!__lwstp_key_unhold(pool, task)) {
-		DL_DELETE(pool->queued, task);
-		pool->n_queued--;
-	}
+	__lwstp_unqueue(pool, task);
 	atomic_fetch_add(&pool->taken, 1);
-	__lwstp_listed(pool);
 }
 
 LWSTP_POOL_HELD void
@@ -275,13 +271,20 @@ __lwstp_stop_this(struct lwstp_pool *pool, struct lwstp_task *task,
 	__lwstp_task_end(pool, task, LWS_TP_STATUS_STOPPED, deferred);
 }
 
+LWSTP_POOL_HELD struct lwstp_task *
+__lwstp_any_queued(const struct lwstp_pool *pool)
+{
+	if (pool->released)
+		return pool->released;
+
+	return pool->queued ? pool->queued : __lwstp_next_held(pool, NULL);
+}
+
 LWSTP_POOL_HELD bool
 __lwstp_stop_queued(struct lwstp_pool *pool, struct lwstp_deferred *deferred)
 {
-	struct lwstp_task *task = pool->queued;
+	struct lwstp_task *task = __lwstp_any_queued(pool);
 
-	if (!task)
-		task = __lwstp_key_any_held(pool);
 	if (!task)
 		return false;
 	__lwstp_stop_this(pool, task, LWS_TP_STOP_FINISH, deferred);

@@ -60,6 +60,7 @@ struct lwstp_extra {
 	LWSTP_BY_POOL struct lwstp_key *key; /* NULL: none, or it has ended */
 	unsigned int		key_max;
 	LWSTP_BY_POOL bool is_active; /* counts for its key */
+	LWSTP_BY_POOL bool is_held;
 	LWSTP_BY_POOL struct lwstp_token *token; /* or NULL (K1) */
 };
 
@@ -267,17 +268,21 @@ lwstp_name_write(const union lwstp_name *name, char out[LWSTP_TASK_NAME]);
 LWSTP_POOL_HELD bool
 __lwstp_key_join(struct lwstp_pool *pool, struct lwstp_extra *extra,
 		 const void *key);
-/* Of a task with `extra`.  True: it may start.  Else it is held back, behind
- * others of its key. */
-LWSTP_POOL_HELD bool
-__lwstp_key_admit(struct lwstp_pool *pool, struct lwstp_task *task);
-/* the longest of those that are held back, or NULL */
+/* The one that starts next, off the queue; NULL: none can.  Those in front of
+ * it that their key leaves no room are held back from now on. */
 LWSTP_POOL_HELD struct lwstp_task *
-__lwstp_key_any_held(const struct lwstp_pool *pool);
-/* takes it off those that are held back; false: it is none of them */
-LWSTP_POOL_HELD bool
-__lwstp_key_unhold(struct lwstp_pool *pool, struct lwstp_task *task);
-/* It has ended.  Those whose turn it is go to the end of the queue. */
+__lwstp_next_new(struct lwstp_pool *pool);
+/* how many on the queue can start, as far as that can be told before; `most` at
+ * most */
+LWSTP_POOL_HELD int
+__lwstp_can_start(const struct lwstp_pool *pool, int most);
+/* of those that are held back, the one after it; NULL: the first */
+LWSTP_POOL_HELD struct lwstp_task *
+__lwstp_next_held(const struct lwstp_pool *pool, const struct lwstp_task *task);
+/* takes a task that is drained and has not started off where it waits */
+LWSTP_POOL_HELD void
+__lwstp_unqueue(struct lwstp_pool *pool, struct lwstp_task *task);
+/* It has ended.  Those whose turn it is are released. */
 LWSTP_POOL_HELD void
 __lwstp_key_leave(struct lwstp_pool *pool, struct lwstp_extra *extra);
 
@@ -325,7 +330,10 @@ LWSTP_POOL_HELD void
 __lwstp_task_end(struct lwstp_pool *pool, struct lwstp_task *task,
 		 enum lws_threadpool_task_status status,
 		 struct lwstp_deferred *deferred);
-/* T4: the oldest queued task is STOPPED.  False if there is none. */
+/* of those that have not started, or NULL */
+LWSTP_POOL_HELD struct lwstp_task *
+__lwstp_any_queued(const struct lwstp_pool *pool);
+/* T4: that one is STOPPED.  False if there is none. */
 LWSTP_POOL_HELD bool
 __lwstp_stop_queued(struct lwstp_pool *pool, struct lwstp_deferred *deferred);
 /* a QUEUED one is STOPPED */

@@ -118,7 +118,7 @@ __is_unkept(const struct lwstp_pool *pool)
 LWSTP_POOL_HELD void
 __lwstp_leave_to_others(struct lwstp_pool *pool)
 {
-	if (pool->queued || pool->resumed ||
+	if (pool->n_queued || pool->resumed ||
 	    !lwstp_inbox_empty(&pool->inbox) || __is_unkept(pool))
 		lwstp_wake(pool);
 }

@@ -23,29 +23,27 @@
 static LWSTP_POOL_HELD struct lwstp_task *
 __take(struct lwstp_pool *pool, struct lwstp_worker *w)
 {
-	struct lwstp_task **resumed, *task;
+	struct lwstp_task **resumed, *task = NULL;
 
-	if ((!pool->queued && !pool->resumed && !w->resumed) ||
+	if ((!pool->n_queued && !pool->resumed && !w->resumed) ||
 	    !(atomic_load_explicit(&pool->taken, memory_order_relaxed) %
 								DRAIN_EACH))
 		__lwstp_drain(pool);
 
 	resumed = w->resumed ? &w->resumed : &pool->resumed;
-	if (*resumed && (!pool->queued || w->prefer_resumed)) {
+	if (!*resumed || !w->prefer_resumed)
+		task = __lwstp_next_new(pool);
+	if (task) {
+		pool->n_started++;
+		atomic_fetch_add(&pool->taken, 1);
+		w->prefer_resumed = true;
+	} else if (*resumed) {
 		task = *resumed;
 		DL_DELETE(*resumed, task);
 		task->is_resumed = false;
 		pool->n_resumed--;
 		w->prefer_resumed = false;
-	} else if (pool->queued) {
-		task = pool->queued;
-		DL_DELETE(pool->queued, task);
-		pool->n_queued--;
-		pool->n_started++;
-		atomic_fetch_add(&pool->taken, 1);
-		w->prefer_resumed = true;
-	} else
-		return NULL;
+	}
 	__lwstp_listed(pool);
 
 	return task;
@@ -332,7 +330,7 @@ __stop_one(struct lwstp_pool *pool, struct lwstp_worker *w)
 	const struct lwstp_task *task;
 
 	__lwstp_drain(pool);
-	task = pool->queued ? pool->queued : __lwstp_key_any_held(pool);
+	task = __lwstp_any_queued(pool);
 	if (task)
 		w->cleaned = task->name;
 	if (!__lwstp_stop_queued(pool, &deferred))

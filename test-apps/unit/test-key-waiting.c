@@ -74,6 +74,8 @@ is_queued(void **state)
 		assert_int_equal(info.thread, -1);
 	}
 	assert_int_equal(depth_of(p.tp), 5);
+	lws_threadpool_dump(p.tp);			/* P5 */
+	assert_int_equal(log_count(LLL_THREAD, "keyed"), 1 + 5);
 	assert_int_equal(lws_threadpool_get_stats(p.tp, &stats), 0);
 	assert_int_equal(stats.queued, 5);
 	assert_ptr_equal(lws_threadpool_get_task_wsi(p.c->wsi),
@@ -164,6 +166,30 @@ by_a_dequeue(void **state)
 		assert_ptr_equal(p.held[n]->j->cleanup_wsi, p.c->wsi);
 		assert_int_equal(p.held[n]->cleanup_why, LWS_TP_STOP_ASKED);
 		others_go_on(&p, n);
+	}
+}
+
+/* O1, Q4: the one that it dequeues held up others of its key that could start:
+ * they do, though all the threads sleep */
+static void
+by_a_dequeue_others_start(void **state)
+{
+	struct rig *rig = *state;
+	struct served *second;
+	struct scene p;
+
+	for (int n = 0; n < 4; n++) {
+		scene_begin(&p, rig, 100, 1, NULL);
+		second = keyed_new(rig, &p, 2);
+		assert_non_null(served_enqueue(p.tp, second, NULL));
+		keyed_is_held(rig, p.tp, p.held[0]);
+		keyed_is_held(rig, p.tp, second);
+		if (n & 1)
+			lws_threadpool_dequeue_task(p.held[0]->j->task);
+		else
+			lws_threadpool_task_sync(p.held[0]->j->task, 1);
+		wait_int(&second->j->cleanups, 1);
+		assert_int_equal(atomic_load(&p.held[0]->j->calls), 0);
 	}
 }
 
@@ -332,6 +358,7 @@ main(void)
 		SERVED_TEST(is_queued),
 		SERVED_TEST(they_fill_the_queue),
 		SERVED_TEST(by_a_dequeue),
+		SERVED_TEST(by_a_dequeue_others_start),
 		SERVED_TEST(by_a_dequeue_of_a_task),
 		SERVED_TEST(by_a_stop),
 		SERVED_TEST(by_its_queue_ms),

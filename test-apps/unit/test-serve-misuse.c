@@ -300,7 +300,7 @@ parks(struct served *s, struct lws *wsi)
 	struct play *p = s->priv;
 
 	(void)wsi;
-	p->got = lws_threadpool_park(-1);
+	p->got = (int)lws_threadpool_park(-1);
 
 	return play_ret(p);
 }

@@ -1150,6 +1150,7 @@ alone_finish(void)
 
 	atomic_store(&ends, 0);
 	start(&a, enqueue_alone);
+	some_turns(6);
 	start(&b, finish_it);
 	some_turns(6);
 	pthread_join(a, NULL);

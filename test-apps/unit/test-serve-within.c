@@ -156,6 +156,40 @@ a_status_in_on_end(void **state)
 	play_is_over(&p);
 }
 
+static int
+asks_twice(struct served *s, struct lws *wsi)
+{
+	void *user = NULL;
+
+	(void)wsi;
+	lws_threadpool_task_status(s->j->task, NULL);
+	if (lws_threadpool_task_status(s->j->task, &user) !=
+			LWS_TP_STATUS_STOPPED || user != s->j)
+		job_fault(s->j, "its handle is stale in on_end (H1)");
+	if (!lws_threadpool_task_attached(s->j->task))
+		job_fault(s->j, "reaped in on_end, not after it (H1)");
+
+	return 0;
+}
+
+/* H1: so its handle is not stale before that */
+static void
+a_status_in_on_end_twice(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
+	struct conn *c = conn_open(rig, CONN_RAW);
+	struct served *s = served_new(rig);
+
+	s->j->last = LWS_TP_RETURN_STOPPED;
+	s->on_end = asks_twice;
+	assert_non_null(served_enqueue(tp, s, c->wsi));
+	rig_until_int(rig, &s->j->cleanups, 1);
+	assert_int_equal(atomic_load(&s->ends), 1);
+	assert_int_equal(lws_threadpool_task_status(s->j->task, NULL),
+			 LWS_TP_STATUS_FINISHED);
+}
+
 /* ---- a nested callback ---- */
 
 static int
@@ -225,6 +259,7 @@ main(void)
 		SERVED_TEST(a_dequeue_in_on_end),
 		SERVED_TEST(a_status_in_on_sync),
 		SERVED_TEST(a_status_in_on_end),
+		SERVED_TEST(a_status_in_on_end_twice),
 		SERVED_TEST(a_dequeue_nested_in_it),
 	};
 

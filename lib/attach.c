@@ -170,8 +170,7 @@ __attached(struct lwstp_pool *pool, struct lwstp_task *task)
 			to |= LWSTP_POSTED;
 		else if (lwstp_status(word) == LWS_TP_STATUS_RUNNING && !parked)
 			to |= LWSTP_WOKEN;
-	} while (!(parked ? lwstp_task_unpark(task, &word,
-					      to & ~LWSTP_PARKED) :
+	} while (!(parked ? lwstp_task_unpark(task, &word, to) :
 			    lwstp_swap(task, &word, to)));
 	if (word & LWSTP_KEPT) {
 		DL_DELETE(pool->kept, task);

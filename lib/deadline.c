@@ -174,7 +174,8 @@ __goes_off(struct lwstp_pool *pool, struct due *due, lws_usec_t now)
 		until = atomic_load_explicit(&task->at, memory_order_relaxed);
 		if (until && now >= until)
 			while ((due->word & LWSTP_PARKED) &&
-			       !lwstp_task_unpark(task, &due->word, 0))
+			       !lwstp_task_unpark(task, &due->word,
+						  due->word))
 				;
 		else
 			sooner(&at, until);

@@ -38,8 +38,7 @@ detach_running(struct lwstp_task *task, uint64_t *word, bool stop,
 	if (!(*word & LWSTP_PARKED))
 		return lwstp_swap(task, word, to);
 
-	return lwstp_task_unpark(task, word, to & ~(LWSTP_PARKED |
-						    LWSTP_WOKEN));
+	return lwstp_task_unpark(task, word, to & ~LWSTP_WOKEN);
 }
 
 /* False: its word has changed.  *asked: 1 if it was asked to stop. */

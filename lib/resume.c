@@ -76,9 +76,9 @@ lwstp_task_answer(struct lwstp_task *task, uint64_t word)
 }
 
 bool
-lwstp_task_unpark(struct lwstp_task *task, uint64_t *word, uint64_t flags)
+lwstp_task_unpark(struct lwstp_task *task, uint64_t *word, uint64_t to)
 {
-	if (!lwstp_swap(task, word, (*word & ~LWSTP_PARKED) | flags))
+	if (!lwstp_swap(task, word, to & ~LWSTP_PARKED))
 		return false;
 	put_back(task);
 
@@ -148,7 +148,7 @@ stop_running(struct lwstp_task *task, uint64_t *word,
 	if (*word & LWSTP_STOP)
 		return true;
 	if (*word & LWSTP_PARKED)
-		return lwstp_task_unpark(task, word, to & ~LWSTP_PARKED);
+		return lwstp_task_unpark(task, word, to);
 
 	return lwstp_swap(task, word, to);
 }

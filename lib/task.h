@@ -369,9 +369,9 @@ lwstp_task_resume(struct lwstp_task *task, uint64_t *word, uint64_t flags);
 /* S4: answers the SYNC that it is in by that word */
 LWSTP_NONE_HELD void
 lwstp_task_answer(struct lwstp_task *task, uint64_t word);
-/* it is parked no more, with these flags added; false: as above */
+/* it is parked no more, and that is its word but for this; false: as above */
 bool
-lwstp_task_unpark(struct lwstp_task *task, uint64_t *word, uint64_t flags);
+lwstp_task_unpark(struct lwstp_task *task, uint64_t *word, uint64_t to);
 /* T4, if the slot still has the task of that word.  A SYNCING one is resumed at
  * once or, with `between`, when its service thread is between two callbacks
  * (S7). */

@@ -241,7 +241,7 @@ __park(struct lwstp_pool *pool, struct lwstp_task *task, lws_usec_t us)
 	if (atomic_load(&pool->finishing)) {
 		word = atomic_load(&task->slot.word);
 		while ((word & LWSTP_PARKED) &&
-		       !lwstp_task_unpark(task, &word, 0))
+		       !lwstp_task_unpark(task, &word, word))
 			;
 	}
 }

@@ -189,6 +189,9 @@ lwstp_task_keep(struct lwstp_task *task, uint64_t *word,
 		kept = lwstp_swap(task, word, *word | LWSTP_DETACHED |
 					      LWSTP_KEPT);
 	if (kept) {
+		/* from now on, though it may have ended long ago */
+		atomic_store_explicit(&task->since, lwstp_now(),
+				      memory_order_relaxed);
 		DL_DELETE(pool->done, task);
 		pool->n_done--;
 		__keep(pool, task, deferred);

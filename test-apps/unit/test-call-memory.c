@@ -1,0 +1,363 @@
+/*
+ * lws-threadpool unit tests - R1, R2, K1 without memory, fds or random numbers:
+ * refused, with nothing kept, and all is well when there is some again
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * LWSTP_WRAP: malloc calloc realloc aligned_alloc posix_memalign mmap
+ * LWSTP_WRAP: eventfd fcntl lws_adopt_descriptor_vhost_via_info
+ * LWSTP_WRAP: lws_get_random
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+
+#include "closings.h"
+#include "tokens.h"
+
+enum what { MEMORY, FDS, ADOPTION, RANDOM };
+
+/* The calls of one kind are counted, and number fail_at fails, or all from it
+ * on.  Any thread. */
+static struct {
+	atomic_int	on;
+	atomic_int	what;
+	atomic_int	count;
+	int		fail_at;
+	int		for_good;
+	atomic_int	failed;
+} fault;
+
+static bool
+fails(enum what what)
+{
+	int n;
+
+	if (!atomic_load(&fault.on) || atomic_load(&fault.what) != (int)what)
+		return false;
+	n = atomic_fetch_add(&fault.count, 1) + 1;
+	if (n != fault.fail_at && (!fault.for_good || n < fault.fail_at))
+		return false;
+	atomic_fetch_add(&fault.failed, 1);
+	errno = what == FDS ? EMFILE : ENOMEM;
+
+	return true;
+}
+
+#define WRAP(ret, name, args) \
+	ret __real_##name args; \
+	ret __wrap_##name args; \
+	ret __wrap_##name args
+
+WRAP(void *, malloc, (size_t size))
+{
+	return fails(MEMORY) ? NULL : __real_malloc(size);
+}
+
+WRAP(void *, calloc, (size_t n, size_t size))
+{
+	return fails(MEMORY) ? NULL : __real_calloc(n, size);
+}
+
+WRAP(void *, realloc, (void *p, size_t size))
+{
+	return fails(MEMORY) ? NULL : __real_realloc(p, size);
+}
+
+WRAP(void *, aligned_alloc, (size_t align, size_t size))
+{
+	return fails(MEMORY) ? NULL : __real_aligned_alloc(align, size);
+}
+
+WRAP(int, posix_memalign, (void **p, size_t align, size_t size))
+{
+	return fails(MEMORY) ? ENOMEM : __real_posix_memalign(p, align, size);
+}
+
+WRAP(void *, mmap, (void *p, size_t len, int prot, int flags, int fd,
+		    off_t off))
+{
+	return fails(MEMORY) ? MAP_FAILED :
+			__real_mmap(p, len, prot, flags, fd, off);
+}
+
+WRAP(int, eventfd, (unsigned int value, int flags))
+{
+	return fails(FDS) ? -1 : __real_eventfd(value, flags);
+}
+
+WRAP(int, fcntl, (int fd, int cmd, ...))
+{
+	va_list ap;
+	long arg;
+
+	va_start(ap, cmd);
+	arg = va_arg(ap, long);
+	va_end(ap);
+	/* one above 0 only makes room in the kernel's table */
+	if ((cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC) && !(int)arg &&
+	    fails(FDS))
+		return -1;
+
+	return __real_fcntl(fd, cmd, arg);
+}
+
+WRAP(struct lws *, lws_adopt_descriptor_vhost_via_info,
+     (const lws_adopt_desc_t *info))
+{
+	/* the library's own, not those of the test's connections */
+	if (!(info->type & LWS_ADOPT_SOCKET) && fails(ADOPTION))
+		return NULL;
+
+	return __real_lws_adopt_descriptor_vhost_via_info(info);
+}
+
+typedef __typeof__(lws_get_random(NULL, NULL, 0)) random_t;
+
+WRAP(random_t, lws_get_random, (struct lws_context *context, void *buf,
+				size_t len))
+{
+	if (fails(RANDOM))
+		return (random_t)(len / 2);
+
+	return __real_lws_get_random(context, buf, len);
+}
+
+static void
+faults_on(enum what what, int at, int for_good)
+{
+	fault.fail_at = at;
+	fault.for_good = for_good;
+	atomic_store(&fault.count, 0);
+	atomic_store(&fault.failed, 0);
+	atomic_store(&fault.what, (int)what);
+	atomic_store(&fault.on, 1);
+}
+
+/* how many failed */
+static int
+faults_off(void)
+{
+	atomic_store(&fault.on, 0);
+
+	return atomic_load(&fault.failed);
+}
+
+/* The harness keeps the log in memory that it gets at the first line */
+static void
+log_ready(void)
+{
+	lwsl_warn("the first line\n");
+	log_forget();
+}
+
+/* ---- R1 ---- */
+
+#define MANY	20000
+
+struct call {
+	atomic_int	calls;
+	int		ret;
+};
+
+static struct call calls[MANY + 1];
+
+static void
+note(struct lws_context *context, void *arg)
+{
+	struct call *c = arg;
+
+	assert_non_null(context);
+	atomic_fetch_add(&c->calls, 1);
+}
+
+static int
+calls_once(int at, int for_good)
+{
+	struct rig *rig = rig_create(NULL);
+	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
+	int failed, refused = 0;
+
+	rig->any_log = true;
+	rig_drain(rig);
+	memset(calls, 0, sizeof(calls));
+	log_ready();
+	faults_on(MEMORY, at, for_good);
+	for (int n = 0; n < MANY; n++) {
+		calls[n].ret = lws_threadpool_call(tp, 0, note, &calls[n]);
+		refused += calls[n].ret;
+	}
+	failed = faults_off();
+	/* no room without memory, and no refusal with it */
+	assert_int_equal(!refused, !failed);
+
+	/* exactly once, or never; and what comes now */
+	assert_int_equal(lws_threadpool_call(tp, 0, note, &calls[MANY]), 0);
+	rig_until_int(rig, &calls[MANY].calls, 1);
+	rig_drain(rig);
+	for (int n = 0; n < MANY; n++)
+		assert_int_equal(atomic_load(&calls[n].calls),
+				 calls[n].ret ? 0 : 1);
+	assert_int_equal(rig_destroy(rig), 0);
+
+	return failed;
+}
+
+static void
+R1_without_memory(void **state)
+{
+	(void)state;
+	for (int for_good = 0; for_good < 2; for_good++)
+		for (int at = 1; at < 6; at++)
+			if (!calls_once(at, for_good))
+				break;
+	assert_true(calls_once(1, 1));
+}
+
+/* ---- R2 ---- */
+
+static int
+handle_once(enum what what, int at, bool opt_in)
+{
+	struct rig_opts opts = { .opt_in = opt_in };
+	int failed, fds = rig_open_fds();
+	struct rig *rig = rig_create(&opts);
+	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
+	struct conn *c = conn_open(rig, CONN_RAW);
+	struct lws_threadpool_wsi *h, *now;
+
+	rig->any_log = true;
+	rig_drain(rig);
+	log_ready();
+	faults_on(what, at, 1);
+	h = lws_threadpool_wsi_handle(tp, c->wsi);
+	failed = faults_off();
+	if (!h) {
+		assert_true(failed);
+		assert_int_equal(lws_threadpool_refused(),
+				 what == MEMORY ? LWS_TP_REFUSED_MEMORY :
+						  LWS_TP_REFUSED_FDS);
+		assert_true(log_count(LLL_ERR, "") + log_count(LLL_WARN, ""));
+	}
+	now = lws_threadpool_wsi_handle(tp, c->wsi);
+	assert_non_null(now);
+	assert_true(!h || h == now);
+	assert_ptr_equal(lws_threadpool_wsi_get(now), c->wsi);
+	closing_do(c, CLOSING_FIN);
+	assert_null(lws_threadpool_wsi_get(now));
+	assert_int_equal(rig_destroy(rig), 0);
+	assert_int_equal(rig_open_fds(), fds);
+
+	return failed;
+}
+
+static void
+R2_without_memory_or_fds(void **state)
+{
+	(void)state;
+	for (int opt_in = 0; opt_in < 2; opt_in++)
+		for (int what = MEMORY; what <= ADOPTION; what++)
+			for (int at = 1; at < 20; at++)
+				if (!handle_once((enum what)what, at, opt_in))
+					break;
+}
+
+/* ---- K1 ---- */
+
+/* no random, and less than was asked for: no token, and later it has one */
+static void
+K1_without_random(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
+	struct gate *gate = gate_new(rig);
+	struct job *j = job_block(rig, tp, gate);
+	char token[2][LWS_THREADPOOL_TOKEN_SIZE];
+
+	log_ready();
+	for (int n = 0; n < 3; n++) {
+		faults_on(RANDOM, 1, 1);
+		assert_int_equal(lws_threadpool_task_token(j->task, 0,
+							   token[0]), -1);
+		assert_true(faults_off());
+	}
+	log_claim(LLL_ERR, "");
+	log_claim(LLL_WARN, "");
+	for (int n = 0; n < 2; n++)
+		assert_int_equal(lws_threadpool_task_token(j->task, 0,
+							   token[n]), 0);
+	assert_string_equal(token[0], token[1]);
+	assert_ptr_equal(lws_threadpool_task_by_token(tp, token[0]), j->task);
+}
+
+/* a task that got no token reaps itself, as if nobody had asked */
+static void
+K1_without_random_nothing_is_kept(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
+	struct gate *gate = gate_new(rig);
+	struct job *j = job_block(rig, tp, gate);
+	char token[LWS_THREADPOOL_TOKEN_SIZE];
+
+	log_ready();
+	faults_on(RANDOM, 1, 1);
+	assert_int_equal(lws_threadpool_task_token(j->task, LWS_TP_TOKEN_WAIT,
+						   token), -1);
+	faults_off();
+	log_claim(LLL_ERR, "");
+	log_claim(LLL_WARN, "");
+	gate_open(gate);
+	wait_int(&j->cleanups, 1);
+}
+
+/* refused, or it has one that is found */
+static void
+K1_without_memory(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 1, 1000);
+	struct gate *gate = gate_new(rig);
+	char token[LWS_THREADPOOL_TOKEN_SIZE];
+	struct job *j[200];
+
+	job_block(rig, tp, gate);
+	for (int n = 0; n < 200; n++) {
+		j[n] = job_new(rig);
+		assert_non_null(job_enqueue(tp, j[n], NULL));
+	}
+	log_ready();
+	faults_on(MEMORY, 1, 1);
+	for (int n = 0; n < 200; n++)
+		if (!lws_threadpool_task_token(j[n]->task, 0, token))
+			assert_ptr_equal(lws_threadpool_task_by_token(tp,
+						token), j[n]->task);
+	faults_off();
+	log_claim(LLL_ERR, "");
+	log_claim(LLL_WARN, "");
+	for (int n = 0; n < 200; n++) {
+		assert_int_equal(lws_threadpool_task_token(j[n]->task, 0,
+							   token), 0);
+		assert_ptr_equal(lws_threadpool_task_by_token(tp, token),
+				 j[n]->task);
+	}
+	gate_open(gate);
+	rig_pool_destroy(rig, tp);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(R1_without_memory),
+		cmocka_unit_test(R2_without_memory_or_fds),
+		RIG_TEST(K1_without_random),
+		RIG_TEST(K1_without_random_nothing_is_kept),
+		RIG_TEST(K1_without_memory),
+	};
+
+	return cmocka_run_group_tests_name("R1 R2 K1 out of memory", tests,
+					   NULL, NULL);
+}

@@ -29,11 +29,14 @@ LLVMFuzzerInitialize(int *argc, char ***argv);
 
 struct handle {
 	struct lws_threadpool_task	*task;
+	struct lws_threadpool		*tp;
 	void				*user;
+	char				token[LWS_THREADPOOL_TOKEN_SIZE];
 };
 
 static _Atomic(struct lws_threadpool *) pools[POOLS]; /* tasks spawn */
 static struct handle handles[HANDLES];
+static struct lws_threadpool_wsi *wsis[RIG_CONNS];	/* of rig_conns */
 static struct lws *old_wsi;
 static unsigned int next_handle, depth, inputs, enqueuing;
 static const uint8_t *at, *end;
@@ -62,6 +65,8 @@ enqueue(unsigned int pool, enum job_kind kind, unsigned int steps,
 		return;
 	job_args(job, &args);
 	h->user = args.user;
+	h->tp = pools[pool];
+	h->token[0] = '\0';
 	enqueuing++;
 	h->task = lws_threadpool_enqueue(pools[pool], &args, "f%u", steps);
 	enqueuing--;
@@ -180,6 +185,171 @@ each(struct lws_threadpool_task *task, void *user)
 	return depth < 4 ? op() : 0;
 }
 
+/*
+ * Calls, handles of a wsi, tokens and parks
+ */
+
+/* R1 */
+static void
+called(void *arg)
+{
+	(void)arg;
+
+	if (depth < 4)
+		op();
+}
+
+/* K1, K2 */
+static void
+token(struct handle *h, uint8_t how)
+{
+	char token[LWS_THREADPOOL_TOKEN_SIZE];
+	struct lws_threadpool_task *task = h->task;
+
+	if (!job_token(task, how & LWS_TP_TOKEN_WAIT, token))
+		return;
+	if (h->task != task)
+		return;
+	if (h->token[0] && strcmp(h->token, token))
+		ledger_fail("a task has two tokens (K1)");
+	memcpy(h->token, token, sizeof(token));
+}
+
+static void
+by_token(const struct handle *h, uint8_t how)
+{
+	struct lws_threadpool *tp = pools[how % POOLS];
+	struct lws_threadpool_task *task;
+	char wrong[2 * LWS_THREADPOOL_TOKEN_SIZE];
+
+	task = lws_threadpool_task_by_token(tp, h->token);
+	if (task && (task != h->task || tp != h->tp))
+		ledger_fail("a token reached another task (K2)");
+	strcpy(wrong, h->token);
+	if (how & 0x80)
+		strcat(wrong, "0");
+	else
+		wrong[(how >> 2) % LWS_THREADPOOL_TOKEN_SIZE] ^= 1;
+	if (strcmp(wrong, h->token) && lws_threadpool_task_by_token(tp, wrong))
+		ledger_fail("a wrong token reached a task (K2)");
+}
+
+/* K3, of a task that may be anywhere, to a live wsi */
+static void
+attach(const struct handle *h, struct conn *c)
+{
+	if (!c->wsi || !job_attach(h->user, h->task, c->wsi))
+		return;
+	if (!lws_threadpool_task_attached(h->task))
+		ledger_fail("attached, and it is not (K3)");
+}
+
+/* R2: one wsi, one handle, from when it is asked for until it closes */
+static void
+wsi_handle(unsigned int n, unsigned int pool)
+{
+	struct lws_threadpool_wsi *h;
+	struct conn *c = &rig_conns[n];
+	struct lws *was = lws_threadpool_wsi_get(wsis[n]);
+
+	if (was && was != c->wsi)
+		ledger_fail("a handle is of another wsi (R2)");
+	if (!c->wsi)
+		return;
+	h = lws_threadpool_wsi_handle(pools[pool], c->wsi);
+	if (h && was && h != wsis[n])
+		ledger_fail("a wsi has two handles (R2)");
+	if (h && lws_threadpool_wsi_get(h) != c->wsi)
+		ledger_fail("a handle is not of its wsi (R2)");
+	if (h)
+		wsis[n] = h;
+}
+
+static int
+each_info(const struct lws_threadpool_task_info *info, void *arg)
+{
+	(void)arg;
+	if (info->kept && info->attached)
+		ledger_fail("kept, with a wsi (K4)");
+	if (info->kept && info->status < LWS_TP_STATUS_FINISHED)
+		ledger_fail("kept, and it goes on (K4)");
+
+	return depth < 4 ? op() : 0;
+}
+
+static void
+info(const struct handle *h)
+{
+	struct lws_threadpool_task_info info;
+
+	memset(&info, 0, sizeof(info));
+	info.size = sizeof(info);
+	if (lws_threadpool_task_get_info(h->task, &info))
+		return;
+	if (info.user != h->user)
+		ledger_fail("a handle reached another task (Q6)");
+}
+
+/* what is newer than the 24 calls of op() */
+static void
+newer(uint8_t what, uint8_t on)
+{
+	struct handle *h = &handles[on % HANDLES];
+	unsigned int n = on % RIG_CONNS;
+	char line[64];
+
+	switch (what % 16) {
+	case 0:
+	case 1:
+		enqueue(on % POOLS, JOB_TOKEN, on >> 6, &rig_conns[n]);
+		break;
+	case 2:
+		enqueue(on % POOLS, JOB_TOKEN, on >> 6, NULL);
+		break;
+	case 3:
+		enqueue(on % POOLS, JOB_PARK, on >> 6,
+			(on & 4) ? &rig_conns[n] : NULL);
+		break;
+	case 4:
+	case 5:
+		token(h, on >> 7);
+		break;
+	case 6:
+		by_token(h, byte());
+		break;
+	case 7:
+	case 8:
+		attach(h, &rig_conns[byte() % RIG_CONNS]);
+		break;
+	case 9:
+		ledger_call(pools[on % POOLS], (on & 0x80) ? (int)on - 200 : 0,
+			    (on & 4) ? called : NULL, NULL);
+		break;
+	case 10:
+		wsi_handle(n, (on >> 2) % POOLS);
+		break;
+	case 11:
+		lws_threadpool_wsi_writeable(wsis[n]);
+		lws_threadpool_wsi_writeable((struct lws_threadpool_wsi *)
+					     h->task);
+		break;
+	case 12:
+		lws_threadpool_task_wake(h->task);
+		break;
+	case 13:
+		info(h);
+		break;
+	case 14:
+		lws_threadpool_foreach_task(pools[on % POOLS], NULL, each_info);
+		break;
+	default:
+		if (on & 0x80)
+			lws_threadpool_drain(pools[on % POOLS]);
+		lws_threadpool_metrics(pools[on % POOLS], line, sizeof(line));
+		break;
+	}
+}
+
 static void
 turns(unsigned int n)
 {
@@ -236,6 +406,11 @@ op(void)
 	int a, b, d;
 
 	depth++;
+	if (what >= 0xf0) {
+		newer(what, on);
+		depth--;
+		return !(on & 0x70);
+	}
 	switch (what % 24) {
 	case 0:
 		if (!c->wsi && depth == 1) {
@@ -243,6 +418,7 @@ op(void)
 				close(c->peer);
 			if (!rig_open(c))
 				ledger_fail("lws does not adopt");
+			wsis[on % RIG_CONNS] = NULL;
 			old_wsi = c->wsi;
 		}
 		break;
@@ -262,11 +438,11 @@ op(void)
 	case 6:
 	case 7:
 	case 8:
-		enqueue(on % POOLS, (enum job_kind)((on >> 2) % JOB_KINDS),
+		enqueue(on % POOLS, (enum job_kind)((on >> 2) % JOB_TOKEN),
 			on >> 6, &rig_conns[what / 24 % RIG_CONNS]);
 		break;
 	case 9:
-		enqueue(on % POOLS, (enum job_kind)((on >> 2) % JOB_KINDS),
+		enqueue(on % POOLS, (enum job_kind)((on >> 2) % JOB_TOKEN),
 			on >> 6, NULL);
 		break;
 	case 10:
@@ -371,6 +547,12 @@ all_end(void)
 		}
 		for (n = 0; n < POOLS; n++)
 			lws_threadpool_destroy(pools[n]);
+		while (atomic_load(&ledger.called) !=
+					atomic_load(&ledger.called_for)) {
+			rig_turn();
+			if (ledger_now() > deadline)
+				ledger_fail("a call does not come (R1)");
+		}
 	}
 	rig_peers_end();
 	ledger_check_balance();
@@ -387,6 +569,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!rig_context && !rig_begin(0, inputs / 16 & 1))
 		ledger_fail("no context");
 	memset(handles, 0, sizeof(handles));
+	memset(wsis, 0, sizeof(wsis));
 	next_handle = 0;
 	at = data;
 	end = data + size;

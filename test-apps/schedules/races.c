@@ -835,7 +835,7 @@ park(struct job *job)
 static void
 put_parked(int n, struct conn *c, bool until_alone)
 {
-	struct job *job = job_new(JOB_PARK, 0, c ? c->wsi : NULL,
+	struct job *job = job_new(JOB_HOOK, 0, c ? c->wsi : NULL,
 				  race_seed + (uint64_t)n);
 
 	atomic_store(&posted[n], 0);

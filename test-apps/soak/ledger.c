@@ -12,6 +12,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -110,6 +111,12 @@ user_of(const struct job *job, uint64_t serial)
 				   (uint64_t)(job - pages));
 }
 
+void *
+job_user(struct job *job)
+{
+	return user_of(job, atomic_load(&job->serial));
+}
+
 struct job *
 job_of(void *user)
 {
@@ -154,7 +161,7 @@ job_new(enum job_kind kind, int steps, struct lws *wsi, uint64_t seed)
 		job->data = 0;
 		job->kind = (uint8_t)kind;
 		job->steps = (uint8_t)steps;
-		job->outlived = !wsi || kind == JOB_ASYNC;
+		job->outlived = !wsi || kind == JOB_ASYNC || kind == JOB_TOKEN;
 		atomic_store(&job->serial, ++serials);
 	}
 	pthread_mutex_unlock(&pages_lock);
@@ -218,6 +225,12 @@ step(struct job *job)
 			hooks.spawn(job);
 		return LWS_TP_RETURN_FINISHED;
 	case JOB_PARK:
+		if (!job->steps--)
+			return LWS_TP_RETURN_FINISHED;
+		count(&ledger.parks);
+		return lws_threadpool_park(rng_below(&job->rng, 3) ?
+				(lws_usec_t)rng_below(&job->rng, 20000) : 0);
+	case JOB_HOOK:
 		return hooks.park(job);
 	case JOB_OUTLIVE:
 		if (!job->outlived) {
@@ -228,6 +241,7 @@ step(struct job *job)
 	case JOB_SYNC:
 	case JOB_ASYNC:
 	case JOB_LOOSE:
+	case JOB_TOKEN:
 		if (!rng_below(&job->rng, 3))
 			return (enum lws_threadpool_task_return)
 					(LWS_TP_RETURN_CHECKING_IN | flag);
@@ -384,6 +398,100 @@ job_settle(void *user, struct lws_threadpool_task *task)
 		page_free(job);
 }
 
+bool
+job_token(struct lws_threadpool_task *task, unsigned int flags, char *token)
+{
+	char again[LWS_THREADPOOL_TOKEN_SIZE];
+
+	if (lws_threadpool_task_token(task, flags, token))
+		return false;
+	if (strspn(token, "0123456789abcdef") != sizeof(again) - 1 ||
+	    token[sizeof(again) - 1])
+		ledger_fail("%.32s is no token (K1)", token);
+	if (!lws_threadpool_task_token(task, 0, again) &&
+	    strcmp(token, again))
+		ledger_fail("a task has two tokens (K1)");
+
+	return true;
+}
+
+bool
+job_attach(void *user, struct lws_threadpool_task *task, struct lws *wsi)
+{
+	struct job *job;
+	int64_t since;
+
+	if (lws_threadpool_task_attach(task, wsi))
+		return false;
+	/* from now on nobody else can reap it */
+	job = job_of(user);
+	if (!job)
+		ledger_fail("a task that is over was attached (K3, Q6)");
+	job->wsi = wsi;
+	count(&ledger.attaches);
+	/* what waits there waits from now on */
+	since = atomic_load_explicit(&job->waits_since, memory_order_relaxed);
+	if (since)
+		atomic_compare_exchange_strong_explicit(&job->waits_since,
+				&since, ledger_now(), memory_order_relaxed,
+				memory_order_relaxed);
+
+	return true;
+}
+
+void
+job_lost(void *user, struct lws *wsi)
+{
+	struct job *job;
+
+	pthread_mutex_lock(&pages_lock);	/* or it might be another's */
+	job = job_of(user);
+	if (job && job->wsi == wsi)
+		job->wsi = NULL;
+	pthread_mutex_unlock(&pages_lock);
+}
+
+struct counted {
+	void		(*fn)(void *);
+	void		*arg;
+	atomic_int	calls;
+};
+
+static void
+call_counted(struct lws_context *context, void *arg)
+{
+	struct counted *c = arg;
+
+	if (add(&c->calls))
+		ledger_fail("a call comes twice (R1)");
+	if (!pthread_equal(pthread_self(), service_thread))
+		ledger_fail("a call is not made on the service thread (R1)");
+	if (context && c->fn)
+		c->fn(c->arg);
+	count(&ledger.called);
+	free(c);
+}
+
+bool
+ledger_call(struct lws_threadpool *tp, int tsi, void (*fn)(void *), void *arg)
+{
+	struct counted *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return false;
+	c->fn = fn;
+	c->arg = arg;
+	if (!lws_threadpool_call(tp, tsi, call_counted, c)) {
+		count(&ledger.called_for);
+		return true;
+	}
+	if (get(&c->calls))
+		ledger_fail("a refused call was made (R1)");
+	free(c);
+
+	return false;
+}
+
 struct lws_threadpool_task *
 job_enqueue(struct lws_threadpool *tp, struct job *job)
 {
@@ -455,4 +563,8 @@ ledger_check_balance(void)
 	if (a != c)
 		ledger_fail("%lu tasks were accepted and %lu cleaned up (T7)",
 			    a, c);
+	a = atomic_load(&ledger.called_for);
+	c = atomic_load(&ledger.called);
+	if (a != c)
+		ledger_fail("%lu calls were accepted and %lu made (R1)", a, c);
 }

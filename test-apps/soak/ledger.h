@@ -37,8 +37,10 @@ enum job_kind {
 	JOB_SPAWN,	/* makes another one, from its thread and its cleanup */
 	JOB_BAD,	/* a return that is none */
 	JOB_LOOSE,	/* answers by other threads too: no data checked */
+	JOB_TOKEN,	/* as JOB_SYNC, for job_token() and attaches */
+	JOB_PARK,	/* steps parks (T9), each till it is woken or for ms */
 	JOB_KINDS,	/* those above come at random */
-	JOB_PARK	/* what hooks.park says: it parks, and is woken */
+	JOB_HOOK	/* what hooks.park says: it parks, and is woken */
 };
 
 struct job {
@@ -46,7 +48,8 @@ struct job {
 	atomic_int		in_call, told, ended, settled, calls;
 	atomic_int		cleanups;
 	_Atomic int64_t		waits_since;	/* us: SYNCING or done, or 0 */
-	struct lws		*wsi;		/* constant while in use */
+	struct lws		*wsi;		/* the service thread's, and
+						 * constant but by an attach */
 	_Atomic uintptr_t	handle;		/* its task's, once known */
 	uint64_t		rng;		/* the task's own */
 	uint32_t		data;		/* T2, odd: service thread's turn */
@@ -73,6 +76,8 @@ struct ledger_hooks {
 
 struct ledger_sums {
 	atomic_ulong	accepted, refused, cleaned, calls, syncs, stoppings;
+	atomic_ulong	parks, attaches;
+	atomic_ulong	called_for, called;	/* R1: accepted, and called */
 };
 
 extern struct ledger_sums ledger;
@@ -102,6 +107,28 @@ job_settle(void *user, struct lws_threadpool_task *task);
 struct lws_threadpool_task *
 job_enqueue(struct lws_threadpool *tp, struct job *job);
 
+/* K1: a token for a job that was settled just now: until then its wsi cannot
+ * go, on the service thread.  False: it is over, or was refused one. */
+bool
+job_token(struct lws_threadpool_task *task, unsigned int flags, char *token);
+
+/* K3: lws_threadpool_task_attach().  Service thread.  False: refused. */
+bool
+job_attach(void *user, struct lws_threadpool_task *task, struct lws *wsi);
+
+/* The wsi of that job is gone, and it may outlive it.  Service thread. */
+void
+job_lost(void *user, struct lws *wsi);
+
+/* R1: a call that is counted: each that was accepted is called once.  fn may be
+ * NULL.  False: refused. */
+bool
+ledger_call(struct lws_threadpool *tp, int tsi, void (*fn)(void *), void *arg);
+
+/* The user pointer of a job that was made just now */
+void *
+job_user(struct job *job);
+
 /* The job of a user pointer, NULL if its page was given to another since */
 struct job *
 job_of(void *user);
@@ -122,7 +149,8 @@ job_release(struct job *job);
 int64_t
 ledger_longest_wait(bool (*may_wait)(struct lws *wsi), struct job **job);
 
-/* After everything was destroyed: each accepted job was cleaned up */
+/* After everything was destroyed: each accepted job was cleaned up, and each
+ * call was made */
 void
 ledger_check_balance(void);
 

@@ -25,6 +25,7 @@
 #define MAX_WAIT_US	(30 * 1000000)
 #define MAX_ADOPTED	48
 #define MAX_CLIENTS	8
+#define TOKENS		64
 
 enum kind { WS, HTTP, RAW, PIPE, CLIENT };
 
@@ -36,10 +37,20 @@ struct conn {
 	bool		ignores;	/* some SYNCs are not answered */
 	bool		closing;	/* something made lws begin to */
 	bool		had_task;
+	struct lws_threadpool_wsi *handle;	/* NULL: never asked for */
 	UT_hash_handle	hh;
 };
 
+/* A task with a token, as long as it is there */
+struct known {
+	struct lws_threadpool_task	*task;
+	struct lws_threadpool		*tp;
+	void				*user;
+	char				token[LWS_THREADPOOL_TOKEN_SIZE];
+};
+
 static struct conn *conns;		/* by wsi: those that are open */
+static struct known tokens[TOKENS];
 static struct lws_context *context;
 static struct lws_vhost *vhost;
 static lws_sorted_usec_list_t ticker;
@@ -95,23 +106,90 @@ any_pool(void)
 	return atomic_load(&soak.pools[rng_below(&rng, POOLS)]);
 }
 
+static bool
+is_there(struct lws_threadpool_task *task)
+{
+	struct lws_threadpool_task_info info;
+
+	memset(&info, 0, sizeof(info));
+	info.size = sizeof(info);
+
+	return !lws_threadpool_task_get_info(task, &info);
+}
+
+/* K1, if there is a place for it, so that none is lost that waits for ever */
+static void
+give_token(struct lws_threadpool_task *task, struct lws_threadpool *tp,
+	   void *user)
+{
+	struct known *k = &tokens[rng_below(&rng, TOKENS)];
+
+	if (is_there(k->task) ||
+	    !job_token(task, rng_below(&rng, 2) ? LWS_TP_TOKEN_WAIT : 0,
+		       k->token))
+		return;
+	k->task = task;
+	k->tp = tp;
+	k->user = user;
+}
+
+/* K3: one of them is this one's from now on, wherever it was */
+static void
+attach_to(struct conn *c)
+{
+	struct known *k = &tokens[rng_below(&rng, TOKENS)];
+	struct lws_threadpool_task *task = k->task;
+
+	if (c->closing || draining || closing_down)
+		return;
+	if (rng_below(&rng, 2))
+		task = lws_threadpool_task_by_token(k->tp, k->token);
+	if (task && job_attach(k->user, task, c->wsi))
+		c->had_task = true;
+}
+
+/* R2: the same each time; for any thread, but that it would have pages sent
+ * that nobody asked for */
+static void
+give_handle(struct conn *c)
+{
+	struct lws_threadpool_wsi *h;
+
+	if (c->kind == HTTP || c->closing || closing_down)
+		return;
+	h = lws_threadpool_wsi_handle(any_pool(), c->wsi);
+	if (h && c->handle && h != c->handle)
+		ledger_fail("a wsi has two handles (R2)");
+	if (!h)
+		return;
+	c->handle = h;
+	if (lws_threadpool_wsi_get(h) != c->wsi)
+		ledger_fail("a handle is not of its wsi (R2)");
+	atomic_store(&soak.wsis[rng_below(&rng, HANDLES)], h);
+}
+
 static void
 enqueue_on(struct conn *c)
 {
+	struct lws_threadpool *tp = any_pool();
 	struct lws_threadpool_task *task;
 	enum job_kind kind = (enum job_kind)rng_below(&rng, JOB_KINDS);
 	struct job *job;
+	void *user;
 
 	if (kind == JOB_BAD && rng_below(&rng, 20))
 		kind = JOB_SYNC;
 	job = job_new(kind, (int)rng_below(&rng, 5), c->wsi, rng_next(&rng));
 	if (!job)
 		return;
-	task = job_enqueue(any_pool(), job);
+	user = job_user(job);
+	task = job_enqueue(tp, job);
 	if (!task)
 		return;
 	c->had_task = true;
-	if (kind == JOB_LOOSE)
+	if (kind == JOB_TOKEN)
+		give_token(task, tp, user);
+	if (kind == JOB_LOOSE || kind == JOB_PARK)
 		atomic_store(&soak.handles[rng_below(&rng, HANDLES)], task);
 }
 
@@ -126,6 +204,11 @@ conn_gone(struct conn *c)
 		ledger_fail("a wsi that is closed has a task (W1)");
 	if (lws_threadpool_dequeue(c->wsi))
 		ledger_fail("a wsi that is closed was dequeued (W1)");
+	if (c->handle && (lws_threadpool_wsi_get(c->handle) ||
+			  lws_threadpool_wsi_writeable(c->handle) != -1))
+		ledger_fail("a wsi that is closed has a handle (R2)");
+	for (int n = 0; n < TOKENS; n++)
+		job_lost(tokens[n].user, c->wsi);
 	/* W4: refused, once we are known to watch it */
 	job = c->had_task && !rng_below(&rng, 4) ?
 			job_new(JOB_NOOP, 0, c->wsi, 0) : NULL;
@@ -184,6 +267,20 @@ server_rering(struct lws *wsi)
 /*
  * Tasks
  */
+
+/* the first that is open */
+void
+server_called(void *arg)
+{
+	(void)arg;
+
+	if (!conns || conns->closing || draining || closing_down)
+		return;
+	if (rng_below(&rng, 2))
+		enqueue_on(conns);
+	else
+		lws_callback_on_writable(conns->wsi);
+}
 
 void
 server_spawn(struct job *from)
@@ -350,7 +447,13 @@ writeable(struct conn *c)
 		ask_again(c);
 		break;
 	case 3:
+		attach_to(c);
+		ask_again(c);
+		break;
 	case 4:
+		give_handle(c);
+		ask_again(c);
+		break;
 	case 5:
 	case 6:
 	case 7:
@@ -520,6 +623,8 @@ pool_new(int n)
 		.size = sizeof(o),
 		.pin_tasks = !rng_below(&rng, 3),
 		.sync_timeout_secs = (int)rng_below(&rng, 4) - 1,
+		.keep_secs = (int)rng_below(&rng, 3) - 1,
+		.max_kept = (int)rng_below(&rng, 30) - 1,
 	};
 	struct lws_threadpool *tp;
 
@@ -625,12 +730,29 @@ scan(int64_t now)
 static void
 tick(lws_sorted_usec_list_t *sul);
 
+/* K4: what nobody will attach any more: stopped if it waits for that, and
+ * reaped if it is kept */
+static void
+drain_tokens(void)
+{
+	struct lws_threadpool_task *task;
+
+	for (int n = 0; n < TOKENS; n++) {
+		task = tokens[n].task;
+		if (!is_there(task) || lws_threadpool_task_attached(task))
+			continue;
+		lws_threadpool_task_sync(task, 1);
+		lws_threadpool_task_status(task, NULL);
+	}
+}
+
 /* Everything that is there is answered and reaped, and nothing is added */
 static void
 drain_tick(lws_sorted_usec_list_t *sul)
 {
 	struct conn *c, *tmp;
 
+	drain_tokens();
 	HASH_ITER(hh, conns, c, tmp)
 		lws_threadpool_foreach_task_wsi(c->wsi, c, serve);
 	lws_sul_schedule(context, 0, sul, tick, TICK_US);
@@ -736,6 +858,7 @@ server_generation(int64_t us, uint64_t seed)
 	last_turn = 0;
 	closing_down = false;
 	adopted = clients = 0;
+	memset(tokens, 0, sizeof(tokens));
 	context_new();
 	for (n = 0; n < POOLS; n++)
 		pool_new(n);
@@ -765,7 +888,9 @@ server_generation(int64_t us, uint64_t seed)
 
 	/* the other thread may be about to enter what it enqueued */
 	deadline = ledger_now() + 30 * 1000000;
-	while (atomic_load(&ledger.accepted) != atomic_load(&ledger.cleaned) &&
+	while ((atomic_load(&ledger.accepted) != atomic_load(&ledger.cleaned) ||
+		atomic_load(&ledger.called_for) !=
+						atomic_load(&ledger.called)) &&
 	       ledger_now() < deadline)
 		usleep(1000);
 	ledger_check_balance();

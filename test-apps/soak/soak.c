@@ -78,7 +78,7 @@ meddle(void *arg)
 	while (!atomic_load(&over)) {
 		task = atomic_load(&soak.handles[rng_below(&rng, HANDLES)]);
 		tp = atomic_load(&soak.pools[rng_below(&rng, POOLS)]);
-		switch (rng_below(&rng, 12)) {
+		switch (rng_below(&rng, 16)) {
 		case 0:
 		case 1:
 		case 2:
@@ -103,6 +103,17 @@ meddle(void *arg)
 			break;
 		case 6:
 			lws_threadpool_task_status_noreap(task);
+			break;
+		case 7:
+			lws_threadpool_task_wake(task);
+			break;
+		case 8:
+			ledger_call(tp, 0, server_called, NULL);
+			break;
+		case 9:
+		case 10:
+			lws_threadpool_wsi_writeable(atomic_load(
+				&soak.wsis[rng_below(&rng, HANDLES)]));
 			break;
 		default:
 			lws_threadpool_task_sync(task, !rng_below(&rng, 12));
@@ -141,14 +152,17 @@ report(const char *when, int64_t seconds, int generations)
 {
 	printf("%s: %" PRId64 " s, %d generations, %lu connections (%lu closed)"
 	       ", %lu pools, %lu tasks (%lu cleaned up, %lu refused), %lu calls"
-	       ", %lu SYNCs, %lu stop requests told, %lu stale handles used, "
+	       ", %lu SYNCs, %lu parks, %lu attaches, %lu calls of R1, "
+	       "%lu stop requests told, %lu stale handles used, "
 	       "%lu rings repeated, %lu bytes, longest turn %" PRId64 " ms, "
 	       "longest healthy wait %" PRId64 " ms\n",
 	       when, seconds, generations, atomic_load(&soak.connections),
 	       atomic_load(&soak.closed), atomic_load(&soak.pools_made),
 	       atomic_load(&ledger.accepted), atomic_load(&ledger.cleaned),
 	       atomic_load(&ledger.refused), atomic_load(&ledger.calls),
-	       atomic_load(&ledger.syncs), atomic_load(&ledger.stoppings),
+	       atomic_load(&ledger.syncs), atomic_load(&ledger.parks),
+	       atomic_load(&ledger.attaches), atomic_load(&ledger.called),
+	       atomic_load(&ledger.stoppings),
 	       atomic_load(&soak.stale_calls), atomic_load(&soak.rerings),
 	       atomic_load(&soak.bytes), soak.longest_turn / 1000,
 	       soak.longest_wait / 1000);

@@ -25,7 +25,8 @@ struct soak {
 	atomic_bool		quiet;		/* nothing new, for a while */
 	_Atomic(struct lws_threadpool *) pools[POOLS]; /* stale ones too */
 	_Atomic(struct lws_threadpool_task *) handles[HANDLES];
-	/* of jobs that any thread may sync, live and stale */
+	/* of jobs that any thread may sync or wake, live and stale */
+	_Atomic(struct lws_threadpool_wsi *) wsis[HANDLES]; /* R2 */
 	_Atomic int64_t		stalled_at;	/* a thread of ours was late */
 	atomic_ulong		connections, closed, pools_made, rerings,
 				stale_calls, bytes;
@@ -45,6 +46,9 @@ void
 server_rering(struct lws *wsi);
 void
 server_spawn(struct job *from);
+/* R1: the meddler's calls.  Service thread. */
+void
+server_called(void *arg);
 bool
 server_alive(struct lws *wsi);
 void

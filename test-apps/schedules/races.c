@@ -23,32 +23,22 @@
 #include <unistd.h>
 
 #include "clock.h"
-#include "ledger.h"
-#include "shim.h"
+#include "races.h"
 
-#define CONNS		2
-#define TASKS		8
 #define TURN_US		1000
 #define DEADLINE_US	(60 * 1000000)
 
-struct conn {
-	struct lws	*wsi;		/* NULL: closed */
-	int		peer;
-	bool		die;		/* its next WRITEABLE returns -1 */
-	bool		deaf;		/* does not serve in WRITEABLE */
-	bool		closing;
-};
+struct conn conns[CONNS];
+_Atomic(struct lws_threadpool *) pools[2];
+_Atomic(struct lws_threadpool_task *) tasks[TASKS];
+void *users[TASKS];
+uint64_t rng, race_seed;
 
 static struct lws_context *context;
-static struct conn conns[CONNS];
-static _Atomic(struct lws_threadpool *) pools[2];
-static _Atomic(struct lws_threadpool_task *) tasks[TASKS];
 static lws_sorted_usec_list_t ticker;
-static uint64_t rng;
 static int64_t last_turn, late_at;
 static char repeat[256];
 static const char *race_name;
-static uint64_t race_seed;
 static const char *program;
 static pthread_t service_thread;
 static atomic_int ends;
@@ -128,6 +118,7 @@ callback(struct lws *wsi, enum lws_callback_reasons reason, void *pss, void *in,
 {
 	struct lws_threadpool_task *task;
 	struct conn *c;
+	int n;
 
 	(void)pss;
 	(void)in;
@@ -153,6 +144,8 @@ callback(struct lws *wsi, enum lws_callback_reasons reason, void *pss, void *in,
 			ledger_fail("a wsi that is closed has a task (W1)");
 		if (c)
 			c->wsi = NULL;
+		for (n = 0; n < TASKS; n++)
+			job_lost(users[n], wsi);
 		return 0;
 	default:
 		return 0;
@@ -175,7 +168,7 @@ tick(lws_sorted_usec_list_t *sul)
 	lws_sul_schedule(context, 0, sul, tick, TURN_US);
 }
 
-static void
+void
 context_new(void)
 {
 	struct lws_context_creation_info info;
@@ -191,7 +184,7 @@ context_new(void)
 	lws_sul_schedule(context, 0, &ticker, tick, 1);
 }
 
-static void
+void
 context_end(void)
 {
 	lws_sul_cancel(&ticker);
@@ -257,7 +250,7 @@ conn_open(struct conn *c)
 }
 
 /* one of the ways */
-static void
+void
 conn_close(struct conn *c)
 {
 	c->closing = true;
@@ -282,7 +275,7 @@ conn_close(struct conn *c)
  * A race
  */
 
-static void
+void
 pool_open(int n, int sync_timeout_secs)
 {
 	struct lws_threadpool_create_args args = {
@@ -301,7 +294,7 @@ pool_open(int n, int sync_timeout_secs)
 	atomic_store(&pools[n], tp);
 }
 
-static void
+void
 put(int n, int pool, enum job_kind kind, int steps, struct conn *c)
 {
 	struct job *job;
@@ -320,7 +313,7 @@ all_cleaned(void)
 	return atomic_load(&ledger.accepted) == atomic_load(&ledger.cleaned);
 }
 
-static void
+void
 settle(void)
 {
 	int64_t deadline = ledger_now() + DEADLINE_US;
@@ -335,7 +328,7 @@ settle(void)
 }
 
 /* a few turns, no more than need be for something to have begun */
-static void
+void
 some_turns(uint32_t most)
 {
 	uint32_t n = rng_below(&rng, most);
@@ -344,7 +337,7 @@ some_turns(uint32_t most)
 		turn();
 }
 
-static void
+void
 start(pthread_t *t, void *(*fn)(void *))
 {
 	if (pthread_create(t, NULL, fn, NULL))
@@ -383,7 +376,7 @@ resume_all(void *arg)
 	return NULL;
 }
 
-static void *
+void *
 look_all(void *arg)
 {
 	int n;
@@ -412,7 +405,7 @@ enqueue_some(void *arg)
 	return NULL;
 }
 
-static void *
+void *
 finish_it(void *arg)
 {
 	(void)arg;
@@ -1205,6 +1198,11 @@ static const struct race {
 	{ "wake-stop", wake_stop },
 	{ "wake-close", wake_close },
 	{ "wake-time", wake_time },
+	{ "call-context", call_context },
+	{ "attach-close", attach_close },
+	{ "attach-end", attach_end },
+	{ "writeable-close", writeable_close },
+	{ "park-wake", park_wake },
 };
 
 static void
@@ -1219,8 +1217,10 @@ race_run(const struct race *race, uint64_t seed)
 	snprintf(repeat, sizeof(repeat), "%s --race %s --first %" PRIu64
 		 " --seeds 1 (or more of them: threads have a will of their "
 		 "own)", program, race_name, seed);
-	for (n = 0; n < TASKS; n++)
+	for (n = 0; n < TASKS; n++) {
 		atomic_store(&tasks[n], NULL);
+		users[n] = NULL;
+	}
 	for (n = 0; n < CONNS; n++)
 		conn_open(&conns[n]);
 	atomic_store(&key_inside, 0);

@@ -5,7 +5,8 @@
  *
  * Calls, and requests for a WRITEABLE, go into the inbox of the service thread.
  * A call goes in under the context's lock, so that it is either refused or
- * found by the end of the context.
+ * found by the end of the context.  The pool, or the wsi, may go meanwhile: so
+ * they hold what is known of the context, and the fd by which it is signalled.
  */
 
 #include <stdlib.h>
@@ -32,49 +33,70 @@ post_call(struct lwstp_context *context, struct lwstp_service *service,
 
 /* what is wrong with the arguments, which is logged */
 static bool
-call_wrong(const struct lwstp_pool *pool, int tsi, lws_threadpool_call_t call)
+call_wrong(const struct lwstp_context *context, int tsi,
+	   lws_threadpool_call_t call)
 {
 	if (!call)
 		lwstp_log(LLL_ERR, "lws_threadpool_call: call is NULL\n");
-	else if (tsi < 0 || tsi >= pool->context->services)
+	else if (tsi < 0 || tsi >= context->services)
 		lwstp_log(LLL_ERR, "lws_threadpool_call: tsi is %d, and the "
 			  "context has %d service threads\n", tsi,
-			  pool->context->services);
+			  context->services);
 	else
 		return false;
 
 	return true;
 }
 
-int
-lws_threadpool_call(struct lws_threadpool *tp, int tsi,
-		    lws_threadpool_call_t call, void *arg)
+static bool
+make_call(struct lwstp_context *context, int tsi, lws_threadpool_call_t call,
+	  void *arg)
 {
-	struct lwstp_context *context;
-	struct lwstp_pool *pool;
 	struct lwstp_call *c;
-	uint32_t generation;
 
-	pool = lwstp_pool_find(tp, &generation, __func__);
-	if (!pool || call_wrong(pool, tsi, call))
-		return -1;
-	context = pool->context;
+	if (call_wrong(context, tsi, call))
+		return false;
 	c = malloc(sizeof(*c));
 	if (!c) {
-		lwstp_log(LLL_ERR, "%s: out of memory\n", __func__);
-		return -1;
+		lwstp_log(LLL_ERR, "lws_threadpool_call: out of memory\n");
+		return false;
 	}
 	c->post.look = lwstp_service_call;
 	c->call = call;
 	c->arg = arg;
-	if (!post_call(context, &context->service[tsi], c)) {
-		free(c);
-		lwstp_log(LLL_INFO, "%s: the context is ending\n", __func__);
-		return -1;
-	}
-	atomic_fetch_add_explicit(&pool->n_calls, 1, memory_order_relaxed);
+	if (post_call(context, &context->service[tsi], c))
+		return true;
+	free(c);
+	lwstp_log(LLL_INFO, "lws_threadpool_call: the context is ending\n");
 
-	return 0;
+	return false;
+}
+
+int
+lws_threadpool_call(struct lws_threadpool *tp, int tsi,
+		    lws_threadpool_call_t call, void *arg)
+{
+	struct lwstp_pool *pool = lwstp_pool_lock(tp, __func__);
+	struct lwstp_context *context;
+	uint64_t word;
+	bool made;
+
+	if (!pool)
+		return -1;
+	context = pool->context;
+	word = atomic_load(&pool->slot.word);
+	lwstp_context_hold(context);	/* the pool does, too */
+	lwstp_unlock(pool);
+
+	made = make_call(context, tsi, call, arg);
+	lwstp_context_put(context);
+	/* not in the figures of another pool that has its place by now */
+	if (made && lwstp_generation(atomic_load(&pool->slot.word)) ==
+						lwstp_generation(word))
+		atomic_fetch_add_explicit(&pool->n_calls, 1,
+					  memory_order_relaxed);
+
+	return made ? 0 : -1;
 }
 
 struct lws_threadpool_wsi *
@@ -113,6 +135,21 @@ lws_threadpool_wsi_handle(struct lws_threadpool *tp, struct lws *wsi)
 	return handle;
 }
 
+/* false: it has closed meanwhile; else *word is what it was */
+static bool
+mark_wanted(struct lwstp_wsi_slot *h, uint64_t *word)
+{
+	uint32_t generation = lwstp_generation(*word);
+
+	do
+		if (lwstp_generation(*word) != generation)
+			return false;
+	while (!atomic_compare_exchange_weak(&h->slot.word, word,
+					     *word | LWSTP_POSTED));
+
+	return true;
+}
+
 int
 lws_threadpool_wsi_writeable(struct lws_threadpool_wsi *handle)
 {
@@ -120,22 +157,20 @@ lws_threadpool_wsi_writeable(struct lws_threadpool_wsi *handle)
 	struct lwstp_wsi_slot *h = lwstp_wsi_handle_find(handle, &word,
 							 __func__);
 	struct lwstp_service *service;
-	uint32_t generation;
+	bool marked;
 
 	if (!h)
 		return -1;
-	generation = lwstp_generation(word);
 	service = atomic_load(&h->service);
-	do
-		if (lwstp_generation(word) != generation)
-			return -1;
-	while (!atomic_compare_exchange_weak(&h->slot.word, &word,
-					     word | LWSTP_POSTED));
-	if (!(word & LWSTP_POSTED) &&
+	if (!lwstp_context_hold(service->context))
+		return -1;
+	marked = mark_wanted(h, &word);
+	if (marked && !(word & LWSTP_POSTED) &&
 	    lwstp_inbox_put(&service->inbox, &h->post))
 		lwstp_signal(service);
+	lwstp_context_put(service->context);
 
-	return 0;
+	return marked ? 0 : -1;
 }
 
 struct lws *

@@ -256,18 +256,35 @@ release(struct lwstp_context *context)
 		close(context->idle_fd);
 	free(context->notifier);
 	context->notifier = NULL;
-	atomic_store(&context->refs, 0);	/* to be used again */
 }
 
+/* The last one goes under making_lock: from then on it may be used again. */
 void
 lwstp_context_put(struct lwstp_context *context)
 {
-	if (atomic_fetch_sub(&context->refs, 1) == 1) {
-		atomic_store(&context->refs, 1);
-		pthread_mutex_lock(&making_lock);
+	unsigned int refs = atomic_load(&context->refs);
+
+	while (refs > 1)
+		if (atomic_compare_exchange_weak(&context->refs, &refs,
+						 refs - 1))
+			return;
+	pthread_mutex_lock(&making_lock);
+	if (atomic_fetch_sub(&context->refs, 1) == 1)
 		release(context);
-		pthread_mutex_unlock(&making_lock);
-	}
+	pthread_mutex_unlock(&making_lock);
+}
+
+bool
+lwstp_context_hold(struct lwstp_context *context)
+{
+	unsigned int refs = atomic_load(&context->refs);
+
+	do
+		if (!refs)
+			return false;
+	while (!atomic_compare_exchange_weak(&context->refs, &refs, refs + 1));
+
+	return true;
 }
 
 /* another one, with one reference; making_lock held */

@@ -389,6 +389,10 @@ struct lwstp_context *
 lwstp_context_get(struct lws_context *lws, struct lwstp_failure *failure);
 void
 lwstp_context_put(struct lwstp_context *context);
+/* One reference more, on any thread; false: there is none left.  What led here
+ * may be gone by then: so look again, and lwstp_context_put() it. */
+bool
+lwstp_context_hold(struct lwstp_context *context);
 struct lwstp_context *
 lwstp_context_find(const struct lws_context *lws);
 /* its service thread for that wsi; NULL: it never had a pool, or wsi is NULL */

@@ -535,19 +535,14 @@ K3_not_from_another_service_thread(void **state)
 	to = atomic_load(&on[1].wsi);
 	run_on(&s, 0, put_job);
 	assert_int_equal(s.ret, 0);
-	for (int tsi = 0; tsi < 3; tsi++) {
-		s.wsi = to;
-		run_on(&s, tsi, attach);
-		assert_int_equal(s.ret, -1);
-		assert_int_equal(s.why, LWS_TP_REFUSED_WRONG_THREAD);
-	}
+	s.wsi = to;
+	run_on(&s, 1, attach);
+	assert_int_equal(s.ret, -1);
+	assert_int_equal(s.why, LWS_TP_REFUSED_WRONG_THREAD);
 	assert_int_equal(lws_threadpool_task_attached(s.task), 1);
 	assert_int_equal(atomic_load(&job.cleanups), 0);
 
 	hang_up(0);
-	run_on(&s, 2, attach);
-	assert_int_equal(s.ret, -1);
-	assert_int_equal(s.why, LWS_TP_REFUSED_WRONG_THREAD);
 	run_on(&s, 1, attach);
 	assert_int_equal(s.ret, 0);
 	atomic_store(&job.go, 1);

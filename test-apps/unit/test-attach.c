@@ -294,6 +294,45 @@ beside_others(void **state)
 	assert_int_equal(wanders->seen[LWS_TP_STATUS_SYNCING], 400);
 }
 
+/* What state its pool is in does not matter: no task is added.  One that drains
+ * waits for the peers of its tasks to come back; one that finishes leaves what is
+ * kept to them (K4). */
+static void
+in_a_pool_that_takes_no_task(void **state)
+{
+	struct rig *rig = *state;
+
+	for (int n = 0; n < 3; n++) {
+		struct lws_threadpool *tp = rig_pool(rig, 1, 1);
+		struct conn *c = conn_open(rig, CONN_RAW);
+		struct gate *gate = gate_new(rig);
+		struct job *kept = tokens_keep(rig, tp), *runs;
+
+		runs = job_script(rig, 1, LWS_TP_RETURN_SYNC);
+		runs->gate = gate;
+		assert_non_null(job_enqueue(tp, runs, NULL));
+		wait_int(&runs->calls, 1);
+		if (n == 0) {
+			assert_non_null(job_enqueue(tp, job_new(rig), NULL));
+			assert_null(job_enqueue(tp, job_new(rig), NULL));
+		} else if (n == 1)
+			lws_threadpool_drain(tp);
+		else
+			lws_threadpool_finish(tp);
+		log_claim(LLL_WARN, "max_queue_depth");
+		attach(kept, c);
+		attach(runs, c);
+		gate_open(gate);
+		rig_until_int(rig, &kept->cleanups, 1);
+		rig_until_int(rig, &runs->cleanups, 1);
+		assert_ptr_equal(kept->cleanup_wsi, c->wsi);
+		assert_ptr_equal(runs->cleanup_wsi, c->wsi);
+		assert_int_equal(runs->reaped_as, n == 2 ?
+				 LWS_TP_STATUS_STOPPED :
+				 LWS_TP_STATUS_FINISHED);
+	}
+}
+
 /* K2, K3: what it is for: the peer comes back with the token, and its task is
  * SYNCING or done, or at work.  In the callbacks of the new connection. */
 struct comeback {
@@ -369,6 +408,7 @@ main(void)
 		RIG_TEST(the_newest_of_its_wsi),
 		RIG_TEST(its_new_wsi_closes),
 		RIG_TEST(beside_others),
+		RIG_TEST(in_a_pool_that_takes_no_task),
 		RIG_TEST(the_peer_comes_back),
 	};
 

@@ -276,6 +276,23 @@ unknown_flags(void **state)
 	wait_int(&j->cleanups, 1);
 }
 
+/* nowhere to put it: no token, whichever flags */
+static void
+nowhere_to_put_it(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
+	struct gate *gate = gate_new(rig);
+	struct job *j = job_block(rig, tp, gate);
+
+	assert_int_equal(lws_threadpool_task_token(j->task, 0, NULL), -1);
+	assert_int_equal(lws_threadpool_task_token(j->task, LWS_TP_TOKEN_WAIT,
+						   NULL), -1);
+	assert_int_equal(log_claim(LLL_ERR, "lws_threadpool_task_token"), 2);
+	gate_open(gate);
+	wait_int(&j->cleanups, 1);
+}
+
 static void
 ask_in_cleanup(struct job *j, struct lws *wsi)
 {
@@ -337,6 +354,7 @@ main(void)
 		RIG_TEST(wrong_ones),
 		RIG_TEST(no_such_pool),
 		RIG_TEST(unknown_flags),
+		RIG_TEST(nowhere_to_put_it),
 		RIG_TEST(no_such_task),
 		RIG_TEST(no_context_any_more),
 	};

@@ -415,6 +415,59 @@ finish_it(void *arg)
 	return NULL;
 }
 
+/* A drained pool takes nothing, and what is left of it gets less. */
+static atomic_bool drained;
+
+static void *
+drain_it(void *arg)
+{
+	struct lws_threadpool *tp = atomic_load(&pools[0]);
+	int n, left, last;
+
+	(void)arg;
+	shim_point();
+	last = lws_threadpool_drain(tp);
+	atomic_store(&drained, true);
+	for (n = 0; n < 8; n++, last = left) {
+		shim_point();
+		left = lws_threadpool_drain(tp);
+		if (left > last)
+			ledger_fail("%d tasks were left, now %d (P7)", last,
+				    left);
+	}
+
+	return NULL;
+}
+
+/* false: it was refused, as it has to be if drain() had returned before */
+static bool
+put_unless_drained(enum job_kind kind, int steps, struct lws *wsi)
+{
+	bool before = atomic_load(&drained);
+	struct job *job = job_new(kind, steps, wsi, race_seed);
+
+	if (!job || !job_enqueue(atomic_load(&pools[0]), job))
+		return false;
+	if (before)
+		ledger_fail("a drained pool took a task (P7)");
+
+	return true;
+}
+
+static void *
+enqueue_unless_drained(void *arg)
+{
+	int n;
+
+	(void)arg;
+	for (n = 0; n < 10; n++) {
+		shim_point();
+		put_unless_drained(n & 1 ? JOB_NOOP : JOB_SLOW, n & 1, NULL);
+	}
+
+	return NULL;
+}
+
 /* the races.  Those that leave a pool have it destroyed afterwards. */
 
 static void
@@ -470,6 +523,63 @@ finish_enqueue(void)
 	job = job_new(JOB_NOOP, 0, NULL, 0);
 	if (job && job_enqueue(atomic_load(&pools[0]), job))
 		ledger_fail("a finished pool took a task (P3)");
+	settle();
+}
+
+/* and in the end all that was accepted is over when drain() says so */
+static void
+drain_enqueue(void)
+{
+	int64_t deadline = ledger_now() + DEADLINE_US;
+	unsigned long accepted;
+	pthread_t a, b, c;
+	int n;
+
+	atomic_store(&drained, false);
+	start(&a, enqueue_unless_drained);
+	start(&b, enqueue_unless_drained);
+	start(&c, drain_it);
+	for (n = 0; n < 4; n++) {
+		put_unless_drained(JOB_SYNC, 2, conns[n & 1].wsi);
+		some_turns(3);
+	}
+	pthread_join(c, NULL);
+	while (lws_threadpool_drain(atomic_load(&pools[0]))) {
+		turn();
+		if (ledger_now() > deadline)
+			ledger_fail("a drained pool does not end");
+	}
+	/* one that was accepted may be noted as that later */
+	accepted = atomic_load(&ledger.accepted);
+	if (atomic_load(&ledger.cleaned) < accepted)
+		ledger_fail("drain() said 0, and a task is left (P7)");
+	pthread_join(a, NULL);
+	pthread_join(b, NULL);
+	if (lws_threadpool_drain(atomic_load(&pools[0])) || !all_cleaned())
+		ledger_fail("a task after drain() said 0 (P7)");
+}
+
+/* P7, P3: both at the same time */
+static void
+drain_finish(void)
+{
+	pthread_t a, b;
+	int n;
+
+	atomic_store(&drained, false);
+	for (n = 0; n < 4; n++)
+		put(n, 0, JOB_SYNC, 2, &conns[n & 1]);
+	start(&a, drain_it);
+	start(&b, finish_it);
+	for (n = 0; n < 4; n++) {
+		put_unless_drained(JOB_SYNC, 2, conns[n & 1].wsi);
+		some_turns(4);
+	}
+	pthread_join(a, NULL);
+	pthread_join(b, NULL);
+	if (put_unless_drained(JOB_NOOP, 0, NULL) ||
+	    lws_threadpool_refused() != LWS_TP_REFUSED_FINISHING)
+		ledger_fail("not refused as FINISHING (P7)");
 	settle();
 }
 
@@ -1180,6 +1290,8 @@ static const struct race {
 	{ "sync-close", sync_close },
 	{ "sync-dequeue", sync_dequeue },
 	{ "finish-enqueue", finish_enqueue },
+	{ "drain-enqueue", drain_enqueue },
+	{ "drain-finish", drain_finish },
 	{ "end-status", end_status },
 	{ "resume-finish", resume_finish },
 	{ "outlive-close", outlive_close },

@@ -30,7 +30,7 @@ static const struct bench_row rows[] = {
 	{ "sync", "one stream's SYNC round trip: -k; -m floor, no-spin",
 	  bench_sync },
 	{ "streams", "SYNCs a second of -n streams of -k SYNCs: -b -t -e; "
-	  "-m no-spin", bench_streams },
+	  "-m no-spin, serve", bench_streams },
 	{ "writeables", "a second by lws alone, of -n wsi: -s; -m files, "
 	  "sockets", bench_writeables },
 	{ "enqueue", "how long an enqueue takes: -n -t; -m first, uv",
@@ -47,10 +47,18 @@ static const struct bench_row rows[] = {
 	  bench_destroy },
 	{ "lookups", "get_task_wsi() a second on -t service threads: -s",
 	  bench_lookups },
-	{ "memory", "bytes, over -n: -m queued, parked, wsi, opt-in",
+	{ "memory", "bytes, over -n: -m queued, syncing, parked, wsi, opt-in",
 	  bench_memory },
-	{ "idle", "wake-ups in -s seconds with -n parked tasks; -m none",
+	{ "idle", "wake-ups in -s seconds with -n tasks SYNCING; -m none",
 	  bench_idle },
+	{ "park", "a wake of a parked task, -k times after -b us: -m no-spin, "
+	  "eventfd, thread", bench_park },
+	{ "call", "to the service thread: -k times after -b us, -n in one go; "
+	  "-m uv, cancel", bench_call },
+	{ "asks", "for WRITEABLEs of -n wsi, from -t threads: -s; -m cancel",
+	  bench_asks },
+	{ "keys", "-n tasks of -w keys that do nothing: -t; -m none",
+	  bench_keys },
 	{ "instructions", "to be run under callgrind: -m noop with -n tasks, "
 	  "sync with -k SYNCs", bench_instructions },
 };

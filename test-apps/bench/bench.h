@@ -72,6 +72,10 @@ int bench_lookups(void);
 int bench_memory(void);
 int bench_idle(void);
 int bench_instructions(void);
+int bench_park(void);
+int bench_call(void);
+int bench_asks(void);
+int bench_keys(void);
 
 /* the peers, in files of their own.  They return false if they gave up. */
 bool peer_uv_noop(double *secs);
@@ -176,6 +180,7 @@ struct rig {
 	struct rig_wsi		*wsis;
 	long			n_wsis;
 	int			(*on_writeable)(struct rig_wsi *w);
+	void			(*on_cancelled)(void);	/* or NULL */
 	lws_sorted_usec_list_t	deadline;
 	bool			late;		/* the limit is over */
 	bool			opt_in;		/* all vhosts pass theirs */

@@ -72,7 +72,7 @@ count(struct wakeups *w)
 }
 
 static enum lws_threadpool_task_return
-parked(void *user, enum lws_threadpool_task_status s)
+syncs(void *user, enum lws_threadpool_task_status s)
 {
 	(void)user;
 
@@ -106,7 +106,7 @@ observe(double secs)
 int
 bench_idle(void)
 {
-	struct lws_threadpool_task_args args = { .task = parked };
+	struct lws_threadpool_task_args args = { .task = syncs };
 	struct lws_threadpool *tp = NULL;
 	struct wakeups from, to;
 	long i;
@@ -117,11 +117,11 @@ bench_idle(void)
 		tp = rig_pool(opt.threads, opt.n + 1);
 	for (i = 0; tp && i < opt.n; i++) {
 		args.wsi = rig.wsis[i].wsi;
-		if (!lws_threadpool_enqueue(tp, &args, "parked %ld", i))
+		if (!lws_threadpool_enqueue(tp, &args, "stream %ld", i))
 			die("refused");
 	}
 	if (tp && !rig_until(&looked, opt.n))
-		die("only %ld are parked", looked);
+		die("only %ld are SYNCING", looked);
 	observe(3);	/* what follows from the start is over */
 
 	count(&from);

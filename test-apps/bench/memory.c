@@ -24,7 +24,8 @@ static struct {
 
 static atomic_long called;
 static volatile long ended;
-static bool park;
+/* what a task is kept in: SYNCING, or parked */
+static bool sync_them, park_them;
 
 static size_t heap_then, rss_then;
 
@@ -87,10 +88,14 @@ job(void *user, enum lws_threadpool_task_status s)
 {
 	(void)user;
 	atomic_fetch_add(&called, 1);
+	if (s == LWS_TP_STATUS_STOPPING)
+		return LWS_TP_RETURN_STOPPED;
+#if !defined(BENCH_BUILTIN)
+	if (park_them)
+		return lws_threadpool_park(-1);
+#endif
 
-	return !park ? LWS_TP_RETURN_FINISHED :
-	       s == LWS_TP_STATUS_STOPPING ? LWS_TP_RETURN_STOPPED :
-					     LWS_TP_RETURN_SYNC;
+	return sync_them ? LWS_TP_RETURN_SYNC : LWS_TP_RETURN_FINISHED;
 }
 
 static void
@@ -142,20 +147,19 @@ queued(struct lws_threadpool *tp)
 }
 
 static void
-parked(struct lws_threadpool *tp)
+kept(struct lws_threadpool *tp, struct lws *wsi)
 {
 	uint64_t limit = now_ns() + (uint64_t)(opt.limit * 1e9);
 	long i;
 
-	park = true;
 	begin();
 	for (i = 0; i < opt.n; i++)
-		enqueue(tp, rig.wsis[0].wsi, job);
+		enqueue(tp, wsi, job);
 	while (atomic_load(&called) < opt.n && now_ns() < limit)
 		usleep(1000);
 	if (atomic_load(&called) < opt.n)
-		die("only %ld are parked", atomic_load(&called));
-	end("parked task");
+		die("only %ld were called", atomic_load(&called));
+	end(park_them ? "parked task" : "SYNCING task");
 }
 
 /* the memory of the tasks is there already when the wsi get theirs */
@@ -188,8 +192,10 @@ bench_memory(void)
 	rig_up(wsi ? opt.n + 1 : 1, look);
 	begin();
 	tp = rig_pool(opt.threads, opt.n + opt.threads);
-	if (is(opt.who, "parked"))
-		parked(tp);
+	sync_them = is(opt.who, "syncing");
+	park_them = is(opt.who, "parked");
+	if (sync_them || park_them)
+		kept(tp, sync_them ? rig.wsis[0].wsi : NULL);
 	else if (wsi)
 		attached(tp);
 	else

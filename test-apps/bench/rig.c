@@ -36,6 +36,8 @@ callback_bench(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 	if (rig.opt_in || (rig.passing && lws_get_vhost(wsi) == rig.passing))
 		lws_threadpool_wsi_event(wsi, reason);
 #endif
+	if (reason == LWS_CALLBACK_EVENT_WAIT_CANCELLED && rig.on_cancelled)
+		rig.on_cancelled();
 	if (reason != LWS_CALLBACK_RAW_WRITEABLE &&
 	    reason != LWS_CALLBACK_RAW_WRITEABLE_FILE)
 		return 0;

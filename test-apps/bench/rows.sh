@@ -39,7 +39,19 @@ plan_quick() {
 	for who in ours empty; do
 		plan 0 bench destroy -n 500 -w 2000 -m "$who"
 	done
+	plan 0 bench streams -n 1000 -m serve
+	for who in ours eventfd thread; do
+		plan 0 bench park -k 1000 -m "$who"
+	done
+	for who in ours uv cancel; do
+		plan 0 bench call -k 1000 -n 50000 -m "$who"
+	done
+	plan 0 bench asks -t 4 -s 0.5
+	for who in 1 1000 20000; do
+		plan 0 bench keys -n 20000 -w "$who"
+	done
 	plan 0 bench memory -m queued
+	plan 0 bench memory -m syncing
 	plan 0 bench memory -m parked
 	plan 0 bench idle -s 2
 	plan 0 bench idle -s 2 -n 9000
@@ -97,6 +109,7 @@ plan_streams() {
 		if ((n == 1000)); then
 			plan 0 bench writeables -s 2
 			plan 0 bench streams -n $n -m opt-in
+			plan 0 bench streams -n $n -m serve
 			plan 0 bench writeables -s 2 -m sockets
 		fi
 		for lib in uv ev; do
@@ -160,13 +173,33 @@ plan_contexts() {
 	done
 }
 
+# what other threads have to do with it
+plan_threads() {
+	local who n
+
+	for who in ours no-spin eventfd thread; do
+		plan 0 bench park -m "$who"
+	done
+	for who in ours uv cancel; do
+		plan 0 bench call -m "$who"
+	done
+	for who in ours cancel; do
+		plan 0 bench asks -t 4 -s 2 -m "$who"
+	done
+	plan 0 bench keys -m none
+	for n in 1 1000 1000000; do
+		plan 0 bench keys -w $n
+	done
+}
+
 plan_size() {
 	plan 3 bench memory -m queued -n 1000000
+	plan 3 bench memory -m syncing -n 1000000
 	plan 3 bench memory -m parked -n 1000000
 	plan 3 bench memory -m wsi -n 9000
 	plan 3 bench memory -m opt-in -n 9000
 	plan 3 bench-builtin memory -m queued -n 10000
-	plan 3 bench-builtin memory -m parked -n 100 -t 100
+	plan 3 bench-builtin memory -m syncing -n 100 -t 100
 	plan 3 bench-builtin memory -m wsi -n 1000
 
 	plan 3 bench idle -m none

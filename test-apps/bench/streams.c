@@ -61,6 +61,7 @@ stream_cleanup(struct lws *wsi, void *user)
 	ended = ended + 1;
 }
 
+/* the plain switch of a WRITEABLE callback */
 static int
 serve(struct rig_wsi *w)
 {
@@ -73,6 +74,52 @@ serve(struct rig_wsi *w)
 
 	return 0;
 }
+
+#if !defined(BENCH_BUILTIN)
+
+/* the same by handlers */
+static int
+serve_by_handlers(struct rig_wsi *w)
+{
+	return lws_threadpool_serve(w->wsi);
+}
+
+static int
+on_sync(struct lws *wsi, void *user)
+{
+	(void)wsi;
+	(void)user;
+
+	return LWS_TP_ON_SYNC_RESUME;
+}
+
+static struct lws_threadpool_task *
+enqueue(struct lws_threadpool *tp, const struct lws_threadpool_task_args *args,
+	long i)
+{
+	const struct lws_threadpool_task_options o = {
+		.size = sizeof(o), .on_sync = on_sync,
+	};
+
+	if (is(opt.who, "serve"))
+		return lws_threadpool_enqueue_ext(tp, args, &o, "stream %ld",
+						  i);
+
+	return lws_threadpool_enqueue(tp, args, "stream %ld", i);
+}
+
+#else
+
+#define serve_by_handlers serve
+
+static struct lws_threadpool_task *
+enqueue(struct lws_threadpool *tp, const struct lws_threadpool_task_args *args,
+	long i)
+{
+	return lws_threadpool_enqueue(tp, args, "stream %ld", i);
+}
+
+#endif
 
 int
 bench_streams(void)
@@ -96,7 +143,7 @@ bench_streams(void)
 	params("n=%ld;k=%ld;%st=%d;e=%s", opt.n, opt.syncs, work, opt.threads,
 	       opt.evlib);
 	streams = need((size_t)opt.n, sizeof(*streams));
-	rig_up(opt.n, serve);
+	rig_up(opt.n, is(opt.who, "serve") ? serve_by_handlers : serve);
 	tp = rig_pool(opt.threads, opt.n);
 
 	from = now_ns();
@@ -104,7 +151,7 @@ bench_streams(void)
 		streams[i].left = opt.syncs;
 		args.wsi = rig.wsis[i].wsi;
 		args.user = &streams[i];
-		if (!lws_threadpool_enqueue(tp, &args, "stream %ld", i))
+		if (!enqueue(tp, &args, i))
 			die("stream %ld was refused", i);
 	}
 	whole = rig_until(&ended, opt.n);

@@ -35,6 +35,8 @@ __read_info(const struct lwstp_pool *pool, const struct lwstp_task *task,
 	info->kept = !!(word & LWSTP_KEPT);
 	info->state_us = coarse > since ? (uint64_t)(coarse - since) : 0;
 	info->age_us = now > born ? (uint64_t)(now - born) : 0;
+	if (info->state_us > info->age_us)	/* by the coarse clock */
+		info->state_us = info->age_us;
 	info->thread = -1;
 	for (n = 0; n < pool->indexes; n++)
 		if (w[n].task == task && !task->is_resumed &&

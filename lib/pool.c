@@ -94,7 +94,8 @@ __not_reaped(const struct lwstp_pool *pool)
 				       LWSTP_POOL_COUNT);
 
 	return (int)(accepted - (uint32_t)atomic_load(&pool->taken) +
-		     pool->n_started + pool->n_done);
+		     pool->n_started + pool->n_done +
+		     atomic_load(&pool->n_cleaning));
 }
 
 int

@@ -120,6 +120,8 @@ struct lwstp_pool {
 	LWSTP_BY_POOL unsigned int n_held, n_parked, n_kept;
 	LWSTP_BY_POOL unsigned int n_running; /* on threads, cleanups too */
 	LWSTP_BY_POOL unsigned int n_started; /* that have not ended */
+	atomic_uint		n_cleaning;	/* released, not cleaned up;
+						 * stays with the slot */
 	LWSTP_BY_POOL int alive; /* threads that have not left */
 	LWSTP_BY_POOL bool exists; /* from create() to its end */
 	atomic_bool		destroying;	/* set before finishing */

@@ -84,6 +84,7 @@ clean_up(const struct lwstp_deferred *deferred, struct lws *wsi)
 	lwstp_frame = &frame;
 	deferred->cleanup(wsi, deferred->user);
 	lwstp_frame = frame.outer;
+	atomic_fetch_sub(&deferred->pool->n_cleaning, 1);
 }
 
 void
@@ -145,6 +146,9 @@ __release(struct lwstp_pool *pool, struct lwstp_task *task, uint64_t *word,
 		deferred->cleanup = NULL;
 		return false;
 	}
+	deferred->pool = pool;
+	if (deferred->cleanup)
+		atomic_fetch_add(&pool->n_cleaning, 1);
 	if (extra) {
 		deferred->handled = extra->handled;
 		__lwstp_key_leave(pool, extra);

@@ -114,6 +114,7 @@ struct lwstp_task {
  * zeroed by the caller. */
 struct lwstp_deferred {
 	struct lwstp_service	*signal;
+	struct lwstp_pool	*pool;		/* of the cleanup */
 	void			(*cleanup)(struct lws *wsi, void *user);
 	void			*user;
 	struct lws_threadpool_task *task;	/* its handle, stale already */

@@ -95,17 +95,38 @@ __start_one(struct lwstp_pool *pool, int index, const pthread_attr_t *attr)
 	return r;
 }
 
+static void *
+nothing(void *arg)
+{
+	return arg;
+}
+
+/* whether it is the size of the stack that the system refuses: with its own
+ * size it makes a thread */
+static bool
+is_stack_refused(void)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, nothing, NULL))
+		return false;
+	pthread_join(thread, NULL);
+
+	return true;
+}
+
 /* They block all signals but those that tell of a fault of the thread itself.
  * Returns why one could not be made, or 0. */
 static int
-make_threads(struct lwstp_pool *pool, int threads, const pthread_attr_t *attr)
+make_threads(struct lwstp_pool *pool, int threads, const pthread_attr_t *attr,
+	     size_t stack_size)
 {
 	static const int faults[] = {
 		SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT
 	};
 	sigset_t blocked, old;
 	unsigned int n;
-	int r, error = 0;
+	int r, made = 0, error = 0;
 
 	sigfillset(&blocked);
 	for (n = 0; n < sizeof(faults) / sizeof(faults[0]); n++)
@@ -116,8 +137,11 @@ make_threads(struct lwstp_pool *pool, int threads, const pthread_attr_t *attr)
 		r = __start_one(pool, pool->indexes, attr);
 		pool->indexes++;
 		error = r ? r : error;
+		made += !r;
 	}
 	lwstp_unlock(pool);
+	if (stack_size && !made && is_stack_refused())
+		lwstp_refused = LWS_TP_REFUSED_ARGS;
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 
 	return error;
@@ -159,7 +183,7 @@ lwstp_threads_start(struct lwstp_pool *pool, int threads, size_t stack_size)
 	if (!error && stack_size)
 		error = pthread_attr_setstacksize(&attr, stack_size);
 	if (!error) {
-		error = make_threads(pool, threads, &attr);
+		error = make_threads(pool, threads, &attr, stack_size);
 		wait_for_starts(pool);
 		join(pool, LWSTP_START_FAILED);
 	}

@@ -280,6 +280,7 @@ every_pool_there_is(void **state)
 	lws_threadpool_destroy(tp[6]);
 	lws_threadpool_destroy(tp[5]);
 	assert_true(has_pools(tp, 5));
+	gates_open(rig);
 	rig_pool_destroy(rig, tp[0]);
 	assert_true(has_pools(tp + 1, 4));
 	assert_int_equal(rig_destroy(other), 0);

@@ -196,6 +196,17 @@ on_a_thread_for_so_long(void **state)
 	}
 }
 
+/* time goes by before its SYNC, not in it */
+static int
+rests_and_syncs(struct job *j, enum lws_threadpool_task_status s)
+{
+	(void)s;
+	let_it_rest();
+
+	return atomic_load(&j->calls) <= j->repeat ? LWS_TP_RETURN_SYNC :
+						     LWS_TP_RETURN_FINISHED;
+}
+
 static void
 syncing_for_so_long(void **state)
 {
@@ -207,6 +218,7 @@ syncing_for_so_long(void **state)
 				   LWS_TP_RETURN_SYNC);
 
 	c->manual = true;
+	j->fn = rests_and_syncs;
 	assert_non_null(job_enqueue(tp, j, c->wsi));
 	for (size_t n = 0; n < LWS_ARRAY_SIZE(times); n++) {
 		wait_status(j, LWS_TP_STATUS_SYNCING);
@@ -219,7 +231,6 @@ syncing_for_so_long(void **state)
 		one_more(was.sync_us, is.sync_us, times[n], "a SYNC");
 		assert_int_equal(is.sync_total_us - was.sync_total_us,
 				 times[n]);
-		let_it_rest();
 	}
 	wait_status(j, LWS_TP_STATUS_FINISHED);
 	assert_int_equal(stats_of(tp).syncs, LWS_ARRAY_SIZE(times));
@@ -248,6 +259,19 @@ three_stays(struct job *j, enum lws_threadpool_task_status s)
 	}
 }
 
+struct runs {
+	struct lws_threadpool	*tp;
+	uint64_t		n;
+};
+
+static bool
+has_runs(void *arg)
+{
+	const struct runs *r = arg;
+
+	return samples(stats_of(r->tp).run_us) == r->n;
+}
+
 /* N1: a run is a stay on a thread, from its call until it parks, is SYNCING or
  * ends, and no check-in ends it; what it is parked for is nowhere */
 static void
@@ -262,9 +286,10 @@ a_run_is_a_stay(void **state)
 	c->manual = true;
 	j->fn = three_stays;
 	assert_non_null(job_enqueue(tp, j, c->wsi));
-	wait_status(j, LWS_TP_STATUS_SYNCING);
+	wait_until(has_runs, &((struct runs) { tp, 1 }));
 	let_it_rest();
 	lws_threadpool_task_sync(j->task, 0);
+	wait_until(has_runs, &((struct runs) { tp, 2 }));
 	wait_stat(tp, parked, 1);
 	let_it_rest();
 	lws_threadpool_task_wake(j->task);

@@ -377,7 +377,7 @@ ask_and_ask(void *arg)
 			a->fault = "refused";
 		else if (went_back(&was, &s))
 			a->fault = "a counter went back";
-		else if (s.running > 2 || s.queued > 300 || s.syncing > 300 ||
+		else if (s.running > 300 || s.queued > 300 || s.syncing > 300 ||
 			 s.parked || s.done > 300 || s.kept)
 			a->fault = "more tasks than there are";
 		was = s;

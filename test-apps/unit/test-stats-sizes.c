@@ -12,8 +12,8 @@
 
 /* One of the two structs, with what is behind it */
 struct filled {
-	bool		is_stats;
-	unsigned char	bytes[LARGEST + GUARD + 8];
+	bool			is_stats;
+	_Alignas(max_align_t) unsigned char bytes[LARGEST + GUARD + 8];
 };
 
 /* the bytes are 0xa5, from the second member on */

@@ -174,6 +174,7 @@ a_kept_one(void **state)
 	char token[LWS_THREADPOOL_TOKEN_SIZE];
 
 	job_enqueue(tp, j, NULL);
+	wait_int(&j->calls, 1);
 	assert_int_equal(lws_threadpool_task_token(j->task, 0, token), 0);
 	assert_int_equal(told_of(tp, j).kept, 0);
 	gate_open(gate);

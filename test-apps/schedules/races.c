@@ -422,10 +422,12 @@ static void *
 drain_it(void *arg)
 {
 	struct lws_threadpool *tp = atomic_load(&pools[0]);
+	uint64_t r = race_seed ^ 3;
 	int n, left, last;
 
 	(void)arg;
-	shim_point();
+	for (n = (int)rng_below(&r, 30); n >= 0; n--)
+		shim_point();
 	last = lws_threadpool_drain(tp);
 	atomic_store(&drained, true);
 	for (n = 0; n < 8; n++, last = left) {

@@ -265,13 +265,15 @@ enqueue(struct lwstp_pool *pool, uint32_t generation,
 }
 
 static struct lws_threadpool_task *
-refuse(struct lws_threadpool *tp, const struct lws_threadpool_task_args *args,
+refuse(struct lws_threadpool *tp, struct lwstp_pool *pool,
+       const struct lws_threadpool_task_args *args,
        const struct lwstp_refusal *why)
 {
 	const struct lws_ss_handle *ss = args ? lwstp_args_ss(args) : NULL;
 	const void *wsi = ss ? (const void *)ss :
 			  args ? (const void *)args->wsi : NULL;
 
+	atomic_fetch_add(&pool->n_refused, 1);	/* enqueues alone */
 	lwstp_refuse(tp, "lws_threadpool_enqueue", "a task", why, wsi, ss);
 
 	return NULL;
@@ -304,7 +306,7 @@ lws_threadpool_enqueue(struct lws_threadpool *tp,
 	why = enqueue(pool, generation, args, NULL, format, ap, &handle);
 	va_end(ap);
 	if (why)
-		return refuse(tp, args, why);
+		return refuse(tp, pool, args, why);
 	lwstp_refused = LWS_TP_REFUSED_NONE;
 
 	return handle;
@@ -336,7 +338,7 @@ lws_threadpool_enqueue_ext(struct lws_threadpool *tp,
 			      format, ap, &handle);
 	va_end(ap);
 	if (why)
-		return refuse(tp, args, why);
+		return refuse(tp, pool, args, why);
 	lwstp_refused = LWS_TP_REFUSED_NONE;
 
 	return handle;

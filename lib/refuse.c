@@ -4,7 +4,7 @@
  * SPDX-License-Identifier: MIT
  *
  * Each thread knows why its latest call was refused.  The pool logs it, at most
- * once a second for each reason (P2), and counts it (N1).
+ * once a second for each reason (P2).
  */
 
 #include <errno.h>
@@ -29,7 +29,6 @@ lwstp_refuse(struct lws_threadpool *tp, const char *me, const char *what,
 	lwstp_refused = why->told;
 	if (!pool)
 		return;
-	atomic_fetch_add(&pool->n_refused, 1);
 	if (now - pool->refused_since >= LWS_US_PER_SEC) {
 		pool->refused_since = now;
 		pool->refused_said = 0;

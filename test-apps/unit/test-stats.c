@@ -243,10 +243,20 @@ refusals_are_counted(void **state)
 	job_enqueue(f.tp, job_new(rig), NULL);
 	f.s.refused += 2;
 	so_often(rig, &f);
-	/* these are none */
+	/* these are no enqueues */
 	assert_null(lws_threadpool_task_by_token(f.tp, "nobody's"));
+	assert_null(lws_threadpool_wsi_handle(f.tp, NULL));
 	assert_int_equal(lws_threadpool_foreach_task(f.tp, NULL, NULL), -1);
 	so_often(rig, &f);
+
+	/* an attach is none either */
+	f.tp = rig_pool(rig, 1, 2);
+	gate_close(gate);
+	j = job_block(rig, f.tp, gate);
+	f.s = (struct lws_threadpool_stats) { .accepted = 1 };
+	assert_int_equal(lws_threadpool_task_attach(j->task, NULL), -1);
+	so_often(rig, &f);
+	gate_open(gate);
 	log_claim(LLL_ERR, "");
 	log_claim(LLL_WARN, "");
 }

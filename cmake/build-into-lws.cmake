@@ -115,6 +115,11 @@ set(defines "#define LWSTP_AMALGAMATION\n")
 string(APPEND defines
 	"#if defined(LWS_HAVE_EVENTFD) || defined(__linux__)\n"
 	"#define LWSTP_HAVE_EVENTFD\n"
+	"#endif\n"
+	"#if defined(__has_include)\n"
+	"#if __has_include(<sys/sdt.h>)\n"
+	"#define LWSTP_HAVE_SDT\n"
+	"#endif\n"
 	"#endif\n")
 
 # Some versions tell their threadpool of every close.

@@ -22,6 +22,7 @@
 #include "wake.c"
 #include "sample.c"
 #include "name.c"
+#include "probe.c"
 #include "table.c"
 #include "key.c"
 #include "token.c"

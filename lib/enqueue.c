@@ -221,6 +221,7 @@ put_in(struct lwstp_pool *pool, struct lwstp_task *task,
 		task->service = pool->context->service;
 	atomic_store_explicit(&task->slot.word, word, memory_order_release);
 
+	LWSTP_PROBE(enqueue, pool, task, word);
 	put(pool, task);
 	if (on)
 		lwstp_watch_pending(on);
@@ -264,7 +265,7 @@ enqueue(struct lwstp_pool *pool, uint32_t generation,
 	return NULL;
 }
 
-static struct lws_threadpool_task *
+static void
 refuse(struct lws_threadpool *tp, struct lwstp_pool *pool,
        const struct lws_threadpool_task_args *args,
        const struct lwstp_refusal *why)
@@ -275,8 +276,6 @@ refuse(struct lws_threadpool *tp, struct lwstp_pool *pool,
 
 	atomic_fetch_add(&pool->n_refused, 1);	/* enqueues alone */
 	lwstp_refuse(tp, "lws_threadpool_enqueue", "a task", why, wsi, ss);
-
-	return NULL;
 }
 
 static struct lws_threadpool_task *
@@ -305,8 +304,11 @@ lws_threadpool_enqueue(struct lws_threadpool *tp,
 	va_start(ap, format);
 	why = enqueue(pool, generation, args, NULL, format, ap, &handle);
 	va_end(ap);
-	if (why)
-		return refuse(tp, pool, args, why);
+	if (why) {
+		refuse(tp, pool, args, why);
+		LWSTP_PROBE_REFUSE(pool, args, format);
+		return NULL;
+	}
 	lwstp_refused = LWS_TP_REFUSED_NONE;
 
 	return handle;
@@ -337,8 +339,11 @@ lws_threadpool_enqueue_ext(struct lws_threadpool *tp,
 		why = enqueue(pool, generation, args, options ? &o : NULL,
 			      format, ap, &handle);
 	va_end(ap);
-	if (why)
-		return refuse(tp, pool, args, why);
+	if (why) {
+		refuse(tp, pool, args, why);
+		LWSTP_PROBE_REFUSE(pool, args, format);
+		return NULL;
+	}
 	lwstp_refused = LWS_TP_REFUSED_NONE;
 
 	return handle;

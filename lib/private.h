@@ -272,6 +272,7 @@ lwstp_this_thread(void)
 
 #include "task.h"
 #include "pool.h"
+#include "probe.h"
 #include "context.h"
 #include "refuse.h"
 #include "lws.h"

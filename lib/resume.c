@@ -32,6 +32,8 @@ lwstp_task_go_on(struct lwstp_task *task)
 {
 	struct lwstp_service *service = task->service;
 
+	LWSTP_PROBE(resume, atomic_load(&task->pool), task,
+		    atomic_load(&task->slot.word));
 	if (!atomic_load_explicit(&service->answered, memory_order_relaxed))
 		atomic_store_explicit(&service->answered, true,
 				      memory_order_relaxed);

@@ -140,6 +140,7 @@ __release(struct lwstp_pool *pool, struct lwstp_task *task, uint64_t *word,
 					      memory_order_relaxed);
 	deferred->task = lwstp_task_handle(task, *word);
 	/* before the swap: a posted slot may have another task after it */
+	LWSTP_PROBE_ONCE(&deferred->probed, reap, pool, task, *word);
 	__lwstp_timer_remove(&pool->timers, &task->timer);
 	if (!lwstp_swap(task, word, lwstp_slot_next(LWSTP_TASKS, *word) |
 				    LWSTP_FREE | (*word & LWSTP_POSTED))) {
@@ -229,6 +230,7 @@ __lwstp_task_end(struct lwstp_pool *pool, struct lwstp_task *task,
 {
 	uint64_t word = atomic_load(&task->slot.word), to;
 
+	LWSTP_PROBE(end, pool, task, word);
 	atomic_store_explicit(&task->seen, false, memory_order_relaxed);
 	deferred->how = status;
 	do {
@@ -311,7 +313,8 @@ __reap(struct lwstp_pool *pool, struct lwstp_task *task, uint64_t *word,
 	else if (done)
 		deferred->why = lwstp_why(*word);
 	if (lwstp_status(*word) == LWS_TP_STATUS_QUEUED) {
-		__unqueue(pool, task);
+		LWSTP_PROBE(end, pool, task, *word);
+		__lwstp_unqueue(pool, task);
 		__count_end(pool, deferred->how, deferred->why);
 	} else if (done && (*word & LWSTP_KEPT)) {
 		DL_DELETE(pool->kept, task);

@@ -121,6 +121,8 @@ struct lwstp_deferred {
 	enum lws_threadpool_task_status how;
 	enum lws_threadpool_stop why;
 	bool			handled;	/* it may be in a handler */
+	bool			probed;		/* once, though it is tried
+						 * again */
 };
 
 /* On a thread's stack while something of a task runs there: its function, a

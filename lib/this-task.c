@@ -38,6 +38,7 @@ lws_threadpool_task_wake(struct lws_threadpool_task *handle)
 		return;
 	atomic_fetch_add_explicit(&atomic_load(&task->pool)->n_wakes, 1,
 				  memory_order_relaxed);
+	LWSTP_PROBE(wake, atomic_load(&task->pool), task, word);
 	generation = lwstp_generation(word);
 	while (!woken && lwstp_generation(word) == generation &&
 	       !lwstp_is_done(word))

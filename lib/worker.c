@@ -112,6 +112,8 @@ sync_task(struct lwstp_pool *pool, struct lwstp_worker *w,
 		atomic_store_explicit(&task->at, lwstp_precise_now(),
 				      memory_order_relaxed);
 	*word = atomic_load(&task->slot.word);
+	if (!(*word & (LWSTP_STOP | LWSTP_DETACHED)) || (*word & LWSTP_WAITS))
+		LWSTP_PROBE(sync, pool, task, *word);
 	do {
 		service = atomic_load_explicit(&task->service,
 					       memory_order_relaxed);
@@ -233,6 +235,7 @@ __park(struct lwstp_pool *pool, struct lwstp_task *task, lws_usec_t us)
 		lwstp_inbox_put(&pool->inbox, &task->put);
 		return;
 	}
+	LWSTP_PROBE(park, pool, task, word);
 	task->is_parked = true;
 	pool->n_parked++;
 	if (us > 0)
@@ -288,6 +291,8 @@ __run(struct lwstp_pool *pool, struct lwstp_worker *w, struct lwstp_task *task,
 		atomic_store_explicit(&task->sampled, 0, memory_order_relaxed);
 		__lwstp_sample_start(pool, w->starts, now);
 	}
+	if (lwstp_status(word) == LWS_TP_STATUS_QUEUED)
+		LWSTP_PROBE(start, pool, task, word);
 	while (lwstp_status(word) == LWS_TP_STATUS_QUEUED &&
 	       !lwstp_swap(task, &word, lwstp_with_status(word,
 						LWS_TP_STATUS_RUNNING)))

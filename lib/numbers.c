@@ -23,16 +23,6 @@ read_histogram(const struct lwstp_histogram *h, uint64_t n[BUCKETS],
 	*total = atomic_load_explicit(&h->total, memory_order_relaxed);
 }
 
-/* A worker that has not noticed yet that it has no task any more does not
- * count. */
-static LWSTP_POOL_HELD bool
-__is_on_thread(const struct lwstp_worker *w)
-{
-	return w->task && !w->task->is_resumed &&
-	       lwstp_status(atomic_load(&w->task->slot.word)) !=
-						LWS_TP_STATUS_SYNCING;
-}
-
 /* Of those that have started and not ended, what is neither on a thread, nor
  * waits for one, nor is parked, is SYNCING. */
 static LWSTP_POOL_HELD void
@@ -45,7 +35,7 @@ __read_now(struct lwstp_pool *pool, struct lws_threadpool_stats *s)
 
 	__lwstp_drain(pool);
 	for (n = 0; n < pool->indexes; n++) {
-		on_threads += __is_on_thread(&w[n]);
+		on_threads += w[n].task && !atomic_load(&w[n].is_left);
 		s->syncs += atomic_load_explicit(&w[n].syncs,
 						 memory_order_relaxed);
 	}

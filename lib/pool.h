@@ -52,6 +52,9 @@ struct lwstp_worker {
 	unsigned int		counts;		/* own: this stay, and: */
 	unsigned int		starts;		/* own: its start, for so many */
 	_Atomic uint64_t	syncs;		/* written by itself */
+	atomic_bool		is_left;	/* written by itself: its task
+						 * is SYNCING, or nearly, and
+						 * may be anything by now */
 
 	pthread_mutex_t		mutex;
 	pthread_cond_t		cond;		/* with mutex */
@@ -220,7 +223,6 @@ __lwstp_resumed(struct lwstp_pool *pool, struct lwstp_task *task)
 {
 	struct lwstp_task **list = &pool->resumed;
 
-	task->is_resumed = true;
 	pool->n_resumed++;
 	if (pool->pin_tasks)
 		list = &atomic_load(&pool->workers)[atomic_load_explicit(

@@ -99,7 +99,6 @@ struct lwstp_task {
 						 * since it was posted (S5) */
 	LWSTP_BY_POOL bool graced; /* its late timer got GRACE_US more */
 	LWSTP_BY_POOL bool is_parked; /* counts as parked */
-	LWSTP_BY_POOL bool is_resumed; /* on a list of resumed ones */
 	LWSTP_BY_SERVICE bool attention; /* SYNCING or done, when posted */
 	LWSTP_BY_SERVICE uint32_t served; /* since then: when, or 0 (H2) */
 

@@ -86,6 +86,7 @@ __start_one(struct lwstp_pool *pool, int index, const pthread_attr_t *attr)
 	w->frame.how = LWS_TP_STATUS_STOPPED;
 	memset(&w->runs, 0, sizeof(w->runs));
 	atomic_store(&w->syncs, 0);
+	atomic_store(&w->is_left, false);
 	w->start = LWSTP_STARTING;
 
 	r = pthread_create(&w->thread, attr, lwstp_worker_thread, w);

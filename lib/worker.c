@@ -40,7 +40,6 @@ __take(struct lwstp_pool *pool, struct lwstp_worker *w)
 	} else if (*resumed) {
 		task = *resumed;
 		DL_DELETE(*resumed, task);
-		task->is_resumed = false;
 		pool->n_resumed--;
 		w->prefer_resumed = false;
 	}
@@ -114,14 +113,18 @@ sync_task(struct lwstp_pool *pool, struct lwstp_worker *w,
 	*word = atomic_load(&task->slot.word);
 	if (!(*word & (LWSTP_STOP | LWSTP_DETACHED)) || (*word & LWSTP_WAITS))
 		LWSTP_PROBE(sync, pool, task, *word);
+	atomic_store_explicit(&w->is_left, true, memory_order_relaxed);
 	do {
 		service = atomic_load_explicit(&task->service,
 					       memory_order_relaxed);
 		if ((*word & LWSTP_STOP) ||
 		    ((*word & LWSTP_DETACHED) && !(*word & LWSTP_WAITS)) ||
 		    atomic_load_explicit(&pool->finishing,
-					 memory_order_relaxed))
+					 memory_order_relaxed)) {
+			atomic_store_explicit(&w->is_left, false,
+					      memory_order_relaxed);
 			return false;
+		}
 		*to = lwstp_with_status(*word & ~(LWSTP_CROWDED |
 						  LWSTP_SYNC_NRS),
 					LWS_TP_STATUS_SYNCING) |
@@ -131,6 +134,10 @@ sync_task(struct lwstp_pool *pool, struct lwstp_worker *w,
 	} while (!lwstp_swap(task, word, *to));
 
 	w->synced = true;
+	/* before anybody is told of it */
+	atomic_store_explicit(&w->syncs, atomic_load_explicit(&w->syncs,
+						memory_order_relaxed) + 1,
+			      memory_order_relaxed);
 	if ((*to & ~*word & LWSTP_POSTED) &&
 	    lwstp_inbox_put(&service->inbox, &task->post))
 		owe(w, service);
@@ -307,17 +314,13 @@ __run(struct lwstp_pool *pool, struct lwstp_worker *w, struct lwstp_task *task,
 
 	lwstp_lock(pool);
 	w->task = NULL;
+	atomic_store_explicit(&w->is_left, false, memory_order_relaxed);
 	if (how == LWS_TP_STATUS_RUNNING)
 		__park(pool, task, w->park_us);
 	else if (how != LWS_TP_STATUS_SYNCING)
 		__ended(pool, w, task, how);
-	else {
-		atomic_store_explicit(&w->syncs, atomic_load_explicit(
-				&w->syncs, memory_order_relaxed) + 1,
-				memory_order_relaxed);
-		if (!(word & LWSTP_TIMED))
-			__lwstp_time_sync(pool, task, to);
-	}
+	else if (!(word & LWSTP_TIMED))
+		__lwstp_time_sync(pool, task, to);
 	pool->n_running--;
 	/* destroy(), and idle workers, may be waiting for the last one */
 	if (atomic_load_explicit(&pool->finishing, memory_order_relaxed)) {

@@ -66,7 +66,7 @@ struct ledger_hooks {
 	bool (*alive)(struct lws *wsi);
 	/* a job wants another one made; from any thread */
 	void (*spawn)(struct job *from);
-	/* a call of a JOB_PARK with RUNNING */
+	/* a call of a JOB_HOOK with RUNNING */
 	enum lws_threadpool_task_return (*park)(struct job *job);
 	/* cleanup of an attached job, on the service thread */
 	void (*cleaned)(struct job *job, struct lws *wsi);

@@ -228,7 +228,9 @@ park_at_start(void *opaque, int index, void **state)
 	(void)index;
 	(void)state;
 	park_here();
-	if (lws_threadpool_this_task())
+	if (lws_threadpool_this_task() ||
+	    lws_threadpool_end_reason() != LWS_TP_STOP_NONE ||
+	    lws_threadpool_end_status() != LWS_TP_STATUS_STOPPED)
 		atomic_fetch_add(&wrong, 1);
 
 	return 0;

@@ -253,7 +253,8 @@ a_parked_one_counts(void **state)
 	keyed_is_held(rig, tp, next);
 	lws_threadpool_task_wake(first->j->task);
 	wait_int(&next->j->cleanups, 1);
-	assert_int_equal(atomic_load(&first->j->cleanups), 1);
+	/* the key was free before its cleanup was called */
+	wait_int(&first->j->cleanups, 1);
 }
 
 /* O1, S2: those of another key, and of none, go by; in their order, on the one

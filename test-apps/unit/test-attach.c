@@ -295,8 +295,8 @@ beside_others(void **state)
 }
 
 /* What state its pool is in does not matter: no task is added.  One that drains
- * waits for the peers of its tasks to come back; one that finishes leaves what is
- * kept to them (K4). */
+ * waits for the peers of its tasks to come back; one that finishes leaves what
+ * is kept to them (K4). */
 static void
 in_a_pool_that_takes_no_task(void **state)
 {

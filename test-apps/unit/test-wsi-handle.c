@@ -68,8 +68,8 @@ struct end {
 	int				told;
 };
 
-/* W1, R2: it is closed when its own close callback comes; with the opt-in, which
- * tells of no more but for http, when the wsi is destroyed */
+/* W1, R2: it is closed when its own close callback comes; with the opt-in,
+ * which tells of no more but for http, when the wsi is destroyed */
 static int
 look_at_the_end(struct rig *rig, struct lws *wsi,
 		enum lws_callback_reasons reason, void *user, void *in,

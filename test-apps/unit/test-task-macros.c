@@ -27,11 +27,9 @@ step(struct walk *w, char name)
 }
 
 /* each way to leave it, in loops and branches */
-static int
-walk(struct job *j, enum lws_threadpool_task_status status)
+static enum lws_threadpool_task_return
+walk_on(struct walk *w, enum lws_threadpool_task_status status)
 {
-	struct walk *w = j->priv;
-
 	LWS_TP_TASK_BEGIN(&w->at, status);
 	step(w, 'a');
 	LWS_TP_TASK_CHECK_IN(&w->at);
@@ -61,6 +59,12 @@ walk(struct job *j, enum lws_threadpool_task_status status)
 	LWS_TP_TASK_PARK(&w->at, 0);
 	step(w, 'd');
 	LWS_TP_TASK_END(&w->at);
+}
+
+static int
+walk(struct job *j, enum lws_threadpool_task_status status)
+{
+	return (int)walk_on(j->priv, status);
 }
 
 static struct job *

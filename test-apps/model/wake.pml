@@ -23,6 +23,7 @@
  *   REAP	a caller takes a queued task out again (Q4), at any time
  *   PIN	tasks go on only on the worker that they began on
  *   TIMEOUT	nobody answers a SYNC, and the sync timeout is on
+ *   EARLIER	and some of the times come late, after all others
  *
  * BREAK_x breaks one thing: see check.
  */
@@ -60,8 +61,9 @@ byte put_new, put_resumed[HOMES];
 bit lock;
 byte queued, resumed[HOMES];
 byte n_started, alive = WORKERS;
-byte timers;
+byte timers, late;			/* late: those that come late */
 byte keeper = NONE;
+bit keeper_late;			/* pool->keeper_at */
 
 /* without */
 byte accepted, taken;			/* and, in the same word: */
@@ -228,7 +230,16 @@ inline wake_all()
 #define may_leave (word_finishing && n_started == 0 && accepted == taken)
 #endif
 
-/* __leave_to_others() */
+/* __is_unkept() */
+#define has_timer (timers > 0 || late > 0)
+#if defined(BREAK_keeper_stays)
+#define is_unkept (has_timer && keeper == NONE)
+#else
+#define is_unkept (has_timer && (keeper == NONE || \
+				 (timers > 0 && keeper_late)))
+#endif
+
+/* __lwstp_leave_to_others() */
 inline leave_to_others()
 {
 	if
@@ -236,7 +247,7 @@ inline leave_to_others()
 	:: queued > 0 || (HOMES == 1 && resumed[0] > 0) || some_put -> wake()
 #endif
 #if defined(TIMEOUT) && !defined(BREAK_keeper)
-	:: timers > 0 && keeper == NONE -> wake()
+	:: is_unkept -> wake()
 #endif
 	:: else
 	fi
@@ -245,16 +256,22 @@ inline leave_to_others()
 proctype worker(byte me)
 {
 	byte d, v, n;
-	bit x, w_parked, prefer_resumed, due, keeps;
+	bit x, w_parked, prefer_resumed, due, keeps, keeps_late;
 	mtype took = NOTHING;
 
 	LOCK;
 top:	/* lwstp_worker_thread(); the lock is held */
 #if defined(TIMEOUT)
 	if					/* __expire() */
-	:: timers > 0 && due ->
-		due = 0;
-		timers--;
+	:: due && (timers > 0 || (late > 0 && keeps_late)) ->
+		atomic {
+			due = 0;
+			keeps_late = 0;
+			if
+			:: timers > 0 -> timers--
+			:: else -> late--
+			fi
+		}
 		leave_to_others();
 		UNLOCK;
 		atomic {
@@ -270,7 +287,7 @@ top:	/* lwstp_worker_thread(); the lock is held */
 		wake();
 		n = 0;
 		LOCK
-	:: else -> due = 0
+	:: else -> due = 0; keeps_late = 0
 	fi;
 #endif
 	atomic {
@@ -333,7 +350,10 @@ top:	/* lwstp_worker_thread(); the lock is held */
 		if
 		:: took != NOTHING -> n_started--; finished++
 #if defined(TIMEOUT)
-		:: took == NOTHING -> timers++	/* __time() */
+		:: took == NOTHING -> timers++	/* __lwstp_time_sync() */
+#if defined(EARLIER)
+		:: took == NOTHING -> late++
+#endif
 #else
 		:: else
 #endif
@@ -383,7 +403,7 @@ without_work:	/* __lwstp_idle() */
 #endif
 
 sleep:	/* __sleep() */
-	keeps = timers > 0 && keeper == NONE;
+	keeps = is_unkept;
 #if defined(BREAK_look_first)
 	if
 	:: some_put -> goto top
@@ -403,7 +423,12 @@ sleep:	/* __sleep() */
 	fi;
 #endif
 	if
-	:: keeps -> keeper = me
+	:: keeps ->
+		atomic {
+			keeper = me;
+			keeper_late = timers == 0;
+			keeps_late = keeper_late
+		}
 	:: else
 	fi;
 	UNLOCK;
@@ -412,7 +437,7 @@ end_wait:
 	if
 	:: atomic { woken[me] -> woken[me] = 0 }
 #if defined(TIMEOUT)
-	:: atomic { !woken[me] && keeps ->
+	:: atomic { !woken[me] && keeps && (!keeps_late || timers == 0) ->
 			due = 1;
 			x = idle[me];
 			idle[me] = 0
@@ -435,10 +460,17 @@ end_wait:
 	fi;
 	x = 0;
 	LOCK;
-	if
-	:: keeps -> keeper = NONE; keeps = 0
-	:: else
-	fi;
+	atomic {
+		if
+		:: keeper == me -> keeper = NONE
+		:: else
+		fi;
+		keeps = 0;
+		if
+		:: !due -> keeps_late = 0
+		:: else
+		fi
+	}
 	goto top;
 
 leave:
@@ -571,7 +603,7 @@ end_quiet:
 		od;
 		assert(sleepers == 0 ||
 		       (queued == 0 && !some(resumed) && !some_put));
-		assert(sleepers == 0 || timers == 0);
+		assert(sleepers == 0 || !has_timer);
 		assert(!lock);
 		if
 		:: held == 0 -> assert(finished == accepted)

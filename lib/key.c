@@ -167,6 +167,7 @@ __lwstp_unqueue(struct lwstp_pool *pool, struct lwstp_task *task)
 		__release_held(pool, extra->key);
 	} else
 		__off_queue(pool, task);
+	atomic_fetch_add(&pool->taken, 1);
 	__lwstp_listed(pool);
 }
 

@@ -259,14 +259,6 @@ __lwstp_task_end(struct lwstp_pool *pool, struct lwstp_task *task,
 		deferred->signal = task->service;
 }
 
-/* takes a task, which has been drained from the inbox, off the queue */
-static LWSTP_POOL_HELD void
-__unqueue(struct lwstp_pool *pool, struct lwstp_task *task)
-{
-	__lwstp_unqueue(pool, task);
-	atomic_fetch_add(&pool->taken, 1);
-}
-
 LWSTP_POOL_HELD void
 __lwstp_stop_this(struct lwstp_pool *pool, struct lwstp_task *task,
 		  enum lws_threadpool_stop why,
@@ -276,7 +268,7 @@ __lwstp_stop_this(struct lwstp_pool *pool, struct lwstp_task *task,
 
 	while (!lwstp_swap(task, &word, lwstp_with_why(word, why)))
 		;
-	__unqueue(pool, task);
+	__lwstp_unqueue(pool, task);
 	__lwstp_task_end(pool, task, LWS_TP_STATUS_STOPPED, deferred);
 }
 

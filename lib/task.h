@@ -281,7 +281,7 @@ __lwstp_can_start(const struct lwstp_pool *pool, int most);
 /* of those that are held back, the one after it; NULL: the first */
 LWSTP_POOL_HELD struct lwstp_task *
 __lwstp_next_held(const struct lwstp_pool *pool, const struct lwstp_task *task);
-/* takes a task that is drained and has not started off where it waits */
+/* takes a task that is drained and will not start off where it waits */
 LWSTP_POOL_HELD void
 __lwstp_unqueue(struct lwstp_pool *pool, struct lwstp_task *task);
 /* It has ended.  Those whose turn it is are released. */

@@ -68,7 +68,9 @@ a_wsi_that_is_none(void **state)
 	assert_int_equal(atomic_load(&p.s->syncs), 0);
 	assert_int_equal(rig_destroy(rig), 0);
 	assert_int_equal(served_turns, 0);	/* nor at its end (H1) */
-	assert_int_equal(no_connections, 7);
+	/* with those, lws 4.1.6 tells the rig's protocols of no others */
+	if (!evloop_is("ev") && !evloop_is("glib"))
+		assert_int_equal(no_connections, 7);
 	assert_int_equal(no_connection_ret, 0);
 }
 

@@ -209,6 +209,7 @@ as_the_context_ends(void **state)
 	rig->priv = &o;
 	rig->on_event = ask_at_any_end;
 	rig_context_destroy(rig);
+	rig->priv = NULL;
 	assert_int_equal(o.told, 1);
 }
 
@@ -272,6 +273,7 @@ what_is_no_connection(void **state)
 		c = conn_open(rig, CONN_RAW);
 		assert_non_null(lws_threadpool_wsi_handle(p.tp, c->wsi));
 	}
+	rig->priv = NULL;
 }
 
 int

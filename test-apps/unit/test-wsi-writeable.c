@@ -210,6 +210,7 @@ beside_tasks(void **state)
 	rig_until_cleaned(rig);
 	rig_until_int(rig, &p.done, 1);
 	pthread_join(thread, NULL);
+	rig->priv = NULL;
 	for (int n = 0; n < 3; n++)
 		assert_int_equal(j[n]->seen[LWS_TP_STATUS_SYNCING], 300);
 }
@@ -380,6 +381,7 @@ a_connection_that_is_kept_alive(void **state)
 	assert_non_null(a.h[0]);
 	close(fd);
 	rig_until(rig, is_over, &a);
+	rig->on_event = NULL;
 	assert_int_equal(lws_threadpool_wsi_writeable(a.h[0]), -1);
 	assert_null(lws_threadpool_wsi_get(a.h[0]));
 }

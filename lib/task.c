@@ -306,7 +306,7 @@ __reap(struct lwstp_pool *pool, struct lwstp_task *task, uint64_t *word,
 		deferred->why = lwstp_why(*word);
 	if (lwstp_status(*word) == LWS_TP_STATUS_QUEUED) {
 		LWSTP_PROBE(end, pool, task, *word);
-		__unqueue(pool, task);
+		__lwstp_unqueue(pool, task);
 		__count_end(pool, deferred->how, deferred->why);
 	} else if (done && (*word & LWSTP_KEPT)) {
 		DL_DELETE(pool->kept, task);

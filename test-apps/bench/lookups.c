@@ -24,7 +24,7 @@ static double rate[MAX_THREADS];
 static atomic_long finished;
 
 static enum lws_threadpool_task_return
-parked(void *user, enum lws_threadpool_task_status s)
+syncs(void *user, enum lws_threadpool_task_status s)
 {
 	(void)user;
 
@@ -57,14 +57,14 @@ static int
 on_writeable(struct rig_wsi *w)
 {
 	struct lws_threadpool_task_args args = {
-		.wsi = w->wsi, .task = parked,
+		.wsi = w->wsi, .task = syncs,
 	};
 	struct lws_threadpool_task *task = lws_threadpool_get_task_wsi(w->wsi);
 	void *user;
 
 	if (!task && !w->cursor) {
 		w->cursor = 1;
-		if (!lws_threadpool_enqueue(pool, &args, "parked"))
+		if (!lws_threadpool_enqueue(pool, &args, "stream"))
 			die("refused");
 	} else if (task && w->cursor == 1 &&
 		   lws_threadpool_task_status(task, &user) ==

@@ -33,14 +33,19 @@ looked_at(struct lwstp_task *task, uint64_t word)
 				      memory_order_relaxed);
 }
 
-/* One that has ended and has no wsi is kept, or its on_end comes (K4, H1). */
-static void
+/* One that has ended and has no wsi is kept, or its on_end comes (K4, H1).
+ * False: another thread has reaped it meanwhile. */
+static bool
 reap_kept(struct lwstp_task *task, uint64_t word)
 {
 	struct lwstp_deferred deferred = { .signal = NULL };
 
-	if (lwstp_task_reap_kept(task, word, &deferred))
-		lwstp_deferred_do(&deferred, NULL);
+	if (!lwstp_task_reap_kept(task, word, &deferred))
+		return lwstp_generation(atomic_load(&task->slot.word)) ==
+							lwstp_generation(word);
+	lwstp_deferred_do(&deferred, NULL);
+
+	return true;
 }
 
 enum lws_threadpool_task_status
@@ -69,8 +74,11 @@ lws_threadpool_task_status(struct lws_threadpool_task *handle, void **user)
 	if (!lwstp_is_done(word))
 		return told;
 	if (word & LWSTP_DETACHED) {
-		reap_kept(task, word);
-		return told;
+		if (reap_kept(task, word))
+			return told;
+		if (user)
+			*user = NULL;
+		return LWS_TP_STATUS_FINISHED;		/* Q6 */
 	}
 	if (lwstp_this_worker) {
 		lwstp_log(LLL_ERR, "%s: task %p has ended, but only its "

@@ -306,15 +306,17 @@ tell_end(struct lwstp_service *service, struct lwstp_post *post, bool told)
 	lwstp_deferred_do(&deferred, NULL);
 }
 
-/* R1: by a timer, or as the context ends: lws is NULL */
+/* R1: by a timer, or as the context ends: lws is NULL.  What is collected within
+ * one of them is for the next turn. */
 static LWSTP_ON_SERVICE void
 make_calls(struct lwstp_service *service, struct lws_context *lws)
 {
-	struct lwstp_post *post;
+	struct lwstp_post *post, *next = service->calls;
 	struct lwstp_call *call;
 
-	while ((post = service->calls)) {
-		service->calls = post->next;
+	service->calls = NULL;
+	while ((post = next)) {
+		next = post->next;
 		if (!post->look) {
 			tell_end(service, post, lws);
 			continue;
@@ -411,7 +413,8 @@ lwstp_service_end(struct lwstp_service *service)
 {
 	collect(service, true);
 	release_held(service);
-	make_calls(service, NULL);
+	while (service->calls)
+		make_calls(service, NULL);
 	lws_sul_cancel(&service->ask_again);
 	lws_sul_cancel(&service->ask_streams);
 	lws_sul_cancel(&service->sweep);

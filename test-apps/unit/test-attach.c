@@ -268,6 +268,115 @@ its_new_wsi_closes(void **state)
 	}
 }
 
+struct more {
+	struct conn	*c;
+	int		before;
+};
+
+static bool
+has_more(void *arg)
+{
+	struct more *m = arg;
+
+	return m->c->writeables > m->before;
+}
+
+static void
+until_writeable(struct conn *c)
+{
+	struct more m = { c, c->writeables };
+
+	rig_until(c->rig, has_more, &m);
+}
+
+/* SYNCING on that wsi, and seen: so nothing more comes for it (S5) */
+static struct job *
+seen_syncing(struct rig *rig, struct lws_threadpool *tp, struct conn *c)
+{
+	struct job *j = job_script(rig, 1, LWS_TP_RETURN_SYNC);
+
+	c->manual = true;
+	assert_non_null(job_enqueue(tp, j, c->wsi));
+	rig_until_status(j, LWS_TP_STATUS_SYNCING);
+	rig_drain(rig);
+	assert_int_equal(lws_threadpool_task_status(j->task, NULL),
+			 LWS_TP_STATUS_SYNCING);
+
+	return j;
+}
+
+static void
+answered_to_its_end(struct job *j, struct conn *c)
+{
+	lws_threadpool_task_sync(j->task, 0);
+	c->manual = false;
+	ends_there(j, c);
+}
+
+/* K3: SYNCING, or done, WRITEABLE comes where it comes, and though nobody asks
+ * lws for anything else of that wsi */
+static void
+where_it_comes(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 2, 20);
+	struct conn *c[2] = { conn_open(rig, CONN_RAW),
+			      conn_open(rig, CONN_RAW) };
+	struct job *j = seen_syncing(rig, tp, c[0]);
+
+	assert_non_null(lws_threadpool_wsi_handle(tp, c[1]->wsi));
+	c[1]->manual = true;
+	rig_drain(rig);
+	attach(j, c[1]);
+	until_writeable(c[1]);
+	answered_to_its_end(j, c[1]);
+}
+
+/* S6: and on the wsi that it left, for the others there */
+static void
+where_others_stay(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 2, 20);
+	struct conn *c[2] = { conn_open(rig, CONN_RAW),
+			      conn_open(rig, CONN_RAW) };
+	struct job *j = seen_syncing(rig, tp, c[0]),
+		   *stays = seen_syncing(rig, tp, c[0]);
+
+	rig_drain(rig);
+	attach(j, c[1]);
+	until_writeable(c[0]);
+	answered_to_its_end(stays, c[0]);
+	answered_to_its_end(j, c[1]);
+}
+
+static int
+parks_for_ever(struct job *j, enum lws_threadpool_task_status s)
+{
+	(void)s;
+
+	return atomic_load(&j->calls) > 1 ? LWS_TP_RETURN_FINISHED :
+					    (int)lws_threadpool_park(-1);
+}
+
+/* T9: one that gets it in the very call that parks is called again */
+static void
+in_the_call_that_parks(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
+	struct conn *c = conn_open(rig, CONN_RAW);
+	struct gate *gate = gate_new(rig);
+	struct job *j = job_gated(rig, gate);
+
+	j->fn = parks_for_ever;
+	assert_non_null(job_enqueue(tp, j, NULL));
+	wait_int(&j->calls, 1);
+	attach(j, c);
+	gate_open(gate);
+	ends_there(j, c);
+}
+
 /* S6: on the wsi that it left others go on, and so do those where it came */
 static void
 beside_others(void **state)
@@ -407,6 +516,9 @@ main(void)
 		RIG_TEST(to_where_it_is),
 		RIG_TEST(the_newest_of_its_wsi),
 		RIG_TEST(its_new_wsi_closes),
+		RIG_TEST(where_it_comes),
+		RIG_TEST(where_others_stay),
+		RIG_TEST(in_the_call_that_parks),
 		RIG_TEST(beside_others),
 		RIG_TEST(in_a_pool_that_takes_no_task),
 		RIG_TEST(the_peer_comes_back),

@@ -120,6 +120,16 @@ what_is_not_kept(void **state)
 			 LWS_TP_STATUS_FINISHED);
 	assert_ptr_equal(j->cleanup_wsi, c->wsi);
 
+	/* Q4: one that a dequeue takes off its wsi is not either */
+	j = job_new(rig);
+	assert_non_null(job_enqueue(tp, j, c->wsi));
+	tokens_give(j, 0);
+	wait_status(j, LWS_TP_STATUS_FINISHED);
+	assert_int_equal(lws_threadpool_dequeue_task(j->task), 0);
+	assert_int_equal(atomic_load(&j->cleanups), 1);
+	assert_ptr_equal(j->cleanup_wsi, c->wsi);
+	assert_int_equal(kept_count(tp), 0);
+
 	assert_non_null(job_enqueue(tp, plain, NULL));
 	wait_int(&plain->cleanups, 1);
 	is_gone(plain);

@@ -299,6 +299,34 @@ no_other_key_is_held_up(void **state)
 		wait_int(&held[n]->j->cleanups, 1);
 }
 
+/* O1, S2: once its key has room it starts before those that came after it */
+static void
+before_those_behind_it(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 2, 10);
+	struct gate *gate = gate_new(rig), *other = gate_new(rig);
+	struct served *first, *held, *behind;
+	struct lane lane = { .inside = 0 };
+
+	first = keyed_gated(rig, &lane, 1, gate);
+	assert_non_null(served_enqueue(tp, first, NULL));
+	wait_int(&first->j->calls, 1);
+	held = keyed_counted(rig, &lane, 1, 0, LWS_TP_RETURN_FINISHED);
+	assert_non_null(served_enqueue(tp, held, NULL));
+	keyed_is_held(rig, tp, held);
+	job_block(rig, tp, other);
+	behind = keyed_counted(rig, &lane, 0, 0, LWS_TP_RETURN_FINISHED);
+	behind->o.key = NULL;
+	assert_non_null(served_enqueue(tp, behind, NULL));
+	gate_open(gate);
+	wait_int(&held->j->cleanups, 1);
+	wait_int(&behind->j->cleanups, 1);
+	gate_open(other);
+	assert_int_equal(held->j->data, 0);
+	assert_int_equal(behind->j->data, 1);
+}
+
 /* O1, S1: the same in a pool with pin_tasks */
 static void
 pinned(void **state)
@@ -342,6 +370,7 @@ main(void)
 		SERVED_TEST(a_syncing_one_counts),
 		SERVED_TEST(a_parked_one_counts),
 		SERVED_TEST(no_other_key_is_held_up),
+		SERVED_TEST(before_those_behind_it),
 		SERVED_TEST(pinned),
 	};
 

@@ -205,6 +205,27 @@ D2_SYNCING(void **state)
 	claim_times();
 }
 
+/* D2, S5: where no SYNC ever times out, either */
+static void
+D2_SYNCING_without_a_timeout(void **state)
+{
+	const struct lws_threadpool_options o = {
+		.size = sizeof(o), .sync_timeout_secs = -1,
+	};
+	struct rig *rig = *state;
+	struct conn *c = conn_open(rig, CONN_RAW);
+	struct lws_threadpool *tp = rig_pool_ext(rig, 1, 10, &o);
+	struct life life;
+	struct job *j = live_job(rig, &life, LWS_TP_RETURN_SYNC, 0);
+
+	c->manual = true;
+	live_for(tp, j, c->wsi, LIFE_MS);
+	rig_until_status(j, LWS_TP_STATUS_STOPPED);
+	lws_threadpool_task_status(j->task, NULL);
+	was_told(j);
+	claim_times();
+}
+
 /* A callback that was told SYNCING, and has the data, until the time has come
  * and somebody has said so */
 static int
@@ -407,6 +428,7 @@ main(void)
 		RIG_TEST(D2_parked),
 		RIG_TEST(D2_parked_and_no_thread_is_free),
 		RIG_TEST(D2_SYNCING),
+		RIG_TEST(D2_SYNCING_without_a_timeout),
 		RIG_TEST(D2_S7_between_two_callbacks),
 		RIG_TEST(D2_QUEUED),
 		RIG_TEST(D2_not_of_what_has_ended),

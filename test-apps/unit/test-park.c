@@ -134,6 +134,35 @@ T9_for_a_time(void **state)
 	}
 }
 
+/* short, and then long */
+static int
+park_twice(struct job *j, enum lws_threadpool_task_status s)
+{
+	int calls = atomic_load(&j->calls);
+
+	if (s == LWS_TP_STATUS_STOPPING)
+		return LWS_TP_RETURN_STOPPED;
+
+	return calls > 2 ? LWS_TP_RETURN_FINISHED :
+			   (int)lws_threadpool_park(calls * 300000);
+}
+
+/* T9: woken before its time it parks for longer: that comes, too */
+static void
+T9_a_longer_time_after_a_wake(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
+	struct job *j = job_new(rig);
+
+	j->fn = park_twice;
+	assert_non_null(job_enqueue(tp, j, NULL));
+	park_wait(tp, j, 1);
+	lws_threadpool_task_wake(j->task);
+	wait_int(&j->cleanups, 1);
+	assert_int_equal(atomic_load(&j->running), 3);
+}
+
 /* T9: whoever parked before it, and for how long: a shorter time comes first */
 static void
 T9_a_shorter_time_after_a_longer(void **state)
@@ -331,6 +360,7 @@ main(void)
 		RIG_TEST(T9_until_it_is_woken),
 		RIG_TEST(T9_no_WRITEABLE),
 		RIG_TEST(T9_for_a_time),
+		RIG_TEST(T9_a_longer_time_after_a_wake),
 		RIG_TEST(T9_a_shorter_time_after_a_longer),
 		RIG_TEST(T9_its_time_comes_while_the_thread_is_busy),
 		RIG_TEST(T9_for_ever),

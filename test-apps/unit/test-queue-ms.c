@@ -209,6 +209,9 @@ D1_times_of_all_lengths(void **state)
 	for (size_t n = 0; n < LWS_ARRAY_SIZE(ms); n++) {
 		j[n] = noting_job(rig);
 		enqueue_timed(tp, j[n], n & 1 ? c->wsi : NULL, ms[n], 0);
+		/* alone, so that the service thread waits for it, or not */
+		if (n < 6)
+			rig_drain(rig);
 	}
 	for (size_t n = 4; n < LWS_ARRAY_SIZE(ms); n++) {
 		rig_until_int(rig, &j[n]->cleanups, 1);

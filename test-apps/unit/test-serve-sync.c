@@ -97,11 +97,12 @@ stays_and_nothing_comes_later(void **state)
 	struct play p;
 	int calls;
 
-	play_begin(&p, rig, CONN_RAW, 1);
+	/* its second SYNC, at which nothing but serve() looks */
+	play_begin(&p, rig, CONN_RAW, 2);
+	assert_int_equal(lws_threadpool_serve(p.c->wsi), 0);
 	p.s->sync_ret = LWS_TP_ON_SYNC_STAY;
 	p.c->manual = false;
-	lws_callback_on_writable(p.c->wsi);
-	rig_until_int(rig, &p.s->syncs, 1);
+	rig_until_int(rig, &p.s->syncs, 2);
 	rig_drain(rig);
 	calls = served_calls;
 	log_info();

@@ -141,6 +141,35 @@ a_status_in_on_sync(void **state)
 	assert_int_equal(p.s->how, LWS_TP_STATUS_FINISHED);
 }
 
+static int
+answers_and_reaps(struct served *s, struct lws *wsi)
+{
+	struct play *p = s->priv;
+
+	(void)wsi;
+	lws_threadpool_task_sync(s->j->task, 0);
+	wait_status(s->j, LWS_TP_STATUS_FINISHED);
+	p->got = lws_threadpool_task_status(s->j->task, NULL);
+
+	return play_ret(p);
+}
+
+/* H1: answered there it may end, and be reaped: when it returns, and no on_end
+ * comes */
+static void
+a_reap_in_on_sync(void **state)
+{
+	struct play p;
+
+	play_handler(&p, *state, CONN_RAW, false, answers_and_reaps);
+	assert_int_equal(lws_threadpool_serve(p.c->wsi), 0);
+	assert_int_equal(p.got, LWS_TP_STATUS_FINISHED);
+	assert_int_equal(atomic_load(&p.s->j->cleanups), 1);
+	assert_ptr_equal(p.s->j->cleanup_wsi, p.c->wsi);
+	assert_int_equal(atomic_load(&p.s->ends), 0);
+	play_is_over(&p);
+}
+
 /* H1: a reap in on_end takes effect when it returns */
 static void
 a_status_in_on_end(void **state)
@@ -258,6 +287,7 @@ main(void)
 		SERVED_TEST(a_dequeue_of_one_that_outlives),
 		SERVED_TEST(a_dequeue_in_on_end),
 		SERVED_TEST(a_status_in_on_sync),
+		SERVED_TEST(a_reap_in_on_sync),
 		SERVED_TEST(a_status_in_on_end),
 		SERVED_TEST(a_status_in_on_end_twice),
 		SERVED_TEST(a_dequeue_nested_in_it),

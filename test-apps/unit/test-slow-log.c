@@ -14,8 +14,9 @@
 
 #define SLOW	"never-read"
 #define QUICK	3
+#define MANY	20	/* more than a thread takes at a time */
 
-enum { LATE_END = 1, LATE_BEGIN = 2 };
+enum { LATE_END = 1, LATE_BEGIN = 2, LATE_LINE = 4 };
 
 static struct {
 	struct rig		*rig;
@@ -24,6 +25,7 @@ static struct {
 	struct gate		*gate;		/* of the one that ends */
 	atomic_int		ends;		/* seen by the service thread */
 	atomic_int		lines, late;
+	pthread_t		first;		/* writes the first line */
 } sl;
 
 static bool
@@ -132,12 +134,58 @@ the_lines_of_several(void **state)
 	slow(*state, 4, 8);
 }
 
+/* The first line waits for one by another thread. */
+static void
+line_waits(const char *line)
+{
+	if (!strstr(line, SLOW))
+		return;
+	if (!atomic_fetch_add(&sl.lines, 1)) {
+		sl.first = pthread_self();
+		if (!soon(&sl.ends, 1))
+			atomic_fetch_or(&sl.late, LATE_LINE);
+		atomic_fetch_add(&sl.lines, 1000);
+	} else if (!pthread_equal(pthread_self(), sl.first))
+		atomic_fetch_add(&sl.ends, 1);
+}
+
+/* S5: nor do those wait for it whose time is over, too.  This thread does not
+ * service: so nobody is woken by what is stopped. */
+static void
+others_whose_time_is_over(void **state)
+{
+	const struct lws_threadpool_options o = {
+		.size = sizeof(o), .sync_timeout_secs = 1
+	};
+	struct rig *rig = *state;
+	struct conn *c = conn_open(rig, CONN_RAW);
+	struct job *j[MANY];
+
+	memset(&sl, 0, sizeof(sl));
+	sl.tp = rig_pool_ext(rig, 4, 100, &o);
+	c->manual = true;
+	for (int n = 0; n < MANY; n++) {
+		j[n] = job_script(rig, 1, LWS_TP_RETURN_SYNC);
+		j[n]->name = SLOW;
+		assert_non_null(job_enqueue(sl.tp, j[n], c->wsi));
+	}
+	atomic_store(&log_told, line_waits);
+	wait_int(&sl.lines, 1000 + MANY);
+	atomic_store(&log_told, NULL);
+	assert_int_equal(atomic_load(&sl.late), 0);
+
+	c->manual = false;
+	rig_until_cleaned(rig);
+	assert_int_equal(log_claim(LLL_WARN, SLOW), MANY);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		RIG_TEST(the_line_of_a_sync_timeout),
 		RIG_TEST(the_lines_of_several),
+		RIG_TEST(others_whose_time_is_over),
 	};
 
 	return cmocka_run_group_tests_name("slow log", tests, NULL, NULL);

@@ -368,6 +368,20 @@ ends_at_once(void *user, enum lws_threadpool_task_status status)
 	return LWS_TP_RETURN_FINISHED;
 }
 
+/* what was summed up is what was counted, as far as the buckets tell */
+static void
+assert_total(const uint64_t buckets[BUCKETS], uint64_t total)
+{
+	uint64_t least = 0, most = 0;
+
+	for (int n = 1; n < BUCKETS; n++) {
+		least += buckets[n] << (n - 1);
+		most += buckets[n] * (((uint64_t)1 << n) - 1);
+	}
+	assert_true(total >= least);
+	assert_true(total <= most || buckets[BUCKETS - 1]);
+}
+
 /* N1: of many some count, and for those that do not: of so many starts, stays
  * and answers no less than half, and no more than twice as many */
 static void
@@ -400,6 +414,9 @@ some_of_many_count_for_all(void **state)
 	assert_in_range(samples(s.queue_us), 20020 / 2, 20020 * 2);
 	assert_in_range(samples(s.run_us), 60020 / 2, 60020 * 2);
 	assert_in_range(samples(s.sync_us), 40000 / 2, 40000 * 2);
+	assert_total(s.queue_us, s.queue_total_us);
+	assert_total(s.run_us, s.run_total_us);
+	assert_total(s.sync_us, s.sync_total_us);
 }
 
 /* N1: between what was measured from inside of it and from outside */

@@ -80,6 +80,19 @@ told_once_and_its_answer(void **state)
 	}
 }
 
+/* T4: by the very return of SYNC, which needs no turn of the loop */
+static void
+told_at_its_sync_at_once(void **state)
+{
+	struct rig *rig = *state;
+	struct stop s = stop_begin(rig, 1);
+	struct job *j = stopped_in_its_first_call(rig, &s, LWS_TP_RETURN_SYNC,
+						  LWS_TP_RETURN_FINISHED);
+
+	wait_int(&j->stopping, 1);
+	ends_as(j, LWS_TP_STATUS_FINISHED);
+}
+
 /* T4: a return that means nothing is STOPPED here too */
 static void
 told_once_and_answers_nonsense(void **state)
@@ -311,6 +324,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		RIG_TEST(told_once_and_its_answer),
+		RIG_TEST(told_at_its_sync_at_once),
 		RIG_TEST(told_once_and_answers_nonsense),
 		RIG_TEST(not_told_if_it_ends_first),
 		RIG_TEST(parked_is_told),

@@ -95,7 +95,9 @@ mark_closing(struct lwstp_wsi *on)
 #endif
 	lwstp_not_to_ask(on);
 	lwstp_wsi_handle_drop(on);
+	lwstp_lock_context(on->service->context);
 	on->closing = true;
+	lwstp_unlock_context(on->service->context);
 	on->service->open--;
 	on->asked_at = lwstp_now();
 	on->watch = NULL;

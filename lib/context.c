@@ -67,57 +67,82 @@ lwstp_service_of(struct lws *wsi)
 	return context ? &context->service[lws_get_tsi(wsi)] : NULL;
 }
 
-/* A thread that is known to be a service thread looks a wsi up in its own
- * tables.  It does not follow the pointer, since the wsi may be gone.  A thread
- * that is not known may have just taken over a context (*unknown): then it has
- * to. */
-LWSTP_ON_SERVICE struct lwstp_wsi *
-lwstp_find_here(const void *key, bool *unknown)
+/* what those of its service threads that are this one know of the key */
+static inline LWSTP_ON_SERVICE struct lwstp_wsi *
+find_in(const struct lwstp_context *context, const void *key)
 {
-	struct lwstp_context *context = atomic_load(&contexts);
-	struct lwstp_service *service;
-	struct lwstp_wsi *on;
-	unsigned int thread = lwstp_this_thread();
-	bool serves = false, any = false;
+	const struct lwstp_service *service;
+	struct lwstp_wsi *on = NULL;
 	int n;
 
-	*unknown = false;
-	for (; context; context = atomic_load(&context->next)) {
-		if (!atomic_load_explicit(&context->lws, memory_order_acquire))
-			continue;
-		any = true;
-		for (n = 0; n < context->services; n++) {
-			service = &context->service[n];
-			if (atomic_load_explicit(&service->thread,
-					memory_order_relaxed) != thread)
-				continue;
-			serves = true;
+	if (!atomic_load_explicit(&context->lws, memory_order_acquire))
+		return NULL;
+	for (n = 0; n < context->services && !on; n++) {
+		service = &context->service[n];
+		if (lwstp_service_is_this(service))
 			on = lwstp_wsi_find(service, key);
-			if (on)
-				return on;
-		}
 	}
-	*unknown = any && !serves && !lwstp_this_worker;
 
-	return NULL;
+	return on;
 }
 
-LWSTP_ON_SERVICE struct lwstp_wsi *
-lwstp_wsi_of_this_thread(struct lws *wsi)
+static bool
+is_served_here(const struct lwstp_context *context)
 {
-	struct lwstp_service *service;
-	struct lwstp_wsi *on;
-	bool unknown;
+	int n;
 
-	on = lwstp_find_here(wsi, &unknown);
-	if (!unknown)
-		return on;
-	service = lwstp_service_of(wsi);
-	if (!service)
+	for (n = 0; n < context->services; n++)
+		if (lwstp_service_is_this(&context->service[n]))
+			return true;
+
+	return false;
+}
+
+/* A thread that has just taken over a context is not known to have.  But only a
+ * wsi's own service thread asks about it.  The lock keeps the tables as they
+ * are, if they are another thread's after all: then none of their wsi has the
+ * address of one of this thread's, unless it is closing and may be gone. */
+static LWSTP_ON_SERVICE struct lwstp_wsi *
+take_over(struct lwstp_context *context, const void *key)
+{
+	struct lwstp_wsi *on = NULL;
+	int n;
+
+	lwstp_lock_context(context);
+	for (n = 0; n < context->services && !on; n++)
+		on = lwstp_wsi_find(&context->service[n], key);
+	if (on && on->closing)
+		on = NULL;
+	if (on)
+		lwstp_service_note(on->service);
+	lwstp_unlock_context(context);
+
+	return on;
+}
+
+/* The address is looked up, and not followed, since the wsi may be gone: in
+ * this thread's own tables, which need no lock, and then in those of contexts
+ * that it is not known to serve. */
+LWSTP_ON_SERVICE struct lwstp_wsi *
+lwstp_find_here(const void *key)
+{
+	struct lwstp_context *first = atomic_load(&contexts), *context;
+	struct lwstp_wsi *on = NULL;
+
+	for (context = first; context; context = atomic_load(&context->next)) {
+		on = find_in(context, key);
+		if (on)
+			return on;
+	}
+	if (lwstp_this_worker)
 		return NULL;
-	lwstp_service_note(service);
+	for (context = first; context && !on;
+	     context = atomic_load(&context->next))
+		if (atomic_load_explicit(&context->lws, memory_order_acquire) &&
+		    !is_served_here(context))
+			on = take_over(context, key);
 
-	return lwstp_wsi_find(service, wsi);
+	return on;
 }
 
 /*

@@ -74,7 +74,8 @@ struct lwstp_wsi {
 	/* service->asked */
 	LWSTP_BY_SERVICE struct lwstp_wsi *ask_prev, *ask_next;
 	LWSTP_BY_SERVICE lws_usec_t asked_at; /* if closing: closed at */
-	LWSTP_BY_SERVICE bool is_to_ask, is_due_stream, is_asked, closing;
+	LWSTP_BY_SERVICE bool is_to_ask, is_due_stream, is_asked;
+	LWSTP_BY_SERVICE bool closing;	/* set with the context's lock */
 	LWSTP_BY_SERVICE bool wanted; /* lws_threadpool_wsi_writeable() */
 
 	LWSTP_BY_SERVICE struct lwstp_task *attached; /* oldest first */
@@ -108,7 +109,8 @@ struct lwstp_service {				/* one a service thread */
 						 * looked */
 	atomic_uint		thread;		/* its number, 0: not known */
 
-	LWSTP_BY_SERVICE struct lwstp_entry *table; /* of wsi and ss */
+	LWSTP_BY_SERVICE struct lwstp_entry *table; /* of wsi and ss; changed
+						 * with the context's lock */
 	LWSTP_BY_SERVICE struct lwstp_wsi *to_ask; /* of lws, in order */
 	LWSTP_BY_SERVICE unsigned int n_to_ask, n_asked;
 	LWSTP_BY_SERVICE struct lwstp_wsi *streams; /* to ask, by a timer */
@@ -398,13 +400,10 @@ lwstp_context_find(const struct lws_context *lws);
 /* its service thread for that wsi; NULL: it never had a pool, or wsi is NULL */
 struct lwstp_service *
 lwstp_service_of(struct lws *wsi);
-/* what is known of a wsi or ss of the contexts that this thread serves; NULL:
- * nothing, and *unknown tells whether it may serve another one */
+/* what is known of a wsi or ss of this thread, which may be gone; NULL:
+ * nothing */
 LWSTP_ON_SERVICE struct lwstp_wsi *
-lwstp_find_here(const void *key, bool *unknown);
-/* what is known of a wsi of this thread, which may be gone; NULL: nothing */
-LWSTP_ON_SERVICE struct lwstp_wsi *
-lwstp_wsi_of_this_thread(struct lws *wsi);
+lwstp_find_here(const void *key);
 bool
 lwstp_context_dying(struct lwstp_context *context);
 /* Called on its last service thread, while lws can still take our timers

@@ -177,7 +177,7 @@ lws_threadpool_get_task_wsi(struct lws *wsi)
 	struct lwstp_wsi *on;
 
 	lwstp_on_service();
-	on = lwstp_wsi_of_this_thread(wsi);
+	on = lwstp_find_here(wsi);
 
 	return on ? lwstp_service_next_task(on) : NULL;
 }
@@ -211,8 +211,7 @@ lws_threadpool_foreach_task_wsi(struct lws *wsi, void *user,
 	}
 	lwstp_on_service();
 
-	return lwstp_wsi_foreach(lwstp_wsi_of_this_thread(wsi), &cursor,
-				 user, cb);
+	return lwstp_wsi_foreach(lwstp_find_here(wsi), &cursor, user, cb);
 }
 
 static int

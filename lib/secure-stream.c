@@ -62,18 +62,6 @@ find(struct lws_ss_handle *ss)
 	return service ? lwstp_wsi_find(service, ss) : NULL;
 }
 
-/* the same for one that the application asks about, which may be gone */
-static LWSTP_ON_SERVICE struct lwstp_wsi *
-find_asked(struct lws_ss_handle *ss)
-{
-	struct lwstp_wsi *on;
-	bool unknown;
-
-	on = lwstp_find_here(ss, &unknown);
-
-	return unknown ? find(ss) : on;
-}
-
 /*
  * Asking
  */
@@ -272,7 +260,7 @@ lws_threadpool_get_task_ss(struct lws_ss_handle *ss)
 	struct lwstp_wsi *on;
 
 	lwstp_on_service();
-	on = find_asked(ss);
+	on = lwstp_find_here(ss);
 
 	return on ? lwstp_service_next_task(on) : NULL;
 }
@@ -290,7 +278,7 @@ lws_threadpool_foreach_task_ss(struct lws_ss_handle *ss, void *user,
 	}
 	lwstp_on_service();
 
-	return lwstp_wsi_foreach(find_asked(ss), &cursor, user, cb);
+	return lwstp_wsi_foreach(lwstp_find_here(ss), &cursor, user, cb);
 }
 
 #endif

@@ -21,6 +21,7 @@ lwstp_wsi_new(struct lwstp_service *service, struct lws *wsi,
 	      struct lws_ss_handle *ss, void (*ask)(struct lwstp_wsi *on))
 {
 	struct lwstp_wsi *on = aligned_alloc(LWSTP_CACHE_LINE, sizeof(*on));
+	bool added;
 
 	if (!on)
 		return NULL;
@@ -33,7 +34,10 @@ lwstp_wsi_new(struct lwstp_service *service, struct lws *wsi,
 	on->hangup.fd = -1;
 #endif
 	on->entry.key = wsi ? (const void *)wsi : (const void *)ss;
-	if (lwstp_table_add(&service->table, &on->entry)) {
+	lwstp_lock_context(service->context);
+	added = lwstp_table_add(&service->table, &on->entry);
+	lwstp_unlock_context(service->context);
+	if (added) {
 		service->open++;
 		return on;
 	}
@@ -58,7 +62,9 @@ lwstp_wsi_free(struct lwstp_wsi *on)
 		DL_DELETE(service->closed, on);
 	else
 		service->open--;
+	lwstp_lock_context(service->context);
 	lwstp_table_remove(&service->table, &on->entry);
+	lwstp_unlock_context(service->context);
 	free(on);
 }
 

@@ -6,6 +6,8 @@
  * LWSTP_INSIDE
  */
 
+#include <limits.h>
+
 #include "inside.h"
 
 struct mark {
@@ -128,6 +130,38 @@ a_pool_thread_is_told_of_no_task(void **state)
 	serve_the_rest(rig, c);
 }
 
+/* Q2: this thread serves one context, and takes over another thread's.  It does
+ * not when a wsi of its own has the address of one of that other's that has
+ * closed, of which something is still known. */
+static void
+an_open_wsi_is_taken_over(void **state)
+{
+	struct rig *rig = *state, *other = rig_create(NULL);
+	struct lws_threadpool *tp = rig_pool(rig, 1, 10),
+			      *its_tp = rig_pool(other, 1, 10);
+	struct lwstp_service *its = service_of(its_tp);
+	struct conn *c[2] = { conn_open(rig, CONN_RAW),
+			      conn_open(rig, CONN_RAW) },
+		    *its_c = conn_open(other, CONN_RAW);
+	struct job *parked;
+
+	job_enqueue(tp, job_new(rig), c[0]->wsi);
+	rig_until_cleaned(rig);
+	assert_true(lwstp_service_is_this(service_of(tp)));
+	parked = job_park(other, its_tp, its_c->wsi);
+	assert_non_null(lwstp_wsi_new(its, c[1]->wsi, NULL, lwstp_ask_wsi));
+	lwstp_wsi_close(its, c[1]->wsi, NULL, LWSTP_CLOSE_TOLD);
+
+	atomic_store(&its->thread, UINT_MAX);
+	assert_null(lws_threadpool_get_task_wsi(c[1]->wsi));
+	assert_int_equal(atomic_load(&its->thread), UINT_MAX);
+	assert_ptr_equal(lws_threadpool_get_task_wsi(its_c->wsi),
+			 parked->task);
+	assert_true(lwstp_service_is_this(its));
+	rig_until_cleaned(other);
+	assert_int_equal(rig_destroy(other), 0);
+}
+
 static void *
 create_one(void *context)
 {
@@ -196,6 +230,7 @@ main(void)
 		INSIDE_TEST(a_mark_goes_by_itself),
 		INSIDE_TEST(no_timer_outlives_its_context),
 		INSIDE_TEST(a_pool_thread_is_told_of_no_task),
+		INSIDE_TEST(an_open_wsi_is_taken_over),
 		INSIDE_TEST(two_threads_make_one_context),
 		INSIDE_TEST(a_context_uses_what_was_another_s),
 	};

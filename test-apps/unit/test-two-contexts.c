@@ -127,6 +127,120 @@ wsi_are_not_mixed_up(void **state)
 	assert_int_equal(rig_destroy(b.rig), 0);
 }
 
+/* two tasks that wait for the service thread, which has seen them */
+static void *
+side_park(void *arg)
+{
+	struct side *s = arg;
+
+	s->rig->thread = pthread_self();
+	for (int n = 0; n < 2; n++) {
+		s->c[n]->manual = true;
+		s->j[n] = job_park(s->rig, s->tp, s->c[n]->wsi);
+	}
+	rig_drain(s->rig);
+
+	return NULL;
+}
+
+static int
+count_visit(struct lws_threadpool_task *task, void *user)
+{
+	int *visits = user;
+
+	(void)task;
+	(*visits)++;
+
+	return 0;
+}
+
+/* Q2, Q3: a thread that serves a context, and has just taken over another one,
+ * knows the tasks of that one's wsi at once, whichever it asks about first */
+static void
+a_thread_takes_over_another_context(void **state)
+{
+	struct side a, b;
+	int visits = 0;
+
+	(void)state;
+	side_begin(&a);
+	side_begin(&b);
+	if (!a.rig->evloop) {	/* or its loop stays on one thread */
+		assert_int_equal(pthread_create(&b.thread, NULL, side_park,
+						&b), 0);
+		pthread_join(b.thread, NULL);
+		a.j[0] = job_park(a.rig, a.tp, a.c[0]->wsi);
+		rig_until_cleaned(a.rig);
+
+		b.rig->thread = pthread_self();
+		assert_ptr_equal(lws_threadpool_get_task_wsi(b.c[0]->wsi),
+				 b.j[0]->task);
+		assert_int_equal(lws_threadpool_foreach_task_wsi(b.c[1]->wsi,
+						&visits, count_visit), 0);
+		assert_int_equal(visits, 1);
+		for (int n = 0; n < 2; n++) {
+			b.c[n]->manual = false;
+			lws_callback_on_writable(b.c[n]->wsi);
+		}
+		rig_until_cleaned(b.rig);
+	}
+	assert_int_equal(rig_destroy(a.rig), 0);
+	assert_int_equal(rig_destroy(b.rig), 0);
+}
+
+static atomic_int opened_all;
+
+static void *
+open_and_close(void *arg)
+{
+	struct side *s = arg;
+	struct conn *c;
+
+	s->rig->thread = pthread_self();
+	for (int n = 0; n < 100; n++) {
+		c = conn_open(s->rig, CONN_RAW);
+		job_enqueue(s->tp, job_script(s->rig, n % 3,
+					      LWS_TP_RETURN_SYNC), c->wsi);
+		if (n & 1)
+			rig_until_cleaned(s->rig);
+		conn_fin(c);
+		conn_until_closed(c);
+	}
+	rig_until_cleaned(s->rig);
+	atomic_store(&opened_all, 1);
+
+	return NULL;
+}
+
+/* Q2: a wsi without a task has none, though another thread's context gets and
+ * loses wsi meanwhile, and one that is gone and was that context's is not
+ * followed */
+static void
+asked_while_the_other_one_s_come_and_go(void **state)
+{
+	struct side a, b;
+	struct lws *gone;
+
+	(void)state;
+	side_begin(&a);
+	side_begin(&b);
+	gone = b.c[0]->wsi;
+	conn_fin(b.c[0]);
+	conn_until_closed(b.c[0]);
+	job_enqueue(a.tp, job_new(a.rig), a.c[0]->wsi);
+	rig_until_cleaned(a.rig);
+	atomic_store(&opened_all, 0);
+	assert_int_equal(pthread_create(&b.thread, NULL, open_and_close, &b),
+			 0);
+	while (!atomic_load(&opened_all))
+		assert_null(lws_threadpool_get_task_wsi(a.c[1]->wsi));
+	pthread_join(b.thread, NULL);
+	if (!a.rig->evloop)
+		assert_null(lws_threadpool_get_task_wsi(gone));
+	assert_int_equal(rig_destroy(a.rig), 0);
+	assert_int_equal(rig_destroy(b.rig), 0);
+}
+
 int
 main(void)
 {
@@ -134,6 +248,8 @@ main(void)
 		cmocka_unit_test(each_on_its_own_thread),
 		cmocka_unit_test(one_goes_while_the_other_streams),
 		cmocka_unit_test(wsi_are_not_mixed_up),
+		cmocka_unit_test(a_thread_takes_over_another_context),
+		cmocka_unit_test(asked_while_the_other_one_s_come_and_go),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

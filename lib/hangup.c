@@ -17,8 +17,10 @@
  *   versions.
  *
  * If a request has a body, lws itself reads on.  Then only the last of these is
- * needed, and at once, since lws calls HTTP_BODY_COMPLETION in each turn.  With
- * several service threads all of this is off.
+ * needed, and soon, since lws calls HTTP_BODY_COMPLETION in each turn.  Epoll
+ * cannot tell of that input, since lws has mostly read it before: so we look
+ * for as long as the response is pending.  With several service threads all of
+ * this is off.
  */
 
 #include "private.h"
@@ -35,6 +37,7 @@
 #define HANGUP_GRACE_US	(50 * LWS_US_PER_MS)
 #define HANGUP_LOOK_US		(50 * LWS_US_PER_MS)
 #define HANGUP_STUCK_US	(1 * LWS_US_PER_SEC)
+#define HANGUP_BODY_US		(2 * HANGUP_LOOK_US)
 
 static bool
 polls_as(int fd, short events)
@@ -174,9 +177,10 @@ drop_over(struct lwstp_context *context)
 	}
 }
 
-/* Which of them make lws restless?  The answer costs those a WRITEABLE. */
+/* Which of them make lws restless?  The answer costs those a WRITEABLE.  While
+ * others do there is none, and it is not asked for often. */
 static LWSTP_ON_SERVICE void
-ask_who_is_restless(struct lwstp_context *context)
+ask_who_is_restless(struct lwstp_context *context, lws_usec_t now)
 {
 	struct lwstp_wsi *on;
 	bool others;
@@ -194,6 +198,8 @@ ask_who_is_restless(struct lwstp_context *context)
 		on->hangup.restless = !others && is_restless(context);
 		if (on->hangup.restless)
 			let_input(on->wsi, false);
+		if (others && !on->hangup.whole)
+			on->hangup.since = now + HANGUP_STUCK_US;
 	}
 	DL_FOREACH2(context->hangup.listed, on, hangup.next)
 		if (on->hangup.restless)
@@ -216,8 +222,8 @@ is_stuck(struct lwstp_wsi *on)
 static LWSTP_ON_SERVICE bool
 is_beyond_hope(const struct lwstp_wsi *on, lws_usec_t now)
 {
-	return !on->hangup.whole ||
-	       now - on->hangup.since >= HANGUP_STUCK_US;
+	return now - on->hangup.since >=
+		       (on->hangup.whole ? HANGUP_STUCK_US : HANGUP_BODY_US);
 }
 
 static LWSTP_ON_SERVICE void
@@ -234,7 +240,8 @@ look_at_wsi(struct lwstp_wsi *on, lws_usec_t now)
 		on->hangup.since = now;
 	on->hangup.stuck = stuck;
 	on->hangup.doomed = stuck && is_beyond_hope(on, now);
-	if (!stuck && !on->hangup.quiet && listen_to(on, EPOLL_CTL_MOD, true))
+	if (!stuck && !on->hangup.quiet && on->hangup.whole &&
+	    listen_to(on, EPOLL_CTL_MOD, true))
 		unlist(on);
 }
 
@@ -263,7 +270,8 @@ is_to_be_asked(const struct lwstp_wsi *on, lws_usec_t now)
 	if (on->hangup.stuck)
 		return is_beyond_hope(on, now);
 
-	return !on->hangup.asked && now >= on->hangup.since;
+	return (!on->hangup.asked || !on->hangup.whole) &&
+	       now >= on->hangup.since;
 }
 
 static void
@@ -282,7 +290,7 @@ look_for_hangups(lws_sorted_usec_list_t *sul)
 	DL_FOREACH2(h->listed, on, hangup.next)
 		ask = ask || is_to_be_asked(on, now);
 	if (ask)
-		ask_who_is_restless(context);
+		ask_who_is_restless(context, now);
 	DL_FOREACH_SAFE2(h->listed, on, next, hangup.next)
 		look_at_wsi(on, now);
 	if (h->listed)

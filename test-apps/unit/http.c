@@ -11,8 +11,8 @@
 
 #include "http.h"
 
-#define SPAN_US	(20 * LWS_US_PER_MS)
-#define SPANS	8
+#define SPAN_US	(50 * LWS_US_PER_MS)
+#define SPANS	4
 
 /* ---- the application ---- */
 
@@ -176,15 +176,7 @@ http_send(struct http *h, const char *text)
 }
 
 static bool
-has_task(void *arg)
-{
-	struct http *h = arg;
-
-	return h->job->task;
-}
-
-void
-http_until_state(struct http *h)
+is_in_state(struct http *h)
 {
 	static const enum lws_threadpool_task_status statuses[HTTP_STATES] = {
 		[HTTP_QUEUED] = LWS_TP_STATUS_QUEUED,
@@ -193,10 +185,32 @@ http_until_state(struct http *h)
 		[HTTP_DONE] = LWS_TP_STATUS_FINISHED,
 	};
 
-	rig_until(h->rig, has_task, h);
-	rig_until_status(h->job, statuses[h->state]);
-	if (h->state == HTTP_RUNNING)
-		rig_until_int(h->rig, &h->job->calls, 1);
+	return h->job->task &&
+	       lws_threadpool_task_status_noreap(h->job->task) ==
+						statuses[h->state] &&
+	       (h->state != HTTP_RUNNING || atomic_load(&h->job->calls));
+}
+
+static bool
+is_in_state_or_closed(void *arg)
+{
+	struct http *h = arg;
+
+	return h->closed || is_in_state(h);
+}
+
+bool
+http_until_state_or_closed(struct http *h)
+{
+	rig_until(h->rig, is_in_state_or_closed, h);
+
+	return !h->closed;
+}
+
+void
+http_until_state(struct http *h)
+{
+	assert_true(http_until_state_or_closed(h));
 }
 
 void
@@ -307,13 +321,12 @@ is_over(void *arg)
 
 /* By turns, since what else the machine does comes and goes.  Lws 4.1 does not
  * sleep in the last millisecond before a timer: so there are few of those. */
-bool
-http_sleeps(struct http *h)
+static bool
+sleeps(struct http *h)
 {
-	lws_usec_t tick_us = h->rig->tick_us, end, lws = 0, loop = 0;
+	lws_usec_t end, lws = 0, loop = 0;
 	int n;
 
-	h->rig->tick_us = SPAN_US / 2;
 	for (n = 0; n < SPANS; n++) {
 		lws -= cpu_now();
 		end = lws_now_usecs() + SPAN_US;
@@ -326,7 +339,18 @@ http_sleeps(struct http *h)
 			;
 		loop += cpu_now();
 	}
-	h->rig->tick_us = tick_us;
 
 	return lws < loop / 3;
+}
+
+void
+http_until_sleeps(struct http *h)
+{
+	lws_usec_t tick_us = h->rig->tick_us, end = lws_now_usecs() +
+			     h->rig->deadline_secs * LWS_US_PER_SEC;
+
+	h->rig->tick_us = SPAN_US;
+	while (!sleeps(h))
+		assert_true(lws_now_usecs() < end);
+	h->rig->tick_us = tick_us;
 }

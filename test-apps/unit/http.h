@@ -69,6 +69,11 @@ http_send_until_state(struct http *h, const char *text);
 void
 http_until_state(struct http *h);
 
+/* False: the connection was closed before, as some are soon, and the machine was
+ * busy */
+bool
+http_until_state_or_closed(struct http *h);
+
 void
 http_until_closed(struct http *h);
 
@@ -85,10 +90,10 @@ http_until_told(struct http *h);
 void
 http_until_answers(struct http *h, int n);
 
-/* Whether lws sleeps between two events: its thread's share of a processor is
- * less than a third of what a loop gets that does nothing but look at the
- * clock.  */
-bool
-http_sleeps(struct http *h);
+/* Service until lws sleeps between two events, from now on or some time later:
+ * its thread's share of a processor is less than a third of what a loop gets that
+ * does nothing but look at the clock. */
+void
+http_until_sleeps(struct http *h);
 
 #endif

@@ -135,7 +135,7 @@ W1_tls_hang_up(void **state)
 				else
 					shutdown(h.fd, SHUT_WR);
 				http_until_closed(&h);
-				assert_true(http_sleeps(&h));
+				http_until_sleeps(&h);
 				http_until_told(&h);
 				tls_stop(&h, pid);
 			}
@@ -147,7 +147,6 @@ static void
 tls_request_behind_a_pending_one(void **state)
 {
 	struct http h = { .at_headers = false };
-	lws_usec_t end;
 	int together;
 	pid_t pid;
 
@@ -157,10 +156,7 @@ tls_request_behind_a_pending_one(void **state)
 			pid = tls_start(&h, false, together ? GET GET : GET);
 			if (!together)
 				http_send(&h, GET);
-			end = lws_now_usecs() +
-				h.rig->deadline_secs * LWS_US_PER_SEC;
-			while (!http_sleeps(&h))
-				assert_true(lws_now_usecs() < end);
+			http_until_sleeps(&h);
 			if (together) {
 				http_until_closed(&h);
 				http_until_told(&h);
@@ -245,7 +241,7 @@ W1_h2_hang_up(void **state)
 				close(h.fd);
 				h.fd = -1;
 				http_until_closed(&h);
-				assert_true(http_sleeps(&h));
+				http_until_sleeps(&h);
 				http_until_told(&h);
 				http_stop(&h);
 			}
@@ -262,7 +258,7 @@ h2_request_beside_a_pending_one(void **state)
 		h2_start(&h, false);
 		h2_request(&h, 3);
 		rig_until(h.rig, is_second_answered, &h);
-		assert_true(http_sleeps(&h));
+		http_until_sleeps(&h);
 		assert_false(h.closed);
 		http_let_go(&h);
 		rig_until_cleaned(h.rig);

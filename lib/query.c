@@ -74,7 +74,8 @@ lws_threadpool_task_status(struct lws_threadpool_task *handle, void **user)
 	if (!lwstp_is_done(word))
 		return told;
 	if (word & LWSTP_DETACHED) {
-		if (reap_kept(task, word))
+		/* its on_end is to come (H1), or this call has reaped it */
+		if (!(word & LWSTP_KEPT) || reap_kept(task, word))
 			return told;
 		if (user)
 			*user = NULL;

@@ -100,7 +100,7 @@ lws_threadpool_serve(struct lws *wsi)
 		return 0;
 	}
 	lwstp_on_service();
-	on = lwstp_wsi_of_this_thread(wsi);
+	on = lwstp_find_here(wsi);
 	if (!on || on->closing)
 		return 0;
 	lwstp_service_collect(on->service);

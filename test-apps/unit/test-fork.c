@@ -164,6 +164,51 @@ of_a_busy_pool(void **state)
 		wait_int(&j[n]->cleanups, 1);
 }
 
+/* ---- in a task function ---- */
+
+static int
+fork_there(struct job *j, enum lws_threadpool_task_status s)
+{
+	struct lws_threadpool *tp = j->priv;
+	pid_t pid = fork();
+	int status = 0;
+	sigset_t set;
+
+	(void)s;
+	if (!pid) {
+		/* the pool's threads block it */
+		sigemptyset(&set);
+		sigaddset(&set, SIGALRM);
+		pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+		alarm(SECONDS);
+		status = use_parents_pool(tp) | use_own_pool(j->rig);
+		if (__gcov_dump)
+			__gcov_dump();
+		_exit(status);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid ||
+	    !WIFEXITED(status) || WEXITSTATUS(status))
+		job_fault(j, "the child of a task was not as it should be");
+
+	return LWS_TP_RETURN_FINISHED;
+}
+
+/* The one thread of such a child is none of a pool's: it may destroy its own
+ * pools, say, and of its parent's it is told what they are. */
+static void
+in_a_task(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
+	struct job *j = job_new(rig);
+
+	atomic_store(&cleanups, 0);
+	j->fn = fork_there;
+	j->priv = tp;
+	job_enqueue(tp, j, NULL);
+	wait_int(&j->cleanups, 1);
+}
+
 /* ---- lws_daemonize() ---- */
 
 #pragma weak lws_daemonize	/* not in each build of libwebsockets */
@@ -233,6 +278,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		RIG_TEST(of_an_idle_pool),
 		RIG_TEST(of_a_busy_pool),
+		RIG_TEST(in_a_task),
 		cmocka_unit_test(by_lws_daemonize),
 	};
 

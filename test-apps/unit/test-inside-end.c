@@ -170,6 +170,60 @@ destroy_names_a_cleanup(void **state)
 	log_claim(LLL_WARN, "waiting for");
 }
 
+static atomic_int cleaning;
+
+static void
+clean_up_at_a_gate(struct job *j, struct lws *wsi)
+{
+	(void)wsi;
+	atomic_fetch_add(&cleaning, 1);
+	gate_pass(j->priv);
+}
+
+static void *
+finish(void *tp)
+{
+	lws_threadpool_finish(tp);
+
+	return NULL;
+}
+
+/* P4: so is one of a task that was queued when the pool was finished */
+static void
+destroy_names_a_cleanup_of_the_queued(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
+	struct gate *first = gate_new(rig), *second = gate_new(rig), *runs;
+	struct job *queued[2];
+	pthread_t finisher, helper;
+
+	runs = gate_new(rig);
+	job_block(rig, tp, runs);
+	atomic_store(&cleaning, 0);
+	for (int n = 0; n < 2; n++) {
+		queued[n] = job_new(rig);
+		queued[n]->name = n ? "cleans-up" : "is-finish()'s";
+		queued[n]->on_cleanup = clean_up_at_a_gate;
+		queued[n]->priv = n ? second : first;
+		assert_non_null(job_enqueue(tp, queued[n], NULL));
+	}
+	assert_int_equal(pthread_create(&finisher, NULL, finish, tp), 0);
+	wait_int(&cleaning, 1);
+	gate_open(runs);
+	wait_int(&cleaning, 2);
+	gate_open(first);
+	pthread_join(finisher, NULL);
+
+	assert_int_equal(pthread_create(&helper, NULL, open_when_warned,
+					second), 0);
+	clock_forward(-4);
+	rig_pool_destroy(rig, tp);
+	pthread_join(helper, NULL);
+	assert_true(log_claim(LLL_WARN, "for 5 s for: cleans-up") >= 1);
+	log_claim(LLL_WARN, "waiting for");
+}
+
 int
 main(void)
 {
@@ -178,6 +232,7 @@ main(void)
 		INSIDE_TEST(a_thread_that_logs_leaves_last),
 		INSIDE_TEST(destroy_names_many_tasks),
 		INSIDE_TEST(destroy_names_a_cleanup),
+		INSIDE_TEST(destroy_names_a_cleanup_of_the_queued),
 	};
 
 	return cmocka_run_group_tests_name("inside-end", tests, NULL, NULL);

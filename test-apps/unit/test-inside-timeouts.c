@@ -182,6 +182,66 @@ the_next_task_has_its_own_time(void **state)
 }
 
 static bool
+is_released(void *task)
+{
+	return (atomic_load(&((struct lwstp_task *)task)->slot.word) &
+		LWSTP_STATUS) == LWSTP_FREE;
+}
+
+/* it is the first one's that its pool looks at */
+static bool
+has_a_timer(void *arg)
+{
+	struct lwstp_task *task = arg;
+	struct lwstp_pool *pool = atomic_load(&task->pool);
+	bool has;
+
+	lwstp_lock(pool);
+	has = pool->timers == &task->timer && task->timer.at;
+	lwstp_unlock(pool);
+
+	return has;
+}
+
+/* S5, T7: a slot that was posted may have a task of another pool at once, and
+ * nothing is taken away from that one's time then */
+static void
+a_time_ends_before_its_slot_is_used_again(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp[2] = { rig_pool(rig, 1, 10),
+					 rig_pool(rig, 1, 10) };
+	struct conn *c = conn_open(rig, CONN_RAW);
+	struct job *j = job_script(rig, 1, LWS_TP_RETURN_SYNC), *next;
+	struct lwstp_task *task;
+
+	c->manual = true;
+	j->gate = gate_new(rig);
+	j->gate_call = 1;
+	job_enqueue(tp[0], j, c->wsi);
+	task = task_of(j->task);
+	/* answered before its service thread has looked: it stays posted */
+	wait_status(j, LWS_TP_STATUS_SYNCING);
+	lws_threadpool_task_sync(j->task, 0);
+	wait_int(&j->calls, 2);
+	assert_true(has_a_timer(task));
+	assert_int_equal(lws_threadpool_dequeue_task(j->task), 1);
+	gate_open(j->gate);
+	wait_until(is_released, task);
+
+	lwstp_service_answer(service_of(tp[0]));
+	next = job_park(rig, tp[1], c->wsi);
+	if (task_of(next->task) == task) {	/* not on 32 bits */
+		wait_until(has_a_timer, task);
+		wait_until(has_an_idle_thread, pool_of(tp[1]));
+		let_them_look(rig, tp[0]);
+		assert_true(has_a_timer(task));
+	}
+	serve_the_rest(rig, c);
+	assert_int_equal(atomic_load(&j->cleanups), 1);
+}
+
+static bool
 timeout_was_told(void *arg)
 {
 	(void)arg;
@@ -359,6 +419,7 @@ main(void)
 		INSIDE_TEST(only_what_syncs_times_out),
 		INSIDE_TEST(what_has_ended_times_out_no_more),
 		INSIDE_TEST(the_next_task_has_its_own_time),
+		INSIDE_TEST(a_time_ends_before_its_slot_is_used_again),
 		INSIDE_TEST(a_sleeping_thread_becomes_the_keeper),
 		INSIDE_TEST(a_pool_thread_s_look_does_not_count),
 		INSIDE_TEST(another_thread_s_look_does_not_count),

@@ -139,6 +139,37 @@ a_pinned_task_waits_for_its_thread(void **state)
 	assert_int_equal(atomic_load(&j->moved), 0);
 }
 
+/* S1: nor is it work to another thread that looks out for some: that would look
+ * for as long as the task waits */
+static void
+a_pinned_task_is_no_work_for_another(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool_options o = { .size = sizeof(o), .pin_tasks = 1 };
+	struct lws_threadpool *tp = rig_pool_ext(rig, 2, 10, &o);
+	struct conn *c = conn_open(rig, CONN_RAW);
+	struct job *j, *busy[2];
+
+	c->manual = true;
+	j = job_park(rig, tp, c->wsi);
+	/* each thread has one, which parks when it is let go */
+	for (int n = 0; n < 2; n++) {
+		busy[n] = job_script(rig, 1, LWS_TP_RETURN_SYNC);
+		busy[n]->gate = gate_new(rig);
+		job_enqueue(tp, busy[n], c->wsi);
+		wait_int(&busy[n]->calls, 1);
+	}
+	lws_threadpool_task_sync(j->task, 0);
+	for (int n = 0; n < 2; n++)
+		if (!pthread_equal(busy[n]->first_thread, j->first_thread))
+			gate_open(busy[n]->gate);
+	wait_until(has_an_idle_thread, pool_of(tp));
+	assert_int_equal(atomic_load(&j->calls), 1);
+	for (int n = 0; n < 2; n++)
+		gate_open(busy[n]->gate);
+	serve_the_rest(rig, c);
+}
+
 int
 main(void)
 {
@@ -147,6 +178,7 @@ main(void)
 		INSIDE_TEST(one_is_woken_at_a_time),
 		INSIDE_TEST(what_is_dequeued_is_no_work),
 		INSIDE_TEST(a_pinned_task_waits_for_its_thread),
+		INSIDE_TEST(a_pinned_task_is_no_work_for_another),
 	};
 
 	return cmocka_run_group_tests_name("inside-wake", tests, NULL, NULL);

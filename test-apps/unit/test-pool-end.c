@@ -117,6 +117,58 @@ finish_inside(struct job *j, enum lws_threadpool_task_status s)
 					     LWS_TP_RETURN_CHECKING_IN;
 }
 
+static atomic_int cleaning;
+
+static void
+clean_up_at_a_gate(struct job *j, struct lws *wsi)
+{
+	(void)wsi;
+	atomic_fetch_add(&cleaning, 1);
+	gate_pass(j->priv);
+}
+
+static void *
+finish_it(void *tp)
+{
+	lws_threadpool_finish(tp);
+
+	return NULL;
+}
+
+/* P3, S3: the thread of a finishing pool that has to tell of a task's end does
+ * so before it cleans up what was queued, which may take its time */
+static void
+P3_an_end_does_not_wait_for_cleanups(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
+	struct conn *c = conn_open(rig, CONN_RAW);
+	struct gate *gate = gate_new(rig), *clean = gate_new(rig);
+	struct job *ends = job_gated(rig, gate), *queued[2];
+	pthread_t finisher;
+
+	atomic_store(&cleaning, 0);
+	assert_non_null(job_enqueue(tp, ends, c->wsi));
+	wait_int(&ends->calls, 1);
+	rig_drain(rig);		/* lws was asked for a WRITEABLE */
+	for (int n = 0; n < 2; n++) {
+		queued[n] = job_new(rig);
+		queued[n]->on_cleanup = clean_up_at_a_gate;
+		queued[n]->priv = clean;
+		assert_non_null(job_enqueue(tp, queued[n], NULL));
+	}
+	/* the first of these is finish()'s to clean up, the other the pool's */
+	assert_int_equal(pthread_create(&finisher, NULL, finish_it, tp), 0);
+	wait_int(&cleaning, 1);
+	gate_open(gate);
+	wait_int(&cleaning, 2);
+	rig_until_int(rig, &ends->cleanups, 1);
+	gate_open(clean);
+	pthread_join(finisher, NULL);
+	for (int n = 0; n < 2; n++)
+		wait_int(&queued[n]->cleanups, 1);
+}
+
 static void
 P3_finish_twice_and_from_a_task(void **state)
 {
@@ -499,6 +551,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		RIG_TEST(P3_finish_stops_all_and_waits_for_none),
+		RIG_TEST(P3_an_end_does_not_wait_for_cleanups),
 		RIG_TEST(P3_finish_twice_and_from_a_task),
 		RIG_TEST(P3_finished_outlivers_are_stopped),
 		cmocka_unit_test(P4_destroy_with_tasks_in_every_state),

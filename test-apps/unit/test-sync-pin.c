@@ -17,6 +17,17 @@ pinned_pool(struct rig *rig, int threads, int depth)
 	return rig_pool_ext(rig, threads, depth, &o);
 }
 
+/* Of a pool: one thread is at work, no more */
+static bool
+one_is_at_work(void *tp)
+{
+	int running;
+
+	lws_threadpool_diagnose(tp, &running, NULL, NULL);
+
+	return running == 1;
+}
+
 /* S1: all of a task's calls are on one thread, STOPPING's included */
 static void
 all_calls_on_one_thread(void **state)
@@ -104,6 +115,47 @@ waits_for_its_thread(void **state)
 	assert_int_equal(atomic_load(&j->moved), 0);
 }
 
+/* P2: however many wait for the thread that they are pinned to, another one is
+ * free: a task that it is about to take does not count as waiting */
+static void
+a_thread_is_free_beside_pinned_tasks(void **state)
+{
+	struct rig *rig = *state;
+
+	for (int round = 0; round < 30; round++) {
+		struct lws_threadpool *tp = pinned_pool(rig, 2, 1);
+		struct conn *c = conn_open(rig, CONN_RAW);
+		struct gate *other = gate_new(rig), *own = gate_new(rig);
+		struct job *j[3];
+
+		c->manual = true;
+		job_block(rig, tp, other);
+		for (int n = 0; n < 3; n++) {
+			j[n] = job_script(rig, 1, LWS_TP_RETURN_SYNC);
+			assert_non_null(job_enqueue(tp, j[n], c->wsi));
+			wait_status(j[n], LWS_TP_STATUS_SYNCING);
+		}
+		job_block(rig, tp, own);
+		for (int n = 0; n < 3; n++)
+			lws_threadpool_task_sync(j[n]->task, 0);
+		gate_open(other);
+		wait_until(one_is_at_work, tp);
+
+		for (int n = 0; n < 2; n++)
+			assert_non_null(job_enqueue(tp, job_gated(rig, own),
+						    NULL));
+		assert_null(job_enqueue(tp, job_gated(rig, own), NULL));
+		assert_int_equal(log_claim(LLL_WARN,
+					   "max_queue_depth tasks wait"), 1);
+		log_forget();
+		gate_open(own);
+		c->manual = false;
+		lws_callback_on_writable(c->wsi);
+		rig_until_cleaned(rig);
+		rig_pool_destroy(rig, tp);
+	}
+}
+
 /* S1, P4: pinned to different threads, and all of them told at the end */
 static void
 finish_with_pinned_tasks(void **state)
@@ -166,6 +218,7 @@ main(void)
 		RIG_TEST(all_calls_on_one_thread),
 		RIG_TEST(pinned_tasks_park_too),
 		RIG_TEST(waits_for_its_thread),
+		RIG_TEST(a_thread_is_free_beside_pinned_tasks),
 		RIG_TEST(finish_with_pinned_tasks),
 		RIG_TEST(fair_with_new_tasks),
 	};

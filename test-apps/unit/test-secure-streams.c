@@ -909,6 +909,35 @@ cleanup_enqueues(struct job *j, struct lws *wsi)
 		job_fault(j, "accepted by a stream that is destroyed (W5)");
 }
 
+static struct stream *another;
+
+static void
+cleanup_destroys_another(struct job *j, struct lws *wsi)
+{
+	stream_destroy(another);
+	cleanup_enqueues(j, wsi);
+}
+
+/* W4: another stream's end is the latest that was told of then */
+static void
+W4_refused_while_another_one_is_destroyed_too(void **state)
+{
+	struct streams *s = *state;
+	struct stream *st = stream_create(s, "client");
+	struct job *j = job_script(s->rig, 0, 0);
+
+	another = stream_create(s, "client");
+	j->priv = st;
+	j->on_cleanup = cleanup_destroys_another;
+	assert_non_null(enqueue(s, j, st->ss));
+	wait_status(j, LWS_TP_STATUS_FINISHED);
+	stream_destroy(st);
+	assert_int_equal(atomic_load(&j->cleanups), 1);
+	/* compiled in, the first is known for good */
+	assert_int_equal(log_claim(LLL_ERR, "secure stream is closing") +
+			 log_claim(LLL_ERR, "being destroyed"), 1);
+}
+
 static void
 W4_refused_while_it_is_destroyed(void **state)
 {
@@ -1058,6 +1087,7 @@ main(void)
 				W3_refused_with_several_service_threads,
 				setup_threads, teardown),
 		STREAM_TEST(W4_refused_while_it_is_destroyed),
+		STREAM_TEST(W4_refused_while_another_one_is_destroyed_too),
 		STREAM_TEST(W4_a_new_stream_is_not_taken_for_the_old_one),
 		STREAM_TEST(W3_an_accepted_stream),
 	};

@@ -21,7 +21,8 @@ stays_parked(struct rig *rig, struct lws_threadpool *tp, struct job *j,
 static void
 wakes_a_parked_one(void **state)
 {
-	static const lws_usec_t hour = 3600 * LWS_US_PER_SEC, some_ms = 30000;
+	static const lws_usec_t hour = 3600 * LWS_US_PER_SEC,
+				second = LWS_US_PER_SEC, more = 600000;
 	struct rig *rig = *state;
 	struct lws_threadpool *tp = rig_pool(rig, 1, 10),
 			      *other = rig_pool(rig, 1, 10);
@@ -36,13 +37,13 @@ wakes_a_parked_one(void **state)
 	wait_int(&j->cleanups, 1);
 
 	/* woken long before its time, it parks for ever */
-	j = park_job(rig, 2, &some_ms);
+	j = park_job(rig, 2, &second);
 	job_enqueue(tp, j, NULL);
 	park_wait(tp, j, 1);
 	j->priv = (void *)(uintptr_t)&park_ever;
 	lws_threadpool_task_wake(j->task);
 	stays_parked(rig, tp, j, 2);
-	clock = park_job(rig, 3, &some_ms);
+	clock = park_job(rig, 2, &more);
 	job_enqueue(other, clock, NULL);
 	wait_int(&clock->cleanups, 1);
 	stays_parked(rig, tp, j, 2);

@@ -50,7 +50,7 @@ struct lwstp_worker {
 	lws_usec_t		park_us;	/* own */
 	struct lwstp_sampler	runs;		/* own */
 	unsigned int		counts;		/* own: this stay, and: */
-	unsigned int		starts;		/* own: its start, for so many */
+	unsigned int		starts;		/* own: of its start */
 	_Atomic uint64_t	syncs;		/* written by itself */
 	atomic_bool		is_left;	/* written by itself: its task
 						 * is SYNCING, or nearly, and

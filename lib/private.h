@@ -64,7 +64,7 @@
 #define LWSTP_KEEP_SECS		300
 #define LWSTP_MAX_KEPT		1000
 #define LWSTP_TOKEN_BYTES	16
-#define LWSTP_COARSE_US		(10 * LWS_US_PER_MS) /* lwstp_now() may be late */
+#define LWSTP_COARSE_US		(10 * LWS_US_PER_MS) /* lwstp_now() is late */
 
 struct lwstp_pool;
 struct lwstp_worker;

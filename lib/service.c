@@ -306,7 +306,7 @@ tell_end(struct lwstp_service *service, struct lwstp_post *post, bool told)
 	lwstp_deferred_do(&deferred, NULL);
 }
 
-/* R1: by a timer, or as the context ends: lws is NULL.  What is collected within
+/* R1: by a timer, or as the context ends: lws is NULL.  What is collected in
  * one of them is for the next turn. */
 static LWSTP_ON_SERVICE void
 make_calls(struct lwstp_service *service, struct lws_context *lws)

@@ -193,6 +193,54 @@ in_its_own_handlers(void **state)
 	}
 }
 
+/* ---- S6: in a WRITEABLE ---- */
+
+struct leave {
+	struct conn	*from, *to;
+	int		moved;
+};
+
+/* what wants attention moves, and no more: one for each callback */
+static int
+move_one(struct rig *rig, struct lws *wsi, enum lws_callback_reasons reason,
+	 void *user, void *in, size_t len)
+{
+	struct leave *l = rig->priv;
+	struct lws_threadpool_task *task;
+
+	if (!l || wsi != l->from->wsi || !reason_writeable(reason))
+		return closing_event(rig, wsi, reason, user, in, len);
+	task = lws_threadpool_get_task_wsi(wsi);
+	if (!task || lws_threadpool_task_status_noreap(task) !=
+							LWS_TP_STATUS_SYNCING)
+		return 0;
+	assert_int_equal(lws_threadpool_task_attach(task, l->to->wsi), 0);
+	l->moved++;
+
+	return 0;
+}
+
+/* WRITEABLE is asked for again while another one is SYNCING on what it left */
+static void
+one_for_each_writeable(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 1, 100);
+	struct leave l = { .from = conn_open(rig, CONN_RAW),
+			   .to = conn_open(rig, CONN_RAW) };
+	struct job *j[TASKS];
+
+	for (int n = 0; n < TASKS; n++)
+		j[n] = job_park(rig, tp, l.from->wsi);
+	rig->priv = &l;
+	rig->on_event = move_one;
+	rig_until_cleaned(rig);
+	rig->priv = NULL;
+	assert_int_equal(l.moved, TASKS);
+	for (int n = 0; n < TASKS; n++)
+		assert_ptr_equal(j[n]->cleanup_wsi, l.to->wsi);
+}
+
 /* ---- in a cleanup and in a call ---- */
 
 struct mover {
@@ -273,6 +321,7 @@ main(void)
 		RIG_TEST(in_a_walk),
 		RIG_TEST(to_the_walked_wsi_itself),
 		RIG_TEST(in_its_own_handlers),
+		RIG_TEST(one_for_each_writeable),
 		RIG_TEST(another_one_in_a_cleanup),
 		RIG_TEST(by_a_call),
 	};

@@ -319,6 +319,8 @@ before_those_behind_it(void **state)
 	behind = keyed_counted(rig, &lane, 0, 0, LWS_TP_RETURN_FINISHED);
 	behind->o.key = NULL;
 	assert_non_null(served_enqueue(tp, behind, NULL));
+	/* which puts it on the queue, too */
+	lws_threadpool_dump(tp);
 	gate_open(gate);
 	wait_int(&held->j->cleanups, 1);
 	wait_int(&behind->j->cleanups, 1);

@@ -80,6 +80,7 @@ T9_no_WRITEABLE(void **state)
 	/* Q2: one that is done comes before it */
 	job_enqueue(tp, done, c->wsi);
 	wait_status(done, LWS_TP_STATUS_FINISHED);
+	wait_until(park_no_thread_runs, tp);
 	assert_ptr_equal(lws_threadpool_get_task_wsi(c->wsi), done->task);
 	rig_until_int(rig, &done->cleanups, 1);
 	lws_threadpool_task_wake(j->task);

@@ -162,6 +162,7 @@ a_reap_in_on_sync(void **state)
 	struct play p;
 
 	play_handler(&p, *state, CONN_RAW, false, answers_and_reaps);
+	p.s->answers = true;
 	assert_int_equal(lws_threadpool_serve(p.c->wsi), 0);
 	assert_int_equal(p.got, LWS_TP_STATUS_FINISHED);
 	assert_int_equal(atomic_load(&p.s->j->cleanups), 1);

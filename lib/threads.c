@@ -180,15 +180,14 @@ lwstp_threads_start(struct lwstp_pool *pool, int threads, size_t stack_size)
 	pthread_attr_t attr;
 	int error = pthread_attr_init(&attr);
 
-	/* it was tried before, see create.c */
-	if (!error && stack_size)
-		error = pthread_attr_setstacksize(&attr, stack_size);
 	if (!error) {
+		if (stack_size)		/* was tried before, see create.c */
+			(void)pthread_attr_setstacksize(&attr, stack_size);
 		error = make_threads(pool, threads, &attr, stack_size);
+		pthread_attr_destroy(&attr);
 		wait_for_starts(pool);
 		join(pool, LWSTP_START_FAILED);
 	}
-	pthread_attr_destroy(&attr);
 	if (pool->threads < threads)
 		lwstp_log(LLL_WARN, "lws_threadpool_create: pool %s: %d of %d "
 			  "threads did not start: %s\n", pool->name,

@@ -58,6 +58,11 @@ static const struct {
 	{ "tab\tand\rreturn", "tab\tand\rreturn" },
 	{ "gr\xc3\xbc\xc3\x9f dich", "gr\xc3\xbc\xc3\x9f dich" },
 	{ "\xe2\x82\xac \xf0\x9f\x98\x80", "\xe2\x82\xac \xf0\x9f\x98\x80" },
+	/* the first and the last of those that a shorter form, a half of a pair
+	 * or a limit is next to */
+	{ "\xe0\xa0\x80 \xed\x9f\xbf", "\xe0\xa0\x80 \xed\x9f\xbf" },
+	{ "\xf0\x90\x80\x80 \xf4\x8f\xbf\xbf",
+	  "\xf0\x90\x80\x80 \xf4\x8f\xbf\xbf" },
 	/* no UTF-8: a byte that is none, one that is missing, too long a form,
 	 * half of a pair, beyond the last */
 	{ "a\xff" "b", "a?b" },
@@ -69,6 +74,7 @@ static const struct {
 	{ "a\xc0\x80" "b", "a?b" },
 	{ "a\xe0\x80\x80" "b", "a?b" },
 	{ "a\xed\xa0\x80" "b", "a?b" },
+	{ "a\xf0\x8f\xbf\xbf" "b", "a?b" },
 	{ "a\xf4\x90\x80\x80" "b", "a?b" },
 	{ "a\xf8\x88\x80\x80\x80" "b", "a?b" },
 	{ "\xc3\xbc\xff\xc3\xbc", "\xc3\xbc?\xc3\xbc" },

@@ -220,6 +220,92 @@ a_status_in_on_end_twice(void **state)
 			 LWS_TP_STATUS_FINISHED);
 }
 
+/* ---- an end, or another wsi ---- */
+
+static int
+ends_and_reaps(struct served *s, struct lws *wsi)
+{
+	(void)wsi;
+	lws_threadpool_task_sync(s->j->task, 0);
+	wait_status(s->j, LWS_TP_STATUS_FINISHED);
+	assert_int_equal(lws_threadpool_task_status(s->j->task, NULL),
+			 LWS_TP_STATUS_FINISHED);
+
+	return 0;
+}
+
+/* H1: answered in on_sync it ends, and a reap there takes effect when that
+ * returns; on_end is not called then */
+static void
+a_reap_in_on_sync(void **state)
+{
+	struct play p;
+
+	play_handler(&p, *state, CONN_RAW, false, ends_and_reaps);
+	p.s->answers = true;
+	assert_int_equal(lws_threadpool_serve(p.c->wsi), 0);
+	assert_int_equal(atomic_load(&p.s->j->cleanups), 1);
+	assert_ptr_equal(p.s->j->cleanup_wsi, p.c->wsi);
+	play_is_over(&p);
+}
+
+static int
+closes(struct served *s, struct lws *wsi)
+{
+	char token[LWS_THREADPOOL_TOKEN_SIZE];
+
+	(void)wsi;
+	assert_int_equal(lws_threadpool_task_token(s->j->task, 0, token), 0);
+	closing_do(((struct play *)s->priv)->c, CLOSING_TIMEOUT);
+
+	return 0;
+}
+
+/* H1, K4: its wsi closes in its on_end: that was called, so it is not kept for
+ * another one, though it has a token */
+static void
+a_close_in_on_end(void **state)
+{
+	struct play p;
+
+	play_handler(&p, *state, CONN_RAW, true, closes);
+	assert_int_equal(lws_threadpool_serve(p.c->wsi), 0);
+	assert_int_equal(atomic_load(&p.s->j->cleanups), 1);
+	assert_null(p.s->j->cleanup_wsi);
+	play_is_over(&p);
+}
+
+static int
+moves_on(struct served *s, struct lws *wsi)
+{
+	struct conn *to = ((struct play *)s->priv)->c;
+
+	/* there it is called once more, which the harness is not to mind */
+	atomic_store(&s->ends, 0);
+	if (wsi != to->wsi)
+		assert_int_equal(lws_threadpool_task_attach(s->j->task,
+							    to->wsi), 0);
+
+	return 0;
+}
+
+/* K3: given to another wsi in its on_end, it is that one's to serve */
+static void
+another_wsi_in_on_end(void **state)
+{
+	struct rig *rig = *state;
+	struct conn *from;
+	struct play p;
+
+	play_handler(&p, rig, CONN_RAW, true, moves_on);
+	from = p.c;
+	p.c = conn_open(rig, CONN_WS);
+	assert_int_equal(lws_threadpool_serve(from->wsi), 0);
+	assert_int_equal(atomic_load(&p.s->j->cleanups), 0);
+	rig_until_int(rig, &p.s->j->cleanups, 1);
+	assert_ptr_equal(p.s->j->cleanup_wsi, p.c->wsi);
+}
+
 /* ---- a nested callback ---- */
 
 static int
@@ -291,6 +377,9 @@ main(void)
 		SERVED_TEST(a_reap_in_on_sync),
 		SERVED_TEST(a_status_in_on_end),
 		SERVED_TEST(a_status_in_on_end_twice),
+		SERVED_TEST(a_reap_in_on_sync),
+		SERVED_TEST(a_close_in_on_end),
+		SERVED_TEST(another_wsi_in_on_end),
 		SERVED_TEST(a_dequeue_nested_in_it),
 	};
 

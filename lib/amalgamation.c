@@ -41,6 +41,7 @@
 #include "closing.c"
 #include "opt-in.c"
 #include "fds.c"
+#include "contexts.c"
 #include "context.c"
 #include "hooks.c"
 #include "watch.c"

@@ -41,109 +41,8 @@ struct lwstp_notifier {
 	struct lwstp_notifier	*next;		/* making_lock: forgotten */
 };
 
-static _Atomic(struct lwstp_context *) contexts;
 static struct lwstp_notifier *forgotten;	/* making_lock */
 static pthread_mutex_t making_lock = PTHREAD_MUTEX_INITIALIZER;
-
-struct lwstp_context *
-lwstp_context_find(const struct lws_context *lws)
-{
-	struct lwstp_context *context = atomic_load(&contexts);
-
-	while (context && atomic_load_explicit(&context->lws,
-					memory_order_relaxed) != lws)
-		context = atomic_load_explicit(&context->next,
-					       memory_order_relaxed);
-
-	return context;
-}
-
-struct lwstp_service *
-lwstp_service_of(struct lws *wsi)
-{
-	struct lws_context *lws = wsi ? lws_get_context(wsi) : NULL;
-	struct lwstp_context *context = lws ? lwstp_context_find(lws) : NULL;
-
-	return context ? &context->service[lws_get_tsi(wsi)] : NULL;
-}
-
-/* what those of its service threads that are this one know of the key */
-static inline LWSTP_ON_SERVICE struct lwstp_wsi *
-find_in(const struct lwstp_context *context, const void *key)
-{
-	const struct lwstp_service *service;
-	struct lwstp_wsi *on = NULL;
-	int n;
-
-	if (!atomic_load_explicit(&context->lws, memory_order_acquire))
-		return NULL;
-	for (n = 0; n < context->services && !on; n++) {
-		service = &context->service[n];
-		if (lwstp_service_is_this(service))
-			on = lwstp_wsi_find(service, key);
-	}
-
-	return on;
-}
-
-static bool
-is_served_here(const struct lwstp_context *context)
-{
-	int n;
-
-	for (n = 0; n < context->services; n++)
-		if (lwstp_service_is_this(&context->service[n]))
-			return true;
-
-	return false;
-}
-
-/* A thread that has just taken over a context is not known to have.  But only a
- * wsi's own service thread asks about it.  The lock keeps the tables as they
- * are, if they are another thread's after all: then none of their wsi has the
- * address of one of this thread's, unless it is closing and may be gone. */
-static LWSTP_ON_SERVICE struct lwstp_wsi *
-take_over(struct lwstp_context *context, const void *key)
-{
-	struct lwstp_wsi *on = NULL;
-	int n;
-
-	lwstp_lock_context(context);
-	for (n = 0; n < context->services && !on; n++)
-		on = lwstp_wsi_find(&context->service[n], key);
-	if (on && on->closing)
-		on = NULL;
-	if (on)
-		lwstp_service_note(on->service);
-	lwstp_unlock_context(context);
-
-	return on;
-}
-
-/* The address is looked up, and not followed, since the wsi may be gone: in
- * this thread's own tables, which need no lock, and then in those of contexts
- * that it is not known to serve. */
-LWSTP_ON_SERVICE struct lwstp_wsi *
-lwstp_find_here(const void *key)
-{
-	struct lwstp_context *first = atomic_load(&contexts), *context;
-	struct lwstp_wsi *on = NULL;
-
-	for (context = first; context; context = atomic_load(&context->next)) {
-		on = find_in(context, key);
-		if (on)
-			return on;
-	}
-	if (lwstp_this_worker)
-		return NULL;
-	for (context = first; context && !on;
-	     context = atomic_load(&context->next))
-		if (atomic_load_explicit(&context->lws, memory_order_acquire) &&
-		    !is_served_here(context))
-			on = take_over(context, key);
-
-	return on;
-}
 
 /*
  * Its end
@@ -328,8 +227,8 @@ another(int services)
 	context->services = services;
 	context->service = service;
 	atomic_store(&context->refs, 1);
-	atomic_store(&context->next, atomic_load(&contexts));
-	atomic_store(&contexts, context);
+	atomic_store(&context->next, atomic_load(&lwstp_contexts));
+	atomic_store(&lwstp_contexts, context);
 
 	return context;
 }
@@ -338,7 +237,7 @@ another(int services)
 static LWSTP_UNCHECKED struct lwstp_context *
 unused(int services)
 {
-	struct lwstp_context *context = atomic_load(&contexts);
+	struct lwstp_context *context = atomic_load(&lwstp_contexts);
 
 	for (; context; context = atomic_load(&context->next))
 		if (!atomic_load(&context->refs) &&

@@ -372,8 +372,11 @@ bool
 lwstp_wsi_is_no_connection(struct lws *wsi);
 
 /*
- * context.c: a lws_context
+ * contexts.c, context.c: a lws_context
  */
+
+/* the newest first; changed by context.c */
+extern _Atomic(struct lwstp_context *) lwstp_contexts;
 
 /* Its destruction has begun, as far as lws tells. */
 bool

@@ -223,33 +223,6 @@ a_status_in_on_end_twice(void **state)
 /* ---- an end, or another wsi ---- */
 
 static int
-ends_and_reaps(struct served *s, struct lws *wsi)
-{
-	(void)wsi;
-	lws_threadpool_task_sync(s->j->task, 0);
-	wait_status(s->j, LWS_TP_STATUS_FINISHED);
-	assert_int_equal(lws_threadpool_task_status(s->j->task, NULL),
-			 LWS_TP_STATUS_FINISHED);
-
-	return 0;
-}
-
-/* H1: answered in on_sync it ends, and a reap there takes effect when that
- * returns; on_end is not called then */
-static void
-a_reap_in_on_sync(void **state)
-{
-	struct play p;
-
-	play_handler(&p, *state, CONN_RAW, false, ends_and_reaps);
-	p.s->answers = true;
-	assert_int_equal(lws_threadpool_serve(p.c->wsi), 0);
-	assert_int_equal(atomic_load(&p.s->j->cleanups), 1);
-	assert_ptr_equal(p.s->j->cleanup_wsi, p.c->wsi);
-	play_is_over(&p);
-}
-
-static int
 closes(struct served *s, struct lws *wsi)
 {
 	char token[LWS_THREADPOOL_TOKEN_SIZE];
@@ -377,7 +350,6 @@ main(void)
 		SERVED_TEST(a_reap_in_on_sync),
 		SERVED_TEST(a_status_in_on_end),
 		SERVED_TEST(a_status_in_on_end_twice),
-		SERVED_TEST(a_reap_in_on_sync),
 		SERVED_TEST(a_close_in_on_end),
 		SERVED_TEST(another_wsi_in_on_end),
 		SERVED_TEST(a_dequeue_nested_in_it),

@@ -315,6 +315,34 @@ a_stop_is_held_until_it_is_between(void **state)
 	assert_null(service->held);
 }
 
+/* S3: what a callback has found in the inbox is asked for between two, though
+ * its thread leaves it at that, since the inbox is empty */
+static void
+what_a_callback_found_is_asked_for(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
+	struct conn *c = conn_open(rig, CONN_RAW);
+	struct job *j = job_script(rig, 1, LWS_TP_RETURN_SYNC);
+	struct lwstp_service *service = service_of(tp);
+	struct pollfd pfd = { .events = POLLIN };
+	uint64_t writes;
+
+	rig_drain(rig);
+	if (!atomic_load(&service->adopted))
+		skip();		/* lws_cancel_service() signals it */
+	job_enqueue(tp, j, c->wsi);
+	wait_int(&j->returns, 1);
+	wait_until(has_an_idle_thread, pool_of(tp));
+	/* as if it had never signalled */
+	assert_int_equal(read(service->fd, &writes, sizeof(writes)),
+			 sizeof(writes));
+	assert_ptr_equal(lws_threadpool_get_task_wsi(c->wsi), j->task);
+	pfd.fd = service->fd;
+	assert_int_equal(poll(&pfd, 1, 0), 1);
+	rig_until_int(rig, &j->cleanups, 1);
+}
+
 /* Where lws may be in an external poll loop a timer looks too, as long as a wsi
  * is open: less and less often, since here the fd is heard without it */
 #if defined(LWS_WITH_EXTERNAL_POLL)
@@ -372,6 +400,7 @@ main(void)
 		INSIDE_TEST(a_look_finds_what_came),
 		INSIDE_TEST(a_look_that_never_came),
 		INSIDE_TEST(a_stop_is_held_until_it_is_between),
+		INSIDE_TEST(what_a_callback_found_is_asked_for),
 		INSIDE_TEST(the_timer_of_external_poll_loops_ends),
 	};
 

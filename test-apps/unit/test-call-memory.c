@@ -264,6 +264,27 @@ R2_without_memory_or_fds(void **state)
 					break;
 }
 
+/* The first one, of a wsi that is known already: there is no table yet */
+static void
+R2_the_first_of_all(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
+	struct conn *c = conn_open(rig, CONN_RAW);
+
+	c->manual = true;
+	assert_non_null(job_enqueue(tp, job_new(rig), c->wsi));
+	log_ready();
+	faults_on(MEMORY, 1, 1);
+	assert_null(lws_threadpool_wsi_handle(tp, c->wsi));
+	assert_true(faults_off());
+	assert_refused(LWS_TP_REFUSED_MEMORY);
+	assert_non_null(lws_threadpool_wsi_handle(tp, c->wsi));
+	c->manual = false;
+	lws_callback_on_writable(c->wsi);
+	rig_until_cleaned(rig);
+}
+
 /* ---- K1 ---- */
 
 /* no random, and less than was asked for: no token, and later it has one */
@@ -357,6 +378,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(R1_without_memory),
+		RIG_TEST(R2_the_first_of_all),
 		cmocka_unit_test(R2_without_memory_or_fds),
 		RIG_TEST(K1_without_random),
 		RIG_TEST(K1_without_random_nothing_is_kept),

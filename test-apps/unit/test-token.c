@@ -343,6 +343,55 @@ no_context_any_more(void **state)
 	rig_pool_destroy(rig, tp);
 }
 
+struct ends {
+	struct job	*j;
+	int		asked, got;
+};
+
+static int
+ask_as_it_ends(struct rig *rig, struct lws *wsi,
+	       enum lws_callback_reasons reason, void *user, void *in,
+	       size_t len)
+{
+	struct ends *e = rig->priv;
+	char token[LWS_THREADPOOL_TOKEN_SIZE];
+
+	(void)wsi;
+	(void)user;
+	(void)in;
+	(void)len;
+	if (e && reason == LWS_CALLBACK_RAW_CLOSE) {
+		e->asked++;
+		e->got += !lws_threadpool_task_token(e->j->task, 0, token);
+	}
+
+	return RIG_DEFAULT;
+}
+
+/* K1: nor while it is being destroyed */
+static void
+as_the_context_ends(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
+	struct gate *gate = gate_new(rig);
+	struct ends e = { .j = job_block(rig, tp, gate) };
+
+	conn_open(rig, CONN_RAW);
+	rig_drain(rig);
+	rig->on_event = ask_as_it_ends;
+	rig->priv = &e;
+	rig_context_destroy(rig);
+	rig->on_event = NULL;
+	rig->priv = NULL;
+	assert_true(e.asked >= 1);
+	assert_int_equal(e.got, 0);
+	log_claim(LLL_ERR, "no random bytes");
+	gate_open(gate);
+	wait_int(&e.j->cleanups, 1);
+	rig_pool_destroy(rig, tp);
+}
+
 int
 main(void)
 {
@@ -357,6 +406,7 @@ main(void)
 		RIG_TEST(nowhere_to_put_it),
 		RIG_TEST(no_such_task),
 		RIG_TEST(no_context_any_more),
+		RIG_TEST(as_the_context_ends),
 	};
 
 	return cmocka_run_group_tests_name("K1 K2 tokens", tests, NULL, NULL);

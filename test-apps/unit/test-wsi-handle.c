@@ -366,12 +366,15 @@ never_valid(void **state)
 {
 	struct rig *rig = *state;
 	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
-	struct conn *c = conn_open(rig, CONN_RAW);
+	struct conn *c = conn_open(rig, CONN_RAW),
+		    *other = conn_open(rig, CONN_RAW);
 	struct job *j = job_gated(rig, gate_new(rig));
-	uintptr_t live, x = (uintptr_t)88172645463325252u;
+	uintptr_t live, gone, x = (uintptr_t)88172645463325252u;
 
 	c->manual = true;
+	gone = (uintptr_t)handle_of(tp, other->wsi);
 	live = (uintptr_t)handle_of(tp, c->wsi);
+	closing_do(other, CLOSING_FIN);
 	assert_non_null(job_enqueue(tp, j, c->wsi));
 	rig_drain(rig);
 	c->writeables = 0;	/* it came with the handle */
@@ -383,6 +386,9 @@ never_valid(void **state)
 		is_closed((struct lws_threadpool_wsi *)~((uintptr_t)1 << bit));
 		is_closed((struct lws_threadpool_wsi *)
 			  (live ^ (uintptr_t)1 << bit));
+		/* the next one in the place of one that is gone */
+		is_closed((struct lws_threadpool_wsi *)
+			  (gone + ((uintptr_t)1 << bit)));
 	}
 	for (uintptr_t n = 1; n < 3000; n++) {
 		is_closed((struct lws_threadpool_wsi *)n);

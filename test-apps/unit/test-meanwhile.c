@@ -351,6 +351,59 @@ a_pool_ends(void **state)
 	assert_int_equal(atomic_load(&called), accepted + 1);
 }
 
+/* ---- of the tasks of a walk ---- */
+
+#define TASKS 40
+
+struct others {
+	struct lws_threadpool	*tp, *other;
+	struct gate		*gate, *later;
+	struct job		*j[TASKS];
+	int			told;
+};
+
+/* the others end, and new ones, of this pool and of another, take their places */
+static int
+end_the_others(const struct lws_threadpool_task_info *i, void *arg)
+{
+	struct others *o = arg;
+
+	if (!o->told++) {
+		gate_open(o->gate);
+		for (int n = 0; n < TASKS; n++)
+			wait_int(&o->j[n]->cleanups, 1);
+		for (int n = 0; n < TASKS; n++)
+			assert_non_null(job_enqueue(n & 1 ? o->tp : o->other,
+						    job_gated(now.rig,
+							      o->later),
+						    NULL));
+	}
+
+	return i->user ? 0 : 1;
+}
+
+/* N3: only those that were there when it began */
+static void
+others_in_their_places(void **state)
+{
+	struct others o = { .told = 0 };
+
+	now.rig = *state;
+	o.tp = rig_pool(now.rig, 2, 100);
+	o.other = rig_pool(now.rig, 1, 100);
+	o.gate = gate_new(now.rig);
+	o.later = gate_new(now.rig);
+	for (int n = 0; n < TASKS; n++) {
+		o.j[n] = job_gated(now.rig, o.gate);
+		assert_non_null(job_enqueue(o.tp, o.j[n], NULL));
+	}
+	assert_int_equal(lws_threadpool_foreach_task(o.tp, &o, end_the_others),
+			 0);
+	assert_int_equal(o.told, 1);
+	gate_open(o.later);
+	rig_until_cleaned(now.rig);
+}
+
 int
 main(void)
 {
@@ -358,6 +411,7 @@ main(void)
 		RIG_TEST(a_task_ends),
 		RIG_TEST(a_kept_one_goes),
 		RIG_TEST(a_pool_ends),
+		RIG_TEST(others_in_their_places),
 	};
 
 	return cmocka_run_group_tests_name("meanwhile", tests, NULL, NULL);

@@ -53,6 +53,32 @@ called_by_the_service_thread(void **state)
 	}
 }
 
+/* H1, K3: it has ended, and gets a wsi before its on_end was called, though the
+ * service thread has heard of its end: it is served there */
+static void
+it_gets_a_wsi(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
+
+	for (int heard = 0; heard < 2; heard++) {
+		struct conn *c = conn_open(rig, CONN_RAW);
+		struct served *s = ended(rig, tp, LWS_TP_RETURN_FINISHED);
+
+		if (heard) {
+			assert_non_null(lws_threadpool_wsi_handle(tp, c->wsi));
+			assert_null(lws_threadpool_get_task_wsi(c->wsi));
+		}
+		assert_int_equal(lws_threadpool_task_attach(s->j->task,
+							    c->wsi), 0);
+		assert_int_equal(atomic_load(&s->ends), 0);
+		rig_until_int(rig, &s->j->cleanups, 1);
+		assert_int_equal(atomic_load(&s->ends), 1);
+		assert_ptr_equal(s->wsi, c->wsi);
+		assert_ptr_equal(s->j->cleanup_wsi, c->wsi);
+	}
+}
+
 /* W2, T5: a SYNC is CHECKING_IN to it: on_sync is for those with a wsi */
 static void
 no_on_sync(void **state)
@@ -350,6 +376,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		SERVED_TEST(called_by_the_service_thread),
+		SERVED_TEST(it_gets_a_wsi),
 		SERVED_TEST(no_on_sync),
 		SERVED_TEST(its_return_is_ignored),
 		SERVED_TEST(asked_to_stop),

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "inside.h"
+#include "served.h"
 
 #define BURST	10
 
@@ -388,6 +389,33 @@ the_timer_of_external_poll_loops_ends(void **state)
 #endif
 }
 
+/* H2: those that were served take turns, and when the count of them begins
+ * again, too: what is new goes before them */
+static void
+turns_are_counted_for_ever(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
+	struct conn *c = conn_open(rig, CONN_RAW);
+	struct served *s[3];
+
+	c->manual = true;
+	for (int n = 0; n < 3; n++) {
+		s[n] = served_syncing(rig, tp, c->wsi);
+		s[n]->sync_ret = LWS_TP_ON_SYNC_STAY;
+	}
+	lwstp_wsi_find(service_of(tp), c->wsi)->serves = UINT32_MAX - 4;
+	for (int n = 0; n < 12; n++) {
+		assert_int_equal(lws_threadpool_serve(c->wsi), 0);
+		assert_int_equal(s[n % 3]->turn, n + 1);
+	}
+	for (int n = 0; n < 3; n++)
+		lws_threadpool_task_sync(s[n]->j->task, 0);
+	rig->on_event = served_event;
+	c->manual = false;
+	rig_until_cleaned(rig);
+}
+
 int
 main(void)
 {
@@ -402,6 +430,8 @@ main(void)
 		INSIDE_TEST(a_stop_is_held_until_it_is_between),
 		INSIDE_TEST(what_a_callback_found_is_asked_for),
 		INSIDE_TEST(the_timer_of_external_poll_loops_ends),
+		cmocka_unit_test_setup_teardown(turns_are_counted_for_ever,
+						inside_setup, served_teardown),
 	};
 
 	return cmocka_run_group_tests_name("inside-service", tests, NULL, NULL);

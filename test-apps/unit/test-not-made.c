@@ -95,6 +95,10 @@ the_first(void **state)
 	assert_int_equal(pools_told_of(), 0);
 	atomic_store(&no_conds, 0);
 	tp = rig_pool(rig, 1, 10);
+	/* that one may have its place: so another one */
+	atomic_store(&no_conds, 1);
+	is_refused(rig, 0, LWS_TP_REFUSED_MEMORY);
+	atomic_store(&no_conds, 0);
 	assert_int_equal(pools_told_of(), 1);
 	job_block(rig, tp, gate);
 	enqueue_timed(tp, late, NULL, 50, 0);

@@ -162,6 +162,23 @@ asked_to_stop(void **state)
 	wait_int(&closed->cleanups, 1);
 }
 
+/* N3, P3: the reason is there before the task has heard of it */
+static void
+its_pool_finishes(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
+	struct gate *gate = gate_new(rig);
+	struct job *j = job_block(rig, tp, gate);
+
+	assert_int_equal(info_of(j->task).stop, LWS_TP_STOP_NONE);
+	lws_threadpool_finish(tp);
+	assert_int_equal(info_of(j->task).stop, LWS_TP_STOP_FINISH);
+	assert_int_equal(info_of(j->task).status, LWS_TP_STATUS_STOPPING);
+	gate_open(gate);
+	wait_int(&j->cleanups, 1);
+}
+
 /* N3, K4: a kept one, which stays, by its token too */
 static void
 a_kept_one(void **state)
@@ -408,6 +425,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		RIG_TEST(through_its_states),
 		RIG_TEST(asked_to_stop),
+		RIG_TEST(its_pool_finishes),
 		RIG_TEST(a_kept_one),
 		RIG_TEST(names),
 		RIG_TEST(the_thread_that_calls_it),

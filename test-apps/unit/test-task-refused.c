@@ -62,6 +62,32 @@ pool_finishing(void **state)
 	assert_null(lws_threadpool_get_task_wsi(c->wsi));
 }
 
+/* T8: a wsi that never had a task gets nothing of us by a refused one */
+static void
+nothing_is_kept_of_its_wsi(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 1, 1);
+	struct conn *c = conn_open(rig, CONN_RAW);
+	struct gate *hold = gate_new(rig);
+	int fds;
+
+	/* what the context's first one costs */
+	still_works(rig, tp, c->wsi);
+	c = conn_open(rig, CONN_RAW);
+	rig_drain(rig);
+	fds = rig_open_fds();
+	job_block(rig, tp, hold);
+	assert_non_null(job_enqueue(tp, job_new(rig), NULL));
+	assert_null(job_enqueue(tp, job_new(rig), c->wsi));
+	assert_int_equal(rig_open_fds(), fds);
+	lws_threadpool_finish(tp);
+	assert_null(job_enqueue(tp, job_new(rig), c->wsi));
+	assert_int_equal(rig_open_fds(), fds);
+	gate_open(hold);
+	log_claim(LLL_WARN, "");
+}
+
 /* T8, P2: nothing to run */
 static void
 no_task_function(void **state)
@@ -167,6 +193,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		RIG_TEST(queue_full),
 		RIG_TEST(pool_finishing),
+		RIG_TEST(nothing_is_kept_of_its_wsi),
 		RIG_TEST(no_task_function),
 		RIG_TEST(no_pool),
 		RIG_TEST(wsi_from_a_pool_thread),

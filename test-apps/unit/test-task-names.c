@@ -108,6 +108,8 @@ text(void **state)
 	NAMED(&n, "%s-%s", "one", "");
 	NAMED(&n, "%s", none);
 	NAMED(&n, "%c%c", 'x', '!');
+	/* in the place of one that is a format and its number */
+	NAMED(&n, "%d", 5);
 	NAMED(&n, "100%% of %d%%", 3);
 	NAMED(&n, "%p", (void *)&n);
 	NAMED(&n, "%p of nothing", (void *)NULL);

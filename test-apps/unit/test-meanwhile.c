@@ -210,6 +210,17 @@ status(void)
 }
 
 static int
+status_and_user(void)
+{
+	void *user = NULL;
+
+	lws_threadpool_task_status(now.j->task, &user);
+	assert_true(!user || user == now.j);
+
+	return user ? 0 : -1;
+}
+
+static int
 dequeue(void)
 {
 	return lws_threadpool_dequeue_task(now.j->task);
@@ -223,6 +234,8 @@ a_kept_one_goes(void **state)
 	struct rig *rig = *state;
 
 	at_each_lock(rig, true, it_is_reaped, status, 0, 0);
+	assert_true(at_each_lock(rig, true, it_is_reaped, status_and_user,
+				 -1, 0) >= 1);
 	at_each_lock(rig, true, it_is_reaped, dequeue, 0, 0);
 	assert_true(at_each_lock(rig, true, it_is_reaped, attach, -1, 0) >= 1);
 	assert_true(at_each_lock(rig, true, it_is_reaped, info, -1, 0) >= 1);

@@ -228,17 +228,6 @@ until_it_is_stopped(void **state)
 	was_stopped(j);
 }
 
-/* what the one thread had to tell of is told, and heard of */
-static void
-served_by_now(struct rig *rig, struct lws_threadpool *tp)
-{
-	struct job *fence = job_new(rig);
-
-	assert_non_null(job_enqueue(tp, fence, NULL));
-	wait_int(&fence->cleanups, 1);
-	rig_drain(rig);
-}
-
 static void
 until_the_pool_finishes(void **state)
 {
@@ -249,48 +238,6 @@ until_the_pool_finishes(void **state)
 	lws_threadpool_finish(tp);
 	wait_status(j, LWS_TP_STATUS_STOPPED);
 	was_stopped(j);
-}
-
-/* S7: it lost its wsi just now, maybe to a callback that uses its data: stopped
- * once that has returned */
-static void
-dequeued_and_stopped(void **state)
-{
-	struct rig *rig = *state;
-	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
-	struct conn *c = conn_open(rig, CONN_RAW);
-	struct job *j;
-
-	c->manual = true;
-	j = job_park(rig, tp, c->wsi);
-	tokens_give(j, LWS_TP_TOKEN_WAIT);
-	served_by_now(rig, tp);
-	assert_int_equal(lws_threadpool_dequeue_task(j->task), 0);
-	lws_threadpool_finish(tp);
-	assert_int_equal(atomic_load(&j->calls), 1);
-	was_stopped(j);
-}
-
-/* K3: it lost its wsi just now, and gets another one: it is SYNCING there */
-static void
-dequeued_and_attached(void **state)
-{
-	struct rig *rig = *state;
-	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
-	struct conn *c = conn_open(rig, CONN_RAW),
-		    *to = conn_open(rig, CONN_RAW);
-	struct job *j;
-
-	c->manual = true;
-	j = job_park(rig, tp, c->wsi);
-	tokens_give(j, LWS_TP_TOKEN_WAIT);
-	served_by_now(rig, tp);
-	assert_int_equal(lws_threadpool_dequeue_task(j->task), 0);
-	assert_int_equal(lws_threadpool_task_attach(j->task, to->wsi), 0);
-	rig_until_int(rig, &j->cleanups, 1);
-	assert_ptr_equal(j->cleanup_wsi, to->wsi);
-	assert_int_equal(j->seen[LWS_TP_STATUS_SYNCING], 1);
-	assert_int_equal(atomic_load(&j->stopping), 0);
 }
 
 static void
@@ -445,8 +392,6 @@ main(void)
 		RIG_TEST(until_it_is_synced),
 		RIG_TEST(until_it_is_stopped),
 		RIG_TEST(until_the_pool_finishes),
-		RIG_TEST(dequeued_and_stopped),
-		RIG_TEST(dequeued_and_attached),
 		RIG_TEST(until_the_pool_is_destroyed),
 		RIG_TEST(the_context_ends),
 		RIG_TEST(until_it_times_out),

@@ -153,8 +153,8 @@ a_later_one_first(void **state)
 	gate_open(gate);
 }
 
-/* D1: of a pool whose place comes behind that of one that is due much later, and
- * beside one of another context */
+/* D1: of a pool whose place comes behind that of one that is due much later,
+ * and beside one of another context */
 static void
 of_several_pools(void **state)
 {

@@ -375,7 +375,8 @@ struct others {
 	int			told;
 };
 
-/* the others end, and new ones, of this pool and of another, take their places */
+/* the others end, and new ones, of this pool and of another, take their
+ * places */
 static int
 end_the_others(const struct lws_threadpool_task_info *i, void *arg)
 {

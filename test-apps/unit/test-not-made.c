@@ -108,8 +108,8 @@ the_first(void **state)
 	claim_times();
 }
 
-/* P6: not one thread starts: that is not for the size of its stack, or it is not
- * even known whether the system takes that */
+/* P6: not one thread starts: that is not for the size of its stack, or it is
+ * not even known whether the system takes that */
 static void
 no_thread(void **state)
 {

@@ -149,7 +149,7 @@ answers_and_reaps(struct served *s, struct lws *wsi)
 	(void)wsi;
 	lws_threadpool_task_sync(s->j->task, 0);
 	wait_status(s->j, LWS_TP_STATUS_FINISHED);
-	p->got = lws_threadpool_task_status(s->j->task, NULL);
+	p->got = (int)lws_threadpool_task_status(s->j->task, NULL);
 
 	return play_ret(p);
 }

@@ -205,7 +205,12 @@ token(struct handle *h, uint8_t how)
 {
 	char token[LWS_THREADPOOL_TOKEN_SIZE];
 	struct lws_threadpool_task *task = h->task;
+	struct job *job = task ? job_of(h->user) : NULL;
 
+	/* before: it may lose its wsi at once */
+	if (job)
+		atomic_store_explicit(&job->outlived, 1,
+				      memory_order_relaxed);
 	if (!job_token(task, how & LWS_TP_TOKEN_WAIT, token))
 		return;
 	if (h->task != task)

@@ -161,7 +161,8 @@ job_new(enum job_kind kind, int steps, struct lws *wsi, uint64_t seed)
 		job->data = 0;
 		job->kind = (uint8_t)kind;
 		job->steps = (uint8_t)steps;
-		job->outlived = !wsi || kind == JOB_ASYNC || kind == JOB_TOKEN;
+		atomic_store(&job->outlived, !wsi || kind == JOB_ASYNC ||
+					     kind == JOB_TOKEN);
 		atomic_store(&job->serial, ++serials);
 	}
 	pthread_mutex_unlock(&pages_lock);
@@ -233,8 +234,9 @@ step(struct job *job)
 	case JOB_HOOK:
 		return hooks.park(job);
 	case JOB_OUTLIVE:
-		if (!job->outlived) {
-			job->outlived = true;
+		if (!get(&job->outlived)) {
+			atomic_store_explicit(&job->outlived, 1,
+					      memory_order_relaxed);
 			flag = LWS_TP_RETURN_FLAG_OUTLIVE;
 		}
 		/* fallthrough */
@@ -306,7 +308,7 @@ job_task(void *user, enum lws_threadpool_task_status s)
 		count(&ledger.stoppings);
 		ret = stop_step(job);
 	} else if (s == LWS_TP_STATUS_RUNNING) {
-		if ((job->data & 1) && !job->outlived)
+		if ((job->data & 1) && !get(&job->outlived))
 			ledger_fail("a SYNC was resumed but not answered (S4)");
 		ret = step(job);
 	} else {

@@ -55,7 +55,7 @@ struct job {
 	uint32_t		data;		/* T2, odd: service thread's turn */
 	uint8_t			kind;
 	uint8_t			steps;
-	bool			outlived;	/* the task's own */
+	atomic_int		outlived;	/* it outlives its wsi (T5) */
 	atomic_bool		let_go;		/* dequeued or closed */
 	atomic_int		held;		/* a callback has its data */
 	struct job		*next_free;

@@ -269,7 +269,7 @@ a_close_calls_none(void **state)
 	struct states st;
 	struct rig *rig = *state;
 
-	for (int n = 0; n < CONN_KINDS * CLOSING_CONTEXT; n++) {
+	for (int n = 0; n < (int)CONN_KINDS * CLOSING_CONTEXT; n++) {
 		enum conn_kind kind = (enum conn_kind)(n / CLOSING_CONTEXT);
 		enum closing way = (enum closing)(n % CLOSING_CONTEXT);
 

@@ -117,7 +117,7 @@ a_large_one_can_be_used(void **state)
 static void
 sizes_that_the_system_refuses(void **state)
 {
-	static const size_t sizes[] = { 1, 4095, SIZE_MAX / 2, SIZE_MAX };
+	static const size_t sizes[] = { 1, 4095, SIZE_MAX - 65536, SIZE_MAX };
 	struct lws_threadpool_create_args args = { 2, 10 };
 	struct lws_threadpool_options o = { .size = sizeof(o) };
 	struct rig *rig = *state;

@@ -386,9 +386,11 @@ never_valid(void **state)
 		is_closed((struct lws_threadpool_wsi *)~((uintptr_t)1 << bit));
 		is_closed((struct lws_threadpool_wsi *)
 			  (live ^ (uintptr_t)1 << bit));
-		/* the next one in the place of one that is gone */
-		is_closed((struct lws_threadpool_wsi *)
-			  (gone + ((uintptr_t)1 << bit)));
+		/* the next one in the place of one that is gone; on 32 bits
+		 * the next place is the live one's */
+		if (gone + ((uintptr_t)1 << bit) != live)
+			is_closed((struct lws_threadpool_wsi *)
+				  (gone + ((uintptr_t)1 << bit)));
 	}
 	for (uintptr_t n = 1; n < 3000; n++) {
 		is_closed((struct lws_threadpool_wsi *)n);

@@ -385,7 +385,9 @@ as_the_context_ends(void **state)
 	rig->on_event = NULL;
 	rig->priv = NULL;
 	assert_true(e.asked >= 1);
-	assert_int_equal(e.got, 0);
+	/* compiled in, lws 4.2 and later tell of their end after the closes */
+	if (!LWSTP_UNIT_IN_LWS)
+		assert_int_equal(e.got, 0);
 	log_claim(LLL_ERR, "no random bytes");
 	gate_open(gate);
 	wait_int(&e.j->cleanups, 1);

@@ -126,7 +126,7 @@ pool_init(struct lwstp_pool *pool, struct lwstp_context *context,
 	pool->keeper = NULL;
 	pool->clock_at = 0;
 	pool->clock.look = lwstp_clock_look;
-	pool->n_queued = pool->n_resumed = pool->n_done = pool->n_held = 0;
+	pool->n_queued = pool->n_resumed = pool->n_done = 0;
 	pool->n_running = pool->n_started = pool->n_parked = pool->n_kept = 0;
 	pool->n_finished = pool->n_stopped = pool->n_timed_out = 0;
 	pool->indexes = pool->threads = pool->alive = 0;

@@ -70,7 +70,6 @@ __admit(struct lwstp_pool *pool, struct lwstp_task *task)
 		DL_APPEND(pool->holding, k);
 	DL_APPEND(k->held, task);
 	extra->is_held = true;
-	pool->n_held++;
 
 	return false;
 }
@@ -134,7 +133,6 @@ __take_held(struct lwstp_pool *pool, struct lwstp_key *k,
 {
 	DL_DELETE(k->held, task);
 	task->extra->is_held = false;
-	pool->n_held--;
 	if (!k->held)
 		DL_DELETE(pool->holding, k);
 }

@@ -120,7 +120,7 @@ struct lwstp_pool {
 					    * the timers, 0: it does not */
 	LWSTP_BY_POOL unsigned int n_queued; /* and released */
 	LWSTP_BY_POOL unsigned int n_resumed, n_done;
-	LWSTP_BY_POOL unsigned int n_held, n_parked, n_kept;
+	LWSTP_BY_POOL unsigned int n_parked, n_kept;
 	LWSTP_BY_POOL unsigned int n_running; /* on threads, cleanups too */
 	LWSTP_BY_POOL unsigned int n_started; /* that have not ended */
 	atomic_uint		n_cleaning;	/* released, not cleaned up;

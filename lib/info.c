@@ -12,8 +12,6 @@
 
 #include "private.h"
 
-#define SIZE_MOST_INFO	4096
-
 /* of a task that is not released meanwhile */
 static LWSTP_POOL_HELD void
 __read_info(const struct lwstp_pool *pool, const struct lwstp_task *task,
@@ -46,8 +44,7 @@ __read_info(const struct lwstp_pool *pool, const struct lwstp_task *task,
 	info->user = atomic_load(&task->user);
 }
 
-/* false: the slot has no task of that pool, or another one than with that
- * generation, if that is not 0 */
+/* false: the slot has no task of that pool with that generation */
 static bool
 read_slot(struct lwstp_pool *pool, struct lwstp_task *task,
 	  uint32_t generation, struct lws_threadpool_task_info *info)
@@ -63,7 +60,7 @@ read_slot(struct lwstp_pool *pool, struct lwstp_task *task,
 	word = atomic_load(&task->slot.word);
 	is_there = lwstp_status(word) != LWSTP_FREE &&
 		   atomic_load(&task->pool) == pool &&
-		   (!generation || lwstp_generation(word) == generation);
+		   lwstp_generation(word) == generation;
 	if (is_there)
 		__read_info(pool, task, word, info);
 	lwstp_unlock(pool);
@@ -130,23 +127,14 @@ lws_threadpool_task_get_info(struct lws_threadpool_task *handle,
 	struct lws_threadpool_task_info i;
 	struct lwstp_task *task;
 	uint64_t word;
-	size_t size;
 
-	if (!info || info->size < sizeof(i) || info->size > SIZE_MOST_INFO) {
-		lwstp_log(LLL_ERR, "%s: info is %p, its size %lu, not %lu\n",
-			  __func__, (void *)info,
-			  info ? (unsigned long)info->size : 0,
-			  (unsigned long)sizeof(i));
+	if (!lwstp_struct_ok(info, sizeof(i), __func__, "info"))
 		return -1;
-	}
 	task = lwstp_task_find(handle, &word, __func__);
 	if (!task || !read_slot(atomic_load(&task->pool), task,
 				lwstp_generation(word), &i))
 		return -1;
-	size = info->size;
-	i.size = size;
-	memset((char *)info + sizeof(i), 0, size - sizeof(i));
-	memcpy(info, &i, sizeof(i));
+	lwstp_fill_struct(info, sizeof(i), &i);
 
 	return 0;
 }

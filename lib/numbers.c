@@ -9,7 +9,6 @@
 
 #include "private.h"
 
-#define SIZE_MOST_STATS	4096
 #define BUCKETS		32
 
 static void
@@ -73,27 +72,15 @@ lws_threadpool_get_stats(struct lws_threadpool *tp,
 {
 	struct lws_threadpool_stats s;
 	struct lwstp_pool *pool;
-	size_t size;
 
-	if (!stats || stats->size < sizeof(s) ||
-	    stats->size > SIZE_MOST_STATS) {
-		lwstp_log(LLL_ERR, "%s: stats is %p, its size %lu, not %lu\n",
-			  __func__, (void *)stats,
-			  stats ? (unsigned long)stats->size : 0,
-			  (unsigned long)sizeof(s));
+	if (!lwstp_struct_ok(stats, sizeof(s), __func__, "stats"))
 		return -1;
-	}
 	pool = lwstp_pool_lock(tp, __func__);
 	if (!pool)
 		return -1;
 	__lwstp_read_stats(pool, &s);
 	lwstp_unlock(pool);
-
-	/* a later version's members are zeroed */
-	size = stats->size;
-	s.size = size;
-	memset((char *)stats + sizeof(s), 0, size - sizeof(s));
-	memcpy(stats, &s, sizeof(s));
+	lwstp_fill_struct(stats, sizeof(s), &s);
 
 	return 0;
 }

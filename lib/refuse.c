@@ -11,7 +11,7 @@
 
 #include "private.h"
 
-#define SIZE_MOST	4096	/* of a struct that the caller fills: bytes */
+#define SIZE_MOST	4096	/* of a struct of the caller's: bytes */
 
 _Thread_local enum lws_threadpool_refused lwstp_refused;
 
@@ -78,4 +78,30 @@ lwstp_copy_struct(void *copy, size_t known, const void *from, char *text,
 	memcpy(copy, from, known);
 
 	return true;
+}
+
+bool
+lwstp_struct_ok(const void *to, size_t known, const char *me, const char *what)
+{
+	size_t size = 0;
+
+	if (to)
+		memcpy(&size, to, sizeof(size));	/* its first member */
+	if (size >= known && size <= SIZE_MOST)
+		return true;
+	lwstp_log(LLL_ERR, "%s: %s is %p, its size %lu, not %lu\n", me, what,
+		  to, (unsigned long)size, (unsigned long)known);
+
+	return false;
+}
+
+void
+lwstp_fill_struct(void *to, size_t known, const void *from)
+{
+	size_t size;
+
+	memcpy(&size, to, sizeof(size));
+	memset((char *)to + known, 0, size - known);
+	memcpy((char *)to + sizeof(size), (const char *)from + sizeof(size),
+	       known - sizeof(size));
 }

@@ -23,8 +23,8 @@ struct lwstp_refusal {
 
 /* of this thread's latest call that can be refused */
 extern _Thread_local enum lws_threadpool_refused lwstp_refused;
-/* Logs it, at most once a second for each reason (P2), and counts it.  `what`
- * was refused: "a task", say. */
+/* Logs it, at most once a second for each reason (P2).  `what` was refused: "a
+ * task", say. */
 LWSTP_NONE_HELD void
 lwstp_refuse(struct lws_threadpool *tp, const char *me, const char *what,
 	     const struct lwstp_refusal *why, const void *wsi, bool is_ss);
@@ -33,6 +33,14 @@ lwstp_refuse(struct lws_threadpool *tp, const char *me, const char *what,
 bool
 lwstp_copy_struct(void *copy, size_t known, const void *from, char *text,
 		  size_t len);
+/* The same for one that we fill.  False: it is none, or not one of ours, which
+ * is logged by the name of `what`. */
+LWSTP_NONE_HELD bool
+lwstp_struct_ok(const void *to, size_t known, const char *me,
+		const char *what);
+/* ... from one of ours; a later version's members are zeroed */
+void
+lwstp_fill_struct(void *to, size_t known, const void *from);
 
 enum {						/* the codes */
 	LWSTP_REFUSED_STALE,

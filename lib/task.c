@@ -293,9 +293,9 @@ __lwstp_stop_queued(struct lwstp_pool *pool, struct lwstp_deferred *deferred)
 	return true;
 }
 
-static inline LWSTP_POOL_HELD bool
-__reap(struct lwstp_pool *pool, struct lwstp_task *task, uint64_t *word,
-       struct lwstp_deferred *deferred)
+LWSTP_POOL_HELD bool
+__lwstp_task_reap(struct lwstp_pool *pool, struct lwstp_task *task,
+		  uint64_t *word, struct lwstp_deferred *deferred)
 {
 	bool done = lwstp_is_done(*word);
 
@@ -322,13 +322,6 @@ __reap(struct lwstp_pool *pool, struct lwstp_task *task, uint64_t *word,
 	return true;
 }
 
-LWSTP_POOL_HELD bool
-__lwstp_task_reap(struct lwstp_pool *pool, struct lwstp_task *task,
-		  uint64_t *word, struct lwstp_deferred *deferred)
-{
-	return __reap(pool, task, word, deferred);
-}
-
 bool
 lwstp_task_reap(struct lwstp_task *task, uint64_t *word,
 		struct lwstp_deferred *deferred)
@@ -342,7 +335,7 @@ lwstp_task_reap(struct lwstp_task *task, uint64_t *word,
 		__lwstp_drain(pool);
 	*word = atomic_load(&task->slot.word);
 	reaped = lwstp_generation(*word) == generation &&
-		 __reap(pool, task, word, deferred);
+		 __lwstp_task_reap(pool, task, word, deferred);
 	lwstp_unlock(pool);
 
 	return reaped;
@@ -360,7 +353,7 @@ lwstp_task_reap_kept(struct lwstp_task *task, uint64_t word,
 	word = atomic_load(&task->slot.word);
 	reaped = lwstp_generation(word) == generation &&
 		 (word & LWSTP_KEPT) &&
-		 __reap(pool, task, &word, deferred);
+		 __lwstp_task_reap(pool, task, &word, deferred);
 	lwstp_unlock(pool);
 
 	return reaped;

@@ -264,6 +264,11 @@ vhost_make(struct lwstp_context *context)
 	info.user = context;
 	info.finalize = vhost_gone;
 	info.finalize_arg = context;
+#if LWS_LIBRARY_VERSION_NUMBER >= 4003000
+	/* or it would be lws's global one, whose uses are counted without a
+	 * lock by all contexts */
+	info.log_cx = lwsl_context_get_cx(atomic_load(&context->lws));
+#endif
 
 	opening = true;
 	context->vhost = lws_create_vhost(atomic_load(&context->lws), &info);

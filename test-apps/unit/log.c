@@ -176,6 +176,37 @@ log_levels(void)
 	return evloop_is("ev") ? LOG_LEVELS & ~LLL_NOTICE : LOG_LEVELS;
 }
 
+#if LWS_LIBRARY_VERSION_NUMBER >= 4003000
+static _Thread_local lws_log_cx_t own;
+
+void
+log_own(struct lws_context_creation_info *info)
+{
+	memset(&own, 0, sizeof(own));
+	own.u.emit = log_emit;
+	own.lll_flags = (uint32_t)log_levels();
+	info->log_cx = &own;
+}
+
+int
+log_own_uses(void)
+{
+	return own.refcount;
+}
+#else
+void
+log_own(struct lws_context_creation_info *info)
+{
+	(void)info;
+}
+
+int
+log_own_uses(void)
+{
+	return -1;
+}
+#endif
+
 void
 log_on(void)
 {

@@ -39,6 +39,15 @@ log_forget(void);
 void
 log_info(void);
 
+/* The context that is made with that has a log of its own, the thread's, whose
+ * lines come here, too: lws, from 4.3 on, counts the uses of the one that all
+ * others share, without a lock. */
+void
+log_own(struct lws_context_creation_info *info);
+/* how many there are of that log; -1: there is none */
+int
+log_own_uses(void);
+
 /* For the rig: lws's lines come here, or go nowhere; this thread is in
  * lws_create_context(); and the end */
 void

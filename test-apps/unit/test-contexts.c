@@ -105,6 +105,13 @@ is_set(void *arg)
 	return atomic_load((atomic_int *)arg) >= 1;
 }
 
+static void
+own_log(struct rig *rig, struct lws_context_creation_info *info)
+{
+	(void)rig;
+	log_own(info);
+}
+
 /* No assertions on these threads: what fails is counted */
 static void *
 service(void *arg)
@@ -118,7 +125,8 @@ service(void *arg)
 
 	pthread_rwlock_rdlock(&fds);
 	for (round = 0; round < 5; round++) {
-		struct rig_opts opts = { .opt_in = (s->which + round) & 1 };
+		struct rig_opts opts = { .info = own_log,
+					 .opt_in = (s->which + round) & 1 };
 
 		rig = rig_create(&opts);
 		tp = rig_pool(rig, 2, 100);
@@ -162,11 +170,37 @@ each_context_on_its_own_service_thread(void **state)
 	}
 }
 
+/* The hidden vhost and what is on it log as their context does, and not where
+ * all contexts do, who may be on other threads. */
+static void
+the_hidden_vhost_has_its_context_s_log(void **state)
+{
+	struct rig_opts opts = { .info = own_log };
+	struct rig *rig = rig_create(&opts);
+	struct conn *c = conn_open(rig, CONN_RAW);
+	int uses = log_own_uses();
+	struct job *j;
+
+	(void)state;
+	if (uses >= 0 && !LWSTP_UNIT_IN_LWS) {
+		j = job_new(rig);
+		assert_non_null(job_enqueue(rig_pool(rig, 1, 10), j, c->wsi));
+		rig_until_int(rig, &j->cleanups, 1);
+		/* it, the watch, and the signal where there is one */
+		assert_true(log_own_uses() >=
+			    uses + 2 + LWSTP_UNIT_EVENTFD);
+	}
+	assert_int_equal(rig_destroy(rig), 0);
+	if (uses < 0 || LWSTP_UNIT_IN_LWS)
+		skip();
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_context_has_its_own),
+		cmocka_unit_test(the_hidden_vhost_has_its_context_s_log),
 		RIG_TEST(each_context_on_its_own_service_thread),
 	};
 

@@ -95,9 +95,9 @@ mark_closing(struct lwstp_wsi *on)
 #endif
 	lwstp_not_to_ask(on);
 	lwstp_wsi_handle_drop(on);
-	lwstp_lock_context(on->service->context);
+	lwstp_lock_table(on->service);
 	on->closing = true;
-	lwstp_unlock_context(on->service->context);
+	lwstp_unlock_table(on->service);
 	on->service->open--;
 	on->asked_at = lwstp_now();
 	on->watch = NULL;

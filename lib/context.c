@@ -211,21 +211,41 @@ lwstp_context_hold(struct lwstp_context *context)
 	return true;
 }
 
+static struct lwstp_service *
+new_services(int services)
+{
+	struct lwstp_service *service = calloc((size_t)services,
+					       sizeof(*service));
+	int n;
+
+	for (n = 0; service && n < services; n++)
+		if (pthread_mutex_init(&service[n].lock, NULL)) {
+			while (n--)
+				pthread_mutex_destroy(&service[n].lock);
+			free(service);
+			return NULL;
+		}
+
+	return service;
+}
+
 /* another one, with one reference; making_lock held */
 static struct lwstp_context *
 another(int services)
 {
 	struct lwstp_context *context = calloc(1, sizeof(*context));
-	struct lwstp_service *service = calloc((size_t)services,
-					       sizeof(*service));
 
-	if (!context || !service || pthread_mutex_init(&context->lock, NULL)) {
-		free(service);
+	if (!context || pthread_mutex_init(&context->lock, NULL)) {
+		free(context);
+		return NULL;
+	}
+	context->service = new_services(services);
+	if (!context->service) {
+		pthread_mutex_destroy(&context->lock);
 		free(context);
 		return NULL;
 	}
 	context->services = services;
-	context->service = service;
 	atomic_store(&context->refs, 1);
 	atomic_store(&context->next, atomic_load(&lwstp_contexts));
 	atomic_store(&lwstp_contexts, context);

@@ -75,7 +75,7 @@ struct lwstp_wsi {
 	LWSTP_BY_SERVICE struct lwstp_wsi *ask_prev, *ask_next;
 	LWSTP_BY_SERVICE lws_usec_t asked_at; /* if closing: closed at */
 	LWSTP_BY_SERVICE bool is_to_ask, is_due_stream, is_asked;
-	LWSTP_BY_SERVICE bool closing;	/* set with the context's lock */
+	LWSTP_BY_SERVICE bool closing;	/* set with the service's lock */
 	LWSTP_BY_SERVICE bool wanted; /* lws_threadpool_wsi_writeable() */
 
 	LWSTP_BY_SERVICE struct lwstp_task *attached; /* oldest first */
@@ -109,8 +109,9 @@ struct lwstp_service {				/* one a service thread */
 						 * looked */
 	atomic_uint		thread;		/* its number, 0: not known */
 
+	pthread_mutex_t		lock;
 	LWSTP_BY_SERVICE struct lwstp_entry *table; /* of wsi and ss; changed
-						 * with the context's lock */
+						 * with the lock */
 	LWSTP_BY_SERVICE struct lwstp_wsi *to_ask; /* of lws, in order */
 	LWSTP_BY_SERVICE unsigned int n_to_ask, n_asked;
 	LWSTP_BY_SERVICE struct lwstp_wsi *streams; /* to ask, by a timer */
@@ -165,6 +166,18 @@ static inline LWSTP_UNLOCKS(lwstp_role_context) LWSTP_UNCHECKED void
 lwstp_unlock_context(struct lwstp_context *context)
 {
 	pthread_mutex_unlock(&context->lock);
+}
+
+static inline LWSTP_LOCKS(lwstp_role_table) LWSTP_UNCHECKED void
+lwstp_lock_table(struct lwstp_service *service)
+{
+	pthread_mutex_lock(&service->lock);
+}
+
+static inline LWSTP_UNLOCKS(lwstp_role_table) LWSTP_UNCHECKED void
+lwstp_unlock_table(struct lwstp_service *service)
+{
+	pthread_mutex_unlock(&service->lock);
 }
 
 static inline bool

@@ -33,21 +33,35 @@ lwstp_service_of(struct lws *wsi)
 	return context ? &context->service[lws_get_tsi(wsi)] : NULL;
 }
 
-/* what those of its service threads that are this one know of the key */
-static inline LWSTP_ON_SERVICE struct lwstp_wsi *
-find_in(const struct lwstp_context *context, const void *key)
+/* With the lock: this thread may have given the context to another one, and not
+ * be known to have.  A wsi of another thread has not the address of one of this
+ * thread's, unless it is closing and may be gone. */
+static LWSTP_ON_SERVICE struct lwstp_wsi *
+find_in(struct lwstp_service *service, const void *key, bool is_own)
 {
-	const struct lwstp_service *service;
+	struct lwstp_wsi *on;
+
+	lwstp_lock_table(service);
+	on = lwstp_wsi_find(service, key);
+	if (on && on->closing && !is_own)
+		on = NULL;
+	lwstp_unlock_table(service);
+
+	return on;
+}
+
+/* what those of its service threads that are this one know of the key */
+static LWSTP_ON_SERVICE struct lwstp_wsi *
+find_own(const struct lwstp_context *context, const void *key)
+{
 	struct lwstp_wsi *on = NULL;
 	int n;
 
 	if (!atomic_load_explicit(&context->lws, memory_order_acquire))
 		return NULL;
-	for (n = 0; n < context->services && !on; n++) {
-		service = &context->service[n];
-		if (lwstp_service_is_this(service))
-			on = lwstp_wsi_find(service, key);
-	}
+	for (n = 0; n < context->services && !on; n++)
+		if (lwstp_service_is_this(&context->service[n]))
+			on = find_in(&context->service[n], key, true);
 
 	return on;
 }
@@ -65,30 +79,24 @@ is_served_here(const struct lwstp_context *context)
 }
 
 /* A thread that has just taken over a context is not known to have.  But only a
- * wsi's own service thread asks about it.  The lock keeps the tables as they
- * are, if they are another thread's after all: then none of their wsi has the
- * address of one of this thread's, unless it is closing and may be gone. */
+ * wsi's own service thread asks about it. */
 static LWSTP_ON_SERVICE struct lwstp_wsi *
 take_over(struct lwstp_context *context, const void *key)
 {
 	struct lwstp_wsi *on = NULL;
 	int n;
 
-	lwstp_lock_context(context);
 	for (n = 0; n < context->services && !on; n++)
-		on = lwstp_wsi_find(&context->service[n], key);
-	if (on && on->closing)
-		on = NULL;
+		on = find_in(&context->service[n], key, false);
 	if (on)
 		lwstp_service_note(on->service);
-	lwstp_unlock_context(context);
 
 	return on;
 }
 
 /* The address is looked up, and not followed, since the wsi may be gone: in
- * this thread's own tables, which need no lock, and then in those of contexts
- * that it is not known to serve. */
+ * this thread's own tables, and then in those of contexts that it is not known
+ * to serve. */
 LWSTP_ON_SERVICE struct lwstp_wsi *
 lwstp_find_here(const void *key)
 {
@@ -96,7 +104,7 @@ lwstp_find_here(const void *key)
 	struct lwstp_wsi *on = NULL;
 
 	for (context = first; context; context = atomic_load(&context->next)) {
-		on = find_in(context, key);
+		on = find_own(context, key);
 		if (on)
 			return on;
 	}

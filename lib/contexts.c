@@ -94,6 +94,17 @@ take_over(struct lwstp_context *context, const void *key)
 	return on;
 }
 
+/* Where it is the only one, a thread that serves another one now does not ask:
+ * so it needs no lock. */
+static bool
+is_the_only_one(const struct lwstp_context *context)
+{
+	return context && context->services == 1 &&
+	       !atomic_load_explicit(&context->next, memory_order_relaxed) &&
+	       atomic_load_explicit(&context->lws, memory_order_acquire) &&
+	       lwstp_service_is_this(context->service);
+}
+
 /* The address is looked up, and not followed, since the wsi may be gone: in
  * this thread's own tables, and then in those of contexts that it is not known
  * to serve. */
@@ -103,6 +114,8 @@ lwstp_find_here(const void *key)
 	struct lwstp_context *first = atomic_load(&lwstp_contexts), *context;
 	struct lwstp_wsi *on = NULL;
 
+	if (is_the_only_one(first))
+		return lwstp_wsi_find(first->service, key);
 	for (context = first; context; context = atomic_load(&context->next)) {
 		on = find_own(context, key);
 		if (on)

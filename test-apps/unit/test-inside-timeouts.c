@@ -170,6 +170,7 @@ the_next_task_has_its_own_time(void **state)
 		task = task_of(j->task);
 		lws_threadpool_task_sync(j->task, 0);
 		wait_status(j, LWS_TP_STATUS_FINISHED);
+		wait_until(has_an_idle_thread, pool_of(tp));	/* posted */
 		lws_threadpool_task_status(j->task, NULL);
 		lwstp_service_answer(service_of(tp));
 	}

@@ -65,7 +65,9 @@ struct pss_minimal_threadpool {
 static void
 work(unsigned int ms)
 {
-	struct timespec ts = { ms / 1000, (long)(ms % 1000) * 1000000l };
+	struct timespec ts = {
+		(time_t)(ms / 1000), (long)(ms % 1000) * 1000000l
+	};
 
 	if (ms)
 		nanosleep(&ts, NULL);

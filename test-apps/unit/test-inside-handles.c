@@ -220,6 +220,29 @@ slots_of_posted_tasks_are_used_again(void **state)
 	assert_int_equal(lwstp_slots[LWSTP_TASKS].used, used);
 }
 
+/* Who was about to take a slot off, while others took it, and the next one, and
+ * gave it back, notices: the next one is not free. */
+static void
+a_slot_that_was_taken_meanwhile(void **state)
+{
+	struct lwstp_slots *slots = &lwstp_slots[LWSTP_TASKS];
+	struct lwstp_slot *slot, *next;
+	uint64_t before;
+
+	(void)state;
+	if (!WIDE)
+		return;		/* free slots are a queue there */
+	slot = lwstp_slot_take(LWSTP_TASKS);
+	lwstp_slot_give(LWSTP_TASKS, slot);
+	before = slots->free;
+	assert_ptr_equal(lwstp_slot_take(LWSTP_TASKS), slot);
+	next = lwstp_slot_take(LWSTP_TASKS);
+	lwstp_slot_give(LWSTP_TASKS, slot);
+	assert_int_equal((uint32_t)slots->free, (uint32_t)before);
+	assert_int_not_equal(slots->free, before);
+	lwstp_slot_give(LWSTP_TASKS, next);
+}
+
 #define THREADS		4
 #define TURNS		20000
 #define SLOTS_MOST	4096
@@ -289,6 +312,7 @@ main(void)
 		cmocka_unit_test(a_table_that_is_full),
 		INSIDE_TEST(slots_are_used_again),
 		INSIDE_TEST(slots_of_posted_tasks_are_used_again),
+		cmocka_unit_test(a_slot_that_was_taken_meanwhile),
 		cmocka_unit_test(threads_that_take_slots),
 	};
 

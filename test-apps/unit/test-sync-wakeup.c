@@ -97,6 +97,38 @@ ends_wake_too(void **state)
 	}
 }
 
+/* S3: a thread goes on with another task at once, and that takes long: the wsi
+ * of the one before is told of its end all the same */
+static void
+an_end_before_a_long_task(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
+	struct conn *c = conn_open(rig, CONN_RAW);
+	struct gate *ends, *takes_long;
+	struct job *j = job_new(rig), *other;
+
+	/* the first task of a wsi asks for one WRITEABLE by itself */
+	job_enqueue(tp, j, c->wsi);
+	rig_until_cleaned(rig);
+	for (int n = 0; n < 20; n++) {
+		ends = gate_new(rig);
+		takes_long = gate_new(rig);
+		j = job_gated(rig, ends);
+		other = job_gated(rig, takes_long);
+		job_enqueue(tp, j, c->wsi);
+		job_enqueue(tp, other, NULL);
+		wait_int(&j->calls, 1);
+		rig_drain(rig);
+		gate_open(ends);
+		wait_int(&other->calls, 1);
+		rig_until_int(rig, &j->cleanups, 1);
+		assert_int_equal(atomic_load(&other->returns), 0);
+		gate_open(takes_long);
+		wait_int(&other->cleanups, 1);
+	}
+}
+
 static struct job *late_job;
 static struct lws_threadpool *late_tp;
 static struct conn *late_other;
@@ -277,6 +309,7 @@ main(void)
 		NO_RERING_TEST(a_stream_on_a_client_wsi),
 		NO_RERING_TEST(many_streams),
 		NO_RERING_TEST(ends_wake_too),
+		NO_RERING_TEST(an_end_before_a_long_task),
 		NO_RERING_TEST(rung_inside_its_own_writeable),
 		NO_RERING_TEST(synced_from_other_callbacks),
 		NO_RERING_TEST(answers_by_a_thread_that_served),

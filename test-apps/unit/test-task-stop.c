@@ -225,6 +225,35 @@ never_started_is_never_called(void **state)
 			 atomic_load(&detached->calls), 0);
 }
 
+/* T4, S3: its wsi is told of that end though no thread of the pool is free: by
+ * a WRITEABLE, which is how the harness comes to reap it */
+static void
+never_started_is_told_of(void **state)
+{
+	struct rig *rig = *state;
+	struct stop s = stop_begin(rig, 1);
+	struct job *first = job_new(rig), *j;
+
+	/* the WRITEABLE that a wsi's first task asks for is not the one */
+	s.c->manual = false;
+	job_enqueue(s.tp, first, s.c->wsi);
+	rig_until_int(rig, &first->cleanups, 1);
+	job_block(rig, s.tp, s.gate);
+	for (int n = 0; n < 2; n++) {
+		j = job_new(rig);
+		job_enqueue(s.tp, j, s.c->wsi);
+		rig_drain(rig);
+		if (n)
+			lws_threadpool_finish(s.tp);
+		else
+			lws_threadpool_task_sync(j->task, 1);
+		rig_until_int(rig, &j->cleanups, 1);
+		assert_int_equal(j->reaped_as, LWS_TP_STATUS_STOPPED);
+		assert_int_equal(atomic_load(&j->calls), 0);
+	}
+	gate_open(s.gate);
+}
+
 /* T4, P3: nor while finish() is at work, by threads that become free then */
 static void
 never_started_while_finishing(void **state)
@@ -331,6 +360,7 @@ main(void)
 		RIG_TEST(resumed_then_stopped_is_told),
 		RIG_TEST(many_requests_one_call),
 		RIG_TEST(never_started_is_never_called),
+		RIG_TEST(never_started_is_told_of),
 		RIG_TEST(never_started_while_finishing),
 		RIG_TEST(finish_tells_all_that_started),
 		RIG_TEST(stops_at_any_moment),

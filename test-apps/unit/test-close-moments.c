@@ -227,6 +227,108 @@ W1_killed_synchronously_while_rings_are_pending(void **state)
 	}
 }
 
+/* ---- W1: lws is to be asked for its WRITEABLE when it closes ---- */
+
+/* R2: another thread wants one, which a callback has found, or several */
+static void
+W1_killed_synchronously_when_a_WRITEABLE_was_wanted(void **state)
+{
+	struct moment m;
+	struct conn *c[4];
+	int n, opt_in;
+
+	(void)state;
+	for (opt_in = 0; opt_in < 2; opt_in++) {
+		moment_begin(&m, CONN_RAW, CLOSING_TIMEOUT, opt_in, 1);
+		for (n = 0; n < 4; n++) {
+			c[n] = n ? conn_open(m.rig, CONN_RAW) : m.conn;
+			check(&m, lws_threadpool_wsi_handle(m.tp, c[n]->wsi));
+		}
+		rig_drain(m.rig);
+		/* from the second on there is one that is known to be closing,
+		 * from the third on one that is still to be asked */
+		for (n = 0; n < 3; n++) {
+			check(&m, !lws_threadpool_wsi_writeable(
+				lws_threadpool_wsi_handle(m.tp, c[n]->wsi)));
+			if (n)
+				check(&m, !lws_threadpool_wsi_writeable(
+					lws_threadpool_wsi_handle(m.tp,
+								c[3]->wsi)));
+			check(&m, !lws_threadpool_get_task_wsi(c[n]->wsi));
+			lws_set_timeout(c[n]->wsi, PENDING_TIMEOUT_USER_OK,
+					LWS_TO_KILL_SYNC);
+			c[3]->writeables = 0;
+			rig_drain(m.rig);
+			check(&m, c[n]->destroyed);
+			check(&m, c[3]->writeables == !!n);
+		}
+		moment_end(&m);
+	}
+}
+
+static void
+look_at_the_other(struct job *j, struct lws *wsi)
+{
+	struct conn *other = j->priv;
+
+	(void)wsi;
+	if (!lws_threadpool_get_task_wsi(other->wsi))
+		job_fault(j, "the other wsi has no task");
+}
+
+/* a task of it that nobody looks at: SYNCING, or FINISHED */
+static struct job *
+not_looked_at(struct moment *m, struct conn *c, bool ends)
+{
+	struct job *j = ends ? job_new(m->rig) :
+			       job_script(m->rig, INT32_MAX,
+					  LWS_TP_RETURN_SYNC);
+
+	check(m, job_enqueue(m->tp, j, c->wsi));
+	wait_status(j, ends ? LWS_TP_STATUS_FINISHED : LWS_TP_STATUS_SYNCING);
+
+	return j;
+}
+
+/* A cleanup of its asks for a task of another wsi.  By that the SYNC of the one
+ * that closes is found, too: lws is not asked for it any more, but for the
+ * other's. */
+static void
+W1_cleanup_that_finds_another_s_SYNC(void **state)
+{
+	struct moment m;
+	struct conn *other;
+	struct job *sync;
+	int opt_in;
+
+	(void)state;
+	for (opt_in = 0; opt_in < 2; opt_in++) {
+		moment_begin(&m, CONN_RAW, CLOSING_TIMEOUT, opt_in, 1);
+		other = conn_open(m.rig, CONN_RAW);
+		other->manual = true;
+		/* the first task of a wsi asks for one by itself */
+		lws_threadpool_task_status(not_looked_at(&m, other,
+							 true)->task, NULL);
+		rig_drain(m.rig);
+		not_looked_at(&m, other, false);
+		sync = not_looked_at(&m, m.conn, false);
+		m.job = not_looked_at(&m, m.conn, true);
+		m.job->priv = other;
+		m.job->on_cleanup = look_at_the_other;
+
+		other->writeables = 0;
+		lws_set_timeout(m.conn->wsi, PENDING_TIMEOUT_USER_OK,
+				LWS_TO_KILL_SYNC);
+		rig_until_int(m.rig, &sync->cleanups, 1);
+		check(&m, atomic_load(&sync->stopping) == 1);
+		check(&m, atomic_load(&m.job->cleanups) == 1);
+		rig_drain(m.rig);
+		check(&m, m.conn->destroyed);
+		check(&m, other->writeables == 1);
+		moment_end(&m);
+	}
+}
+
 /* ---- W1: the application dequeues by itself in its close callbacks ---- */
 
 static int
@@ -932,6 +1034,9 @@ main(void)
 		cmocka_unit_test(W1_close_while_the_ring_of_a_sync_is_pending),
 		cmocka_unit_test(
 			W1_killed_synchronously_while_rings_are_pending),
+		cmocka_unit_test(
+			W1_killed_synchronously_when_a_WRITEABLE_was_wanted),
+		cmocka_unit_test(W1_cleanup_that_finds_another_s_SYNC),
 		cmocka_unit_test(
 			W1_application_that_dequeues_in_its_close_callbacks),
 		cmocka_unit_test(

@@ -164,6 +164,34 @@ the_repeat_leaves_it_to_the_answer(void **state)
 	c->manual = false;
 }
 
+/* S5: nor is anything before a second is over since it was asked for, whatever
+ * else the timer goes off for */
+static void
+the_repeat_comes_after_a_second(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
+	struct conn *c = conn_open(rig, CONN_RAW);
+	struct lwstp_service *service = service_of(tp);
+
+	c->manual = true;
+	clock_stop();
+	job_enqueue(tp, job_script(rig, 1, LWS_TP_RETURN_SYNC), c->wsi);
+	rig_until(rig, is_asked_for, c->wsi);
+	log_info();
+	for (int n = 0; n < 3; n++) {
+		service->ask_again.cb(&service->ask_again);
+		assert_int_equal(log_count(LLL_INFO, "asking for WRITEABLE "
+					   "again"), n);
+		clock_forward(1);
+		service->ask_again.cb(&service->ask_again);
+		assert_int_equal(log_count(LLL_INFO, "asking for WRITEABLE "
+					   "again"), n + 1);
+	}
+	clock_go();
+	serve_the_rest(rig, c);
+}
+
 /* the timer that looks, as lws calls it: it takes it off before */
 static void
 look_once(struct lwstp_service *service)
@@ -424,6 +452,7 @@ main(void)
 		INSIDE_TEST(it_is_silent_when_answered),
 		INSIDE_TEST(a_burst_is_one_signal),
 		INSIDE_TEST(the_repeat_leaves_it_to_the_answer),
+		INSIDE_TEST(the_repeat_comes_after_a_second),
 		INSIDE_TEST(looks_follow_an_answer_and_end),
 		INSIDE_TEST(a_look_finds_what_came),
 		INSIDE_TEST(a_look_that_never_came),

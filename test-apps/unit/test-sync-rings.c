@@ -283,6 +283,32 @@ one_in_each_callback(void **state)
 	}
 }
 
+/* S3: the service thread finds, in one look, a SYNC of a wsi, one of another
+ * wsi, and one more of the first: both get their WRITEABLE */
+static void
+one_more_of_the_first_wsi(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 2, 10);
+	struct conn *c[2] = { conn_open(rig, CONN_RAW),
+			      conn_open(rig, CONN_RAW) };
+	struct job *j;
+
+	/* the first task of a wsi asks for one by itself */
+	for (int n = 0; n < 2; n++)
+		job_enqueue(tp, job_new(rig), c[n]->wsi);
+	rig_until_cleaned(rig);
+	for (int round = 0; round < 20; round++) {
+		rig_drain(rig);
+		for (int n = 0; n < 3; n++) {
+			j = job_script(rig, 1, LWS_TP_RETURN_SYNC);
+			assert_non_null(job_enqueue(tp, j, c[n & 1]->wsi));
+			wait_status(j, LWS_TP_STATUS_SYNCING);
+		}
+		rig_until_cleaned(rig);
+	}
+}
+
 /* S6: the answer to one, whatever is asked of the wsi after that in the same
  * callback; and to one that has just become SYNCING, by a handle that was kept */
 static void
@@ -321,6 +347,7 @@ main(void)
 		NO_RERING_TEST(looking_rings_for_nothing),
 		NO_RERING_TEST(a_look_takes_no_ring_away),
 		NO_RERING_TEST(one_in_each_callback),
+		NO_RERING_TEST(one_more_of_the_first_wsi),
 		NO_RERING_TEST(an_answer_that_was_met_before),
 	};
 

@@ -318,6 +318,61 @@ opt_in_that_forgets(void **state)
 	}
 }
 
+struct told {
+	struct lws_threadpool	*tp;
+	struct job		*j;
+	int			closed, found, accepted;
+};
+
+/* the wsi's protocol is protocols[0], which has passed this on already */
+static int
+look_in_CLOSED(struct rig *rig, struct lws *wsi,
+	       enum lws_callback_reasons reason, void *user, void *in,
+	       size_t len)
+{
+	struct told *t = rig->priv;
+
+	(void)user;
+	(void)in;
+	(void)len;
+	if (reason == LWS_CALLBACK_CLOSED_HTTP && conn_of(wsi)) {
+		t->closed++;
+		t->found += !!lws_threadpool_get_task_wsi(wsi);
+		t->accepted += !!job_enqueue(t->tp, job_new(rig), wsi);
+	}
+
+	return RIG_DEFAULT;
+}
+
+/* W1, W4: the end is that close callback where protocols[0] gets it, and not
+ * WSI_DESTROY after it: by then the tasks are detached, and none is let in */
+static void
+told_of_by_CLOSED(void **state)
+{
+	struct told t = { .closed = 0 };
+	struct rig_opts opts = { .on_event = look_in_CLOSED, .opt_in = true,
+				 .priv = &t };
+	struct rig *rig = rig_create(&opts);
+	struct conn *c;
+
+	(void)state;
+	t.tp = rig_pool(rig, 1, 10);
+	c = conn_open(rig, CONN_HTTP);
+	c->manual = true;
+	t.j = job_script(rig, INT32_MAX, LWS_TP_RETURN_SYNC);
+	assert_non_null(job_enqueue(t.tp, t.j, c->wsi));
+	wait_status(t.j, LWS_TP_STATUS_SYNCING);
+	assert_null(lws_get_child(c->wsi));
+	closing_do(c, CLOSING_TIMEOUT);
+	assert_int_equal(t.closed, 1);
+	assert_int_equal(t.found, 0);
+	assert_int_equal(t.accepted, 0);
+	assert_int_equal(log_claim(LLL_ERR, "the wsi is closing"), 1);
+	rig_until_int(rig, &t.j->cleanups, 1);
+	assert_int_equal(atomic_load(&t.j->stopping), 1);
+	assert_int_equal(rig_destroy(rig), 0);
+}
+
 /* A close that the application told of by mistake is one all the same, and what
  * the watch tells of it later is nothing new */
 static void
@@ -422,6 +477,7 @@ main(void)
 		cmocka_unit_test(only_one_vhost_passes_its_events),
 		cmocka_unit_test(opt_in_that_begins_late),
 		cmocka_unit_test(opt_in_that_forgets),
+		cmocka_unit_test(told_of_by_CLOSED),
 		RIG_TEST(told_of_a_close_that_is_none),
 		RIG_TEST(wsi_event_of_anything_returns_0),
 		RIG_TEST(one_watch_for_a_wsi_s_life),

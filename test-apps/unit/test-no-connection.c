@@ -9,6 +9,7 @@
  * Pools are new in each place, since a pool says each reason once a second.
  */
 
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "harness.h"
@@ -248,6 +249,56 @@ a_connection_with_fd_0(void **state)
 	}
 }
 
+static bool
+was_broadcast(void *arg)
+{
+	struct rig *rig = arg;
+
+	return rig->wait_cancelled;
+}
+
+/* The other way round: fd 0 is a connection, as inetd has it, so the wsi of
+ * EVENT_WAIT_CANCELLED seems to have a peer.  In several contexts, too. */
+static void
+stdin_is_a_connection(void **state)
+{
+	struct rig *rig[2];
+	struct place p;
+	int kept = dup(0), sv[2];
+
+	(void)state;
+	for (int n = 0; n < 2; n++) {
+		rig[n] = rig_create(NULL);
+		still_works(rig[n], rig_pool(rig[n], 1, 10));
+		rig_drain(rig[n]);
+	}
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv),
+			 0);
+	assert_int_equal(dup2(sv[0], 0), 0);
+	for (int n = 0; n < 2; n++) {
+		/* lws says so to us last of all, so we know of one before */
+		rig[n]->wait_cancelled = 0;
+		lws_cancel_service(rig[n]->context);
+		rig_until(rig[n], was_broadcast, rig[n]);
+
+		place_begin(&p, rig[n], LWS_CALLBACK_EVENT_WAIT_CANCELLED,
+			    "tp-raw");
+		p.tp = rig_pool(rig[n], 1, 10);
+		lws_cancel_service(rig[n]->context);
+		rig_until(rig[n], was_told, &p);
+		place_end(&p, rig[n]);
+	}
+	if (kept < 0)
+		close(0);
+	else
+		assert_int_equal(dup2(kept, 0), 0);
+	close(kept);
+	close(sv[0]);
+	close(sv[1]);
+	for (int n = 0; n < 2; n++)
+		assert_int_equal(rig_destroy(rig[n]), 0);
+}
+
 int
 main(void)
 {
@@ -257,6 +308,7 @@ main(void)
 		cmocka_unit_test(protocol_init_of_the_context),
 		RIG_TEST(accepted_and_listening),
 		cmocka_unit_test(a_connection_with_fd_0),
+		cmocka_unit_test(stdin_is_a_connection),
 	};
 
 	return cmocka_run_group_tests_name("no connection", tests, NULL, NULL);

@@ -9,6 +9,7 @@
  */
 
 #include <limits.h>
+#include <sys/socket.h>
 
 #include "task-options.h"
 
@@ -404,6 +405,27 @@ NOT_CONNECTED(void **state)
 	}
 }
 
+/* W4: nor one whose connection has failed, before lws has come to close it: it
+ * will give no WRITEABLE any more */
+static void
+NOT_CONNECTED_any_more(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
+	struct conn *c = conn_open(rig, CONN_RAW);
+	unsigned char out[LWS_PRE + 1] = { 0 };
+
+	assert_int_equal(shutdown(lws_get_socket_fd(c->wsi), SHUT_WR), 0);
+	assert_true(lws_write(c->wsi, out + LWS_PRE, 1, LWS_WRITE_RAW) < 0);
+	assert_null(job_enqueue(tp, job_new(rig), c->wsi));
+	refused_as(NOT_CONNECTED);
+	assert_null(lws_threadpool_wsi_handle(tp, c->wsi));
+	refused_as(NOT_CONNECTED);
+	claim_refusals();
+	then_NONE(rig);
+	conn_die(c);
+}
+
 int
 main(void)
 {
@@ -418,6 +440,7 @@ main(void)
 		RIG_TEST(CONTEXT),
 		RIG_TEST(CLOSING),
 		RIG_TEST(NOT_CONNECTED),
+		RIG_TEST(NOT_CONNECTED_any_more),
 	};
 
 	return cmocka_run_group_tests_name("refused", tests, NULL, NULL);

@@ -195,12 +195,64 @@ the_hidden_vhost_has_its_context_s_log(void **state)
 		skip();
 }
 
+static struct lws_context *ending;
+static int looked_at;
+
+/* lws's list of those who are told of its state, as it goes through it itself.
+ * We have left it when our vhost is gone. */
+static void
+look_at_the_list(struct lws_vhost *vhost, void *arg)
+{
+	lws_state_manager_t *mgr = lws_system_get_state_manager(ending);
+
+	(void)vhost;
+	(void)arg;
+	if (lws_get_vhost_by_name(ending, ":lws-threadpool"))
+		return;
+	looked_at++;
+	lws_start_foreach_dll(struct lws_dll2 *, d,
+			      lws_dll2_get_head(&mgr->notify_list)) {
+		lws_state_notify_link_t *link = lws_container_of(d,
+					lws_state_notify_link_t, list);
+
+		assert_true(!link->name ||
+			    strcmp(link->name, "lws-threadpool"));
+	} lws_end_foreach_dll(d);
+}
+
+/* P4: whatever ends after it in the context does not meet it */
+static void
+lws_tells_it_of_nothing_any_more(void **state)
+{
+	struct lws_context_creation_info info;
+	struct rig *rig = rig_create(NULL);
+	struct conn *c = conn_open(rig, CONN_RAW);
+	struct job *j = job_new(rig);
+
+	(void)state;
+	assert_non_null(job_enqueue(rig_pool(rig, 1, 10), j, c->wsi));
+	rig_until_int(rig, &j->cleanups, 1);
+
+	memset(&info, 0, sizeof(info));
+	info.port = CONTEXT_PORT_NO_LISTEN;
+	info.vhost_name = "later";
+	if (lws_get_vhost_by_name(rig->context, ":lws-threadpool"))
+		info.finalize = look_at_the_list;
+	assert_non_null(lws_create_vhost(rig->context, &info));
+	ending = rig->context;
+	looked_at = 0;
+	assert_int_equal(rig_destroy(rig), 0);
+	if (!looked_at)
+		skip();		/* it ends later, or there is none */
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_context_has_its_own),
 		cmocka_unit_test(the_hidden_vhost_has_its_context_s_log),
+		cmocka_unit_test(lws_tells_it_of_nothing_any_more),
 		RIG_TEST(each_context_on_its_own_service_thread),
 	};
 

@@ -334,7 +334,7 @@ no_fd_for_the_watch_of(enum conn_kind kind)
 		struct rig_opts opts = { .info = no_fd_limit,
 					 .opt_in = opt_in };
 		struct conn *watched, *fresh;
-		struct job *held, *refused, *ok, *alone;
+		struct job *held, *refused, *again, *ok, *alone;
 		struct lws_threadpool *tp;
 		struct rig *rig;
 
@@ -355,6 +355,12 @@ no_fd_for_the_watch_of(enum conn_kind kind)
 				 opt_in || !conn_kind_watched(kind));
 		assert_int_equal(log_claim(LLL_ERR, "lws_threadpool_enqueue"),
 				 !refused->accepted);
+		/* it is not known from then on, as one that is watched is */
+		again = job_new(rig);
+		job_enqueue(tp, again, fresh->wsi);
+		assert_int_equal(again->accepted, refused->accepted);
+		/* at most once a second (P2) */
+		log_claim(LLL_ERR, "lws_threadpool_enqueue");
 		/* what needs no fd goes on */
 		ok = job_script(rig, 10, LWS_TP_RETURN_SYNC);
 		assert_non_null(job_enqueue(tp, ok, watched->wsi));

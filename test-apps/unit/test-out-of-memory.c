@@ -29,6 +29,7 @@ enum what {
 	THREADS,
 	FDS,
 	VHOST,
+	VHOST_LATE,
 	ADOPTION,
 	WRITEABLE,
 	CONDITIONS,
@@ -37,8 +38,9 @@ enum what {
 };
 
 static const char * const what_names[] = {
-	"memory", "threads", "fds", "the hidden vhost", "adoptions",
-	"callback_on_writable", "conditions and mutexes"
+	"memory", "threads", "fds", "the hidden vhost",
+	"the hidden vhost, late", "adoptions", "callback_on_writable",
+	"conditions and mutexes"
 };
 
 /* The calls of one kind are counted, and number fail_at fails, or all from it
@@ -182,10 +184,18 @@ WRAP(struct lws_vhost *, lws_create_vhost,
      (struct lws_context *context,
       const struct lws_context_creation_info *info))
 {
+	struct lws_vhost *vhost;
+
 	if (fails(VHOST))
 		return NULL;
+	vhost = __real_lws_create_vhost(context, info);
+	/* as lws does where it is nearly done: the vhost ends as any other */
+	if (vhost && fails(VHOST_LATE)) {
+		lws_vhost_destroy(vhost);
+		return NULL;
+	}
 
-	return __real_lws_create_vhost(context, info);
+	return vhost;
 }
 
 WRAP(struct lws *, lws_adopt_descriptor_vhost_via_info,
@@ -258,6 +268,16 @@ refusal_is_logged(bool refused, const char *who)
 {
 	if (refused && !log_count(LLL_ERR, who) && !log_count(LLL_WARN, who))
 		fail_msg("%s refused without a word", who);
+}
+
+/* one for each try to make it, which the enqueue's own line does not tell of */
+static void
+vhost_is_logged(enum what what, int failed)
+{
+	if (what == VHOST || what == VHOST_LATE)
+		assert_int_equal(log_count(LLL_ERR, "lws_threadpool: the "
+					   "hidden vhost could not be made"),
+				 failed);
 }
 
 /* ---- create ---- */
@@ -395,6 +415,7 @@ enqueue_once(enum what what, int at, int for_good, bool serviced, bool opt_in)
 	}
 	failed = faults_off();
 	refusal_is_logged(refused, "lws_threadpool");
+	vhost_is_logged(what, failed);
 	/* a call that failed has refused something, or cost only speed */
 	assert_true(failed || !refused);
 	if (refused == 100 && !for_good)

@@ -127,6 +127,28 @@ log_claim(int level, const char *text)
 	return log_find(level, text, true);
 }
 
+struct log_lines {
+	int		level;
+	const char	*text;
+	int		n;
+};
+
+static bool
+log_has(void *arg)
+{
+	struct log_lines *l = arg;
+
+	return log_count(l->level, l->text) >= l->n;
+}
+
+void
+log_wait_(int level, const char *text, int n, const char *file, int line)
+{
+	struct log_lines l = { level, text, n };
+
+	wait_until_(log_has, &l, text, file, line);
+}
+
 static int
 log_walk_unclaimed(bool print)
 {

@@ -19,6 +19,15 @@ log_count(int level, const char *text);
 int
 log_claim(int level, const char *text);
 
+/* Waits for n of them or more, without servicing.  A libwebsockets with
+ * LWS_MAX_SMP 1 puts the lines of all threads together in one buffer, and from
+ * 4.3 on it tells of each wsi that comes and goes: so let a thread of a pool
+ * finish its line before you service again, or the line may be spoilt. */
+#define log_wait(level, text, n) \
+	log_wait_((level), (text), (n), __FILE__, __LINE__)
+void
+log_wait_(int level, const char *text, int n, const char *file, int line);
+
 /* Called with each line by the thread that writes it, unless NULL; until the next
  * rig */
 extern void (*_Atomic log_told)(const char *line);

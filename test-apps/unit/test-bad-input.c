@@ -185,8 +185,9 @@ options_at_their_extremes(void **state)
 		wait_status(j, LWS_TP_STATUS_SYNCING);
 		/* the idle worker has slept on that timeout */
 		if (secs[n] == 1) {
-			rig_until_int(rig, &j->stopping, 1);
+			log_wait(LLL_WARN, "SYNC", 1);
 			log_claim(LLL_WARN, "SYNC");
+			rig_until_int(rig, &j->stopping, 1);
 		} else {
 			rig_drain(rig);
 			assert_int_equal(atomic_load(&j->stopping), 0);

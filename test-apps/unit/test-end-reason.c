@@ -113,11 +113,10 @@ BAD_RETURN(void **state)
 	struct why why;
 	struct job *j;
 
-	/* lws 4.3 logs as it adopts: not beside a thread that logs */
-	rig_drain(rig);
 	for (int n = 0; n < 2; n++) {
 		j = why_job(rig, &why, 1, 1234);
 		job_enqueue(tp, j, n & 1 ? c->wsi : NULL);
+		log_wait(LLL_ERR, "1234", n + 1);
 		ended(j, UNTOLD, LWS_TP_STOP_BAD_RETURN, LWS_TP_STATUS_STOPPED);
 		assert_int_equal(log_claim(LLL_ERR, "1234"), n + 1);
 	}
@@ -284,6 +283,7 @@ TIMEOUT(void **state)
 
 	c->manual = true;
 	job_enqueue(tp, j, c->wsi);
+	log_wait(LLL_WARN, "SYNC", 1);
 	rig_until_status(j, LWS_TP_STATUS_STOPPED);
 	assert_int_equal(log_claim(LLL_WARN, "SYNC"), 1);
 	lws_threadpool_task_status(j->task, NULL);

@@ -92,6 +92,7 @@ a_thread_that_logs_leaves_last(void **state)
 	atomic_store(&log_told, stay_until_the_others_left);
 	clock_forward(LWSTP_SYNC_TIMEOUT_SECS);
 	job_enqueue(tp, j, NULL);
+	log_wait(LLL_WARN, "nobody answered its SYNC", 1);
 	rig_until_status(parked, LWS_TP_STATUS_STOPPED);
 	rig_pool_destroy(rig, tp);
 	atomic_store(&log_told, NULL);

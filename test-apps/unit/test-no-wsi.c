@@ -205,6 +205,7 @@ W2_enqueue_from_a_pool_thread(void **state)
 	j->fn = enqueue_inside;
 	j->priv = &n;
 	assert_non_null(job_enqueue(n.tp, j, c->wsi));
+	wait_status(j, LWS_TP_STATUS_FINISHED);
 	rig_until_int(rig, &j->cleanups, 1);
 	/* with a wsi: refused, of whichever pool the thread is */
 	assert_false(n.with_wsi->accepted);

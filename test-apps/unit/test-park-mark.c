@@ -154,6 +154,7 @@ not_with_an_end(void **state)
 
 		j = mark_job(rig, &m);
 		job_enqueue(tp, j, c->wsi);
+		wait_status(j, ends[n / 2].ends_as);
 		rig_until_int(rig, &j->cleanups, 1);
 		assert_int_equal(j->reaped_as, ends[n / 2].ends_as);
 		assert_int_equal(atomic_load(&j->calls), 1);

@@ -329,6 +329,7 @@ S5_no_sync_timeout(void **state)
 	parked = park_one(rig, tp, c->wsi, 1);
 	clock = job_script(rig, 10, LWS_TP_RETURN_SYNC);
 	job_enqueue(tp, clock, c->wsi);
+	log_wait(LLL_WARN, "SYNC", 1);
 	rig_until_int(rig, &clock->stopping, 1);
 	wait_status(clock, LWS_TP_STATUS_STOPPED);
 	assert_int_equal(log_claim(LLL_WARN, "SYNC"), 1);

@@ -262,6 +262,7 @@ WRONG_THREAD(void **state)
 	j->fn = enqueue_from_a_task;
 	j->priv = &w;
 	job_enqueue(w.tp, j, c->wsi);
+	wait_status(j, LWS_TP_STATUS_FINISHED);
 	rig_until_int(rig, &j->cleanups, 1);
 	wait_int(&w.without->cleanups, 1);
 	assert_int_equal(w.before, LWS_TP_REFUSED_NONE);

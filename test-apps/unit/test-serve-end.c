@@ -181,6 +181,7 @@ told_why(void **state)
 	lws_threadpool_task_sync(st.running->j->task, 1);
 	st.c->manual = false;
 	gate_open(st.gate);
+	log_wait(LLL_ERR, "1234", 1);
 	rig_until_cleaned(rig);
 	assert_int_equal(log_claim(LLL_ERR, "1234"), 1);
 	assert_int_equal(never->how, LWS_TP_STATUS_STOPPED);

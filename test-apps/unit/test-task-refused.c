@@ -163,6 +163,7 @@ wsi_from_a_pool_thread(void **state)
 		j->fn = enqueue_from_a_task;
 		j->priv = &f[n];
 		job_enqueue(tp, j, c->wsi);
+		wait_status(j, LWS_TP_STATUS_FINISHED);
 		rig_until_int(rig, &j->cleanups, 1);
 		assert_true(f[n].refused);
 		rig_until_int(rig, &f[n].detached->cleanups, 1);

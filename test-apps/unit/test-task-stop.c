@@ -102,6 +102,7 @@ told_once_and_answers_nonsense(void **state)
 	struct job *j = stopped_in_its_first_call(rig, &s,
 					LWS_TP_RETURN_CHECKING_IN, 1234);
 
+	wait_status(j, LWS_TP_STATUS_STOPPED);
 	ends_as(j, LWS_TP_STATUS_STOPPED);
 	assert_int_equal(atomic_load(&j->stopping), 1);
 	assert_true(log_claim(LLL_ERR, "1234") <= 1);

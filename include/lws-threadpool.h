@@ -396,8 +396,10 @@ struct lws_threadpool_task_options {
 	 * \p how tells, before its cleanup: by lws_threadpool_serve(), which
 	 * returns what it returns.  For a task that never had a wsi it is
 	 * called on service thread 0, with \p wsi NULL, and its return is
-	 * ignored.  It is not called if the wsi closed first, nor in the other
-	 * cases of H1: anything that must happen belongs in the cleanup [H1] */
+	 * ignored.  If it attaches its task to another wsi, it is called again
+	 * there [K3].  It is not called if the wsi closed first, nor in the
+	 * other cases of H1: anything that must happen belongs in the cleanup
+	 * [H1] */
 	int		queue_ms;
 	/**< milliseconds after the enqueue by which it has to have started,
 	 * else it is STOPPED without having been called.  0 = no limit [D1] */

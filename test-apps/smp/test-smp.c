@@ -20,31 +20,12 @@
  *    then on.  Our watches are such fds: each wsi has its own by its first task.
  */
 
-#include <dlfcn.h>
-#include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdatomic.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-#include <unistd.h>
+#include "smp.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
+#include <dlfcn.h>
 #include <poll.h>
 #include <sys/socket.h>
 
-#include <cmocka.h>
-
-#include <libwebsockets.h>
-#include <lws-threadpool.h>
-
-#define SERVICE_THREADS	4
 #define CLIENT_THREADS	2
 #define ROUNDS		12
 #define AT_ONCE		20	/* connections a client thread */
@@ -60,35 +41,20 @@ struct task {
 	struct task	*next;
 };
 
-static struct lws_context *context;
-static struct lws_threadpool *tp;
-static int port;
 static bool opt_in;
-
-static pthread_t service[SERVICE_THREADS];
-static atomic_bool known[SERVICE_THREADS];	/* service[n] is set */
-static atomic_uint turns[SERVICE_THREADS];	/* of its loop */
-static atomic_bool stop;
 static pthread_barrier_t all_clients;
 static atomic_int adopted, closed;
 static atomic_int accepted, refused, cleaned, with_wsi, writeables;
 static atomic_int wrong_thread, cleaned_twice;
-static atomic_int served[SERVICE_THREADS];
+static atomic_int served[SMP_THREADS];
 
 static _Atomic(struct task *) tasks;
 
 static bool
-on_its_thread(int tsi)
-{
-	return atomic_load(&known[tsi]) &&
-	       pthread_equal(service[tsi], pthread_self());
-}
-
-static bool
 on_any_service_thread(void)
 {
-	for (int n = 0; n < SERVICE_THREADS; n++)
-		if (on_its_thread(n))
+	for (int n = 0; n < SMP_THREADS; n++)
+		if (smp_is_thread(n))
 			return true;
 
 	return false;
@@ -117,10 +83,10 @@ task_cleanup(struct lws *wsi, void *user)
 
 	if (wsi) {
 		atomic_fetch_add(&with_wsi, 1);
-		if (!on_its_thread(t->tsi) || lws_get_tsi(wsi) != t->tsi)
+		if (!smp_is_thread(t->tsi) || lws_get_tsi(wsi) != t->tsi)
 			atomic_fetch_add(&wrong_thread, 1);
-	} else if (on_any_service_thread() && !on_its_thread(t->tsi) &&
-		   !atomic_load(&stop))
+	} else if (on_any_service_thread() && !smp_is_thread(t->tsi) &&
+		   !atomic_load(&smp_stop))
 		atomic_fetch_add(&wrong_thread, 1);
 	if (atomic_fetch_add(&t->cleanups, 1))
 		atomic_fetch_add(&cleaned_twice, 1);
@@ -146,7 +112,7 @@ start_tasks(struct lws *wsi)
 		args.user = t;
 		args.task = task_function;
 		args.cleanup = task_cleanup;
-		if (lws_threadpool_enqueue(tp, &args, "storm"))
+		if (lws_threadpool_enqueue(smp_tp, &args, "storm"))
 			atomic_fetch_add(&accepted, 1);
 		else
 			atomic_fetch_add(&refused, 1);
@@ -214,7 +180,7 @@ serve(struct lws *wsi)
 	void *user;
 
 	atomic_fetch_add(&writeables, 1);
-	if (!on_its_thread(lws_get_tsi(wsi)))
+	if (!smp_is_thread(lws_get_tsi(wsi)))
 		atomic_fetch_add(&wrong_thread, 1);
 	else
 		atomic_fetch_add(&served[lws_get_tsi(wsi)], 1);
@@ -258,7 +224,7 @@ callback(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 		atomic_fetch_add(&closed, 1);
 		break;
 	case LWS_CALLBACK_RAW_RX:
-		if (!on_its_thread(lws_get_tsi(wsi)))
+		if (!smp_is_thread(lws_get_tsi(wsi)))
 			atomic_fetch_add(&wrong_thread, 1);
 		start_tasks(wsi);
 		break;
@@ -271,39 +237,16 @@ callback(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 	return 0;
 }
 
-static const struct lws_protocols protocols[] = {
-	{ .name = "storm", .callback = callback },
-	{ .name = NULL }
-};
-
-static void *
-service_thread(void *arg)
-{
-	int tsi = (int)(intptr_t)arg;
-
-	service[tsi] = pthread_self();
-	atomic_store(&known[tsi], true);
-	while (!atomic_load(&stop) && lws_service_tsi(context, 0, tsi) >= 0)
-		atomic_fetch_add(&turns[tsi], 1);
-
-	return NULL;
-}
-
 /* -------- the clients -------- */
 
+/* ... that does not wait for a byte for ever */
 static int
 connect_one(void)
 {
 	struct timeval patience = { .tv_sec = 60 };
-	struct sockaddr_in sin;
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	int fd = smp_connect();
 
-	memset(&sin, 0, sizeof(sin));
-	sin.sin_family = AF_INET;
-	sin.sin_port = htons((uint16_t)port);
-	sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&sin, sizeof(sin)) ||
-	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience,
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience,
 		       sizeof(patience)))
 		abort();
 
@@ -353,17 +296,10 @@ wait_until_end(time_t end)
 
 /* until each service thread has come out of lws */
 static void
-server_turns(time_t end)
+server_turns(void)
 {
-	unsigned int before[SERVICE_THREADS];
-
-	for (int n = 0; n < SERVICE_THREADS; n++)
-		before[n] = atomic_load(&turns[n]);
-	for (int n = 0; n < SERVICE_THREADS; n++)
-		while (atomic_load(&turns[n]) == before[n]) {
-			lws_cancel_service(context);
-			wait_until_end(end);
-		}
+	for (int n = 0; n < SMP_THREADS; n++)
+		smp_wait_turn(n);
 }
 
 /* ... after it counted so many connections */
@@ -374,7 +310,7 @@ server_until(atomic_int *count, int connections)
 
 	while (atomic_load(count) < connections)
 		wait_until_end(end);
-	server_turns(end);
+	server_turns();
 }
 
 /* ... all of this round and those before, and the other clients know */
@@ -401,7 +337,7 @@ client_thread(void *arg)
 		for (int n = 0; n < AT_ONCE; n++)
 			if (!read_bytes(fd[n], 1))
 				atomic_fetch_add(short_ones, 1);
-		server_turns(time(NULL) + DEADLINE_SECS);
+		server_turns();
 		pthread_barrier_wait(&all_clients);
 		for (int n = 0; n < AT_ONCE; n++)
 			if (!read_one(fd[n], n + round))
@@ -414,34 +350,11 @@ client_thread(void *arg)
 
 /* -------- the test -------- */
 
-static bool
-open_context(void)
-{
-	struct lws_context_creation_info info;
-
-	memset(&info, 0, sizeof(info));
-	lws_set_log_level(LLL_ERR, NULL);
-	info.protocols = protocols;
-	info.iface = "lo";
-	info.port = 0;
-	info.count_threads = SERVICE_THREADS;
-	info.options = LWS_SERVER_OPTION_ADOPT_APPLY_LISTEN_ACCEPT_CONFIG;
-	info.listen_accept_role = "raw-skt";
-	info.listen_accept_protocol = "storm";
-	context = lws_create_context(&info);
-	assert_non_null(context);
-	port = lws_get_vhost_listen_port(lws_get_vhost_by_name(context,
-							       "default"));
-
-	return lws_get_count_threads(context) == SERVICE_THREADS;
-}
-
 static void
 reset_counts(void)
 {
 	atomic_store(&adopted, 0);
 	atomic_store(&closed, 0);
-	atomic_store(&stop, false);
 	atomic_store(&accepted, 0);
 	atomic_store(&refused, 0);
 	atomic_store(&cleaned, 0);
@@ -449,34 +362,16 @@ reset_counts(void)
 	atomic_store(&writeables, 0);
 	atomic_store(&wrong_thread, 0);
 	atomic_store(&cleaned_twice, 0);
-	for (int n = 0; n < SERVICE_THREADS; n++) {
-		atomic_store(&known[n], false);
+	for (int n = 0; n < SMP_THREADS; n++)
 		atomic_store(&served[n], 0);
-	}
 }
 
 /* a context, a pool and the service threads; or the test is left out */
 static void
 server_begin(void)
 {
-	struct lws_threadpool_create_args args = {
-		.threads = 3, .max_queue_depth = 100000
-	};
-
 	reset_counts();
-	if (!open_context()) {
-		lws_context_destroy(context);
-		print_message("this libwebsockets has one service thread "
-			      "(LWS_MAX_SMP is 1)\n");
-		assert_null(getenv("LWSTP_SMP_MUST_RUN"));
-		skip();
-	}
-	tp = lws_threadpool_create(context, &args, "storm");
-	assert_non_null(tp);
-	for (int n = 0; n < SERVICE_THREADS; n++)
-		assert_int_equal(pthread_create(&service[n], NULL,
-						service_thread,
-						(void *)(intptr_t)n), 0);
+	smp_begin(callback, 3, 100000);
 }
 
 static void
@@ -484,12 +379,7 @@ server_end(void)
 {
 	struct task *t;
 
-	atomic_store(&stop, true);
-	lws_cancel_service(context);
-	for (int n = 0; n < SERVICE_THREADS; n++)
-		pthread_join(service[n], NULL);
-	lws_context_destroy(context);
-	lws_threadpool_destroy(tp);
+	smp_end();
 	while ((t = atomic_load(&tasks))) {
 		atomic_store(&tasks, t->next);
 		free(t);
@@ -531,7 +421,7 @@ storm(void)
 	assert_int_equal(atomic_load(&wrong_thread), 0);
 	assert_int_equal(atomic_load(&short_ones), 0);
 	assert_true(atomic_load(&with_wsi) > 0);
-	for (int s = 0; s < SERVICE_THREADS; s++)
+	for (int s = 0; s < SMP_THREADS; s++)
 		assert_true(atomic_load(&served[s]) > 0);
 }
 
@@ -556,14 +446,14 @@ static void
 W3_a_thread_waits_for_the_hidden_vhost(void **state)
 {
 	time_t end = time(NULL) + DEADLINE_SECS;
-	int fd[SERVICE_THREADS + MORE], fds = 0;
+	int fd[SMP_THREADS + MORE], fds = 0;
 	bool met;
 
 	(void)state;
 	opt_in = false;
 	meet = true;
 	server_begin();
-	while (fds < SERVICE_THREADS) {
+	while (fds < SMP_THREADS) {
 		fd[fds] = connect_one();
 		if (send(fd[fds++], "x", 1, MSG_NOSIGNAL) != 1)
 			abort();
@@ -573,7 +463,7 @@ W3_a_thread_waits_for_the_hidden_vhost(void **state)
 	met = atomic_load(&in_the_making);	/* or there is no such vhost */
 	/* each thread listens: some of these wait for the one that is held up */
 	while (met && !atomic_load(&other_tried)) {
-		if (fds < SERVICE_THREADS + MORE)
+		if (fds < SMP_THREADS + MORE)
 			fd[fds++] = connect_one();
 		wait_until_end(end);
 	}

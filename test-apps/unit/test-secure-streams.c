@@ -4,57 +4,16 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * Built where lws has Secure Streams.  The streams are ws clients of a vhost of
- * the test (raw ones are told CONNECTED twice by lws 4.3.3), and a raw server.
- *
  * LWSTP_WRAP: lws_ss_request_tx lws_sul_schedule
  */
 
-#include "harness.h"
+#include "streams.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#define STATES 32
-
-struct streams;
-
-/* One of the test's, which is there for longer than the stream */
-struct stream {
-	struct streams		*all;
-	struct lws_ss_handle	*ss;		/* NULL once destroyed */
-	struct lws_ss_handle	*accepted;	/* a server's latest */
-	struct job		*enqueue;	/* in state enqueue_in, once */
-	lws_ss_constate_t	enqueue_in;
-	int			states[STATES];	/* how often it was told */
-	lws_ss_constate_t	die_in;		/* returns DESTROY_ME */
-	bool			manual;		/* tx only counts */
-	int			txs;
-	struct stream		*next;
-};
-
-/* lws's user object, which it frees with the stream */
-struct object {
-	struct lws_ss_handle	*ss;
-	void			*opaque;	/* struct stream */
-};
-
-/* Everything of a test */
-struct streams {
-	struct rig		*rig;
-	struct lws_threadpool	*tp;
-	struct stream		*first;
-	char			policy[1024];
-	int			port;
-	struct lws_vhost	*vhost;		/* the clients' peer */
-	struct lws		*peer;		/* ... its latest wsi */
-	size_t			received;	/* ... its bytes, ever */
-	int			fd;		/* the server's peer */
-	bool			silent;		/* no lws_threadpool_ss_event */
-};
 
 /* -------- what is wrapped -------- */
 
@@ -92,335 +51,40 @@ __wrap_lws_sul_schedule(struct lws_context *context, int tsi,
 	__real_lws_sul_schedule(context, tsi, sul, cb, us);
 }
 
-/* -------- the streams -------- */
-
-static struct lws_threadpool_task *
-enqueue(struct streams *s, struct job *j, struct lws_ss_handle *ss)
-{
-	struct lws_threadpool_task_args args;
-	struct lws_threadpool_task *task;
-
-	job_args(j, NULL, &args);
-	args.ss = ss;
-	task = lws_threadpool_enqueue(s->tp, &args, "%s",
-				      j->name ? j->name : "job");
-	if (task)
-		job_accepted(j, task);
-
-	return task;
-}
-
-static lws_ss_state_return_t
-on_state(void *userobj, void *h_src, lws_ss_constate_t state,
-	 lws_ss_tx_ordinal_t ack)
-{
-	struct object *o = userobj;
-	struct stream *st = o->opaque;
-
-	(void)h_src;
-	(void)ack;
-
-	if (!st->all->silent)
-		lws_threadpool_ss_event(o->ss, state);
-	if ((int)state < STATES)
-		st->states[state]++;
-
-	if (st->enqueue && state == st->enqueue_in) {
-		struct job *j = st->enqueue;
-
-		st->enqueue = NULL;
-		enqueue(st->all, j, o->ss);
-	}
-	if (state == LWSSSCS_CREATING && st->ss && st->ss != o->ss)
-		st->accepted = o->ss;
-	if (state == LWSSSCS_DESTROYING) {
-		if (st->accepted == o->ss)
-			st->accepted = NULL;
-		else
-			st->ss = NULL;
-	}
-
-	return st->die_in && state == st->die_in ? LWSSSSRET_DESTROY_ME :
-						   LWSSSSRET_OK;
-}
-
-static lws_ss_state_return_t
-on_tx(void *userobj, lws_ss_tx_ordinal_t ord, uint8_t *buf, size_t *len,
-      int *flags)
-{
-	enum lws_threadpool_task_status status;
-	struct lws_threadpool_task *task;
-	struct object *o = userobj;
-	struct stream *st = o->opaque;
-	struct job *j;
-	void *user;
-
-	(void)ord;
-
-	st->txs++;
-	task = st->manual ? NULL : lws_threadpool_get_task_ss(o->ss);
-	if (!task)
-		return LWSSSSRET_TX_DONT_SEND;
-	status = lws_threadpool_task_status(task, &user);
-	j = user;
-	j->seen[status]++;
-	if (status == LWS_TP_STATUS_FINISHED || status == LWS_TP_STATUS_STOPPED)
-		j->reaped_as = (int)status;
-	if (status != LWS_TP_STATUS_SYNCING)
-		return LWSSSSRET_TX_DONT_SEND;
-	lws_threadpool_task_sync(task, 0);
-	*buf = 'x';
-	*len = 1;
-	*flags = LWSSS_FLAG_SOM | LWSSS_FLAG_EOM;
-
-	return LWSSSSRET_OK;
-}
-
-static lws_ss_state_return_t
-on_rx(void *userobj, const uint8_t *buf, size_t len, int flags)
-{
-	(void)userobj;
-	(void)buf;
-	(void)len;
-	(void)flags;
-
-	return LWSSSSRET_OK;
-}
-
-static struct stream *
-stream_create(struct streams *s, const char *type)
-{
-	struct stream *st = calloc(1, sizeof(*st));
-	lws_ss_info_t info;
-
-	assert_non_null(st);
-	st->all = s;
-	st->next = s->first;
-	s->first = st;
-
-	memset(&info, 0, sizeof(info));
-	info.streamtype = type;
-	info.user_alloc = sizeof(struct object);
-	info.handle_offset = offsetof(struct object, ss);
-	info.opaque_user_data_offset = offsetof(struct object, opaque);
-	info.rx = on_rx;
-	info.tx = on_tx;
-	info.state = on_state;
-	assert_int_equal(lws_ss_create(s->rig->context, 0, &info, st, &st->ss,
-				       NULL, NULL), 0);
-	assert_non_null(st->ss);
-
-	return st;
-}
-
-/* from outside of any callback */
-static void
-stream_destroy(struct stream *st)
-{
-	struct lws_ss_handle *ss = st->ss;
-
-	lws_ss_destroy(&ss);
-	assert_null(st->ss);
-}
-
-static bool
-is_connected(void *arg)
-{
-	struct stream *st = arg;
-
-	return st->states[LWSSSCS_CONNECTED] > st->states[LWSSSCS_DISCONNECTED];
-}
-
-static bool
-is_disconnected(void *arg)
-{
-	struct stream *st = arg;
-
-	return st->states[LWSSSCS_DISCONNECTED];
-}
-
-static int
-on_event(struct rig *rig, struct lws *wsi, enum lws_callback_reasons reason,
-	 void *user, void *in, size_t len)
-{
-	struct streams *s = rig->priv;
-
-	(void)user;
-	(void)in;
-
-	switch ((int)reason) {
-	case LWS_CALLBACK_ESTABLISHED:
-		s->peer = wsi;
-		break;
-	case LWS_CALLBACK_RECEIVE:
-		s->received += len;
-		break;
-	case LWS_CALLBACK_CLOSED:
-		if (s->peer == wsi)
-			s->peer = NULL;
-		break;
-	default:
-		break;
-	}
-
-	return RIG_DEFAULT;
-}
+/* -------- the tests -------- */
 
 static void
-hang_up(struct streams *s)
+begin(void)
 {
-	assert_non_null(s->peer);
-	lws_set_timeout(s->peer, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
-}
-
-static bool
-is_destroyed(void *arg)
-{
-	struct stream *st = arg;
-
-	return !st->ss;
-}
-
-/* -------- setup -------- */
-
-static void
-add_policy(struct rig *rig, struct lws_context_creation_info *info)
-{
-	struct streams *s = rig->priv;
-	struct sockaddr_in sin;
-	socklen_t len = sizeof(sin);
-	int fd;
-
-	/* the policy wants a port before there is a vhost: a free one */
-	fd = socket(AF_INET, SOCK_STREAM, 0);
-	assert_true(fd >= 0);
-	memset(&sin, 0, sizeof(sin));
-	sin.sin_family = AF_INET;
-	sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	assert_int_equal(bind(fd, (struct sockaddr *)&sin, len), 0);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&sin, &len), 0);
-	close(fd);
-	s->port = ntohs(sin.sin_port);
-
-	snprintf(s->policy, sizeof(s->policy),
-		 "{\"release\":\"1\",\"product\":\"tp\",\"schema-version\":1,"
-		 "\"retry\":[{\"default\":{\"backoff\":[20],\"conceal\":1,"
-		 "\"jitterpc\":0,\"svalidping\":300,\"svalidhup\":310}}],"
-		 "\"s\":["
-		 "{\"client\":{\"endpoint\":\"127.0.0.1\",\"port\":%d,"
-		 "\"protocol\":\"ws\",\"http_url\":\"\","
-		 "\"ws_subprotocol\":\"tp-test\",\"opportunistic\":true,"
-		 "\"retry\":\"default\"}},"
-		 "{\"nobody\":{\"endpoint\":\"127.0.0.1\",\"port\":1,"
-		 "\"protocol\":\"ws\",\"http_url\":\"\","
-		 "\"ws_subprotocol\":\"tp-test\",\"opportunistic\":true,"
-		 "\"retry\":\"default\"}},"
-		 "{\"server\":{\"server\":true,\"port\":0,"
-		 "\"protocol\":\"raw\"}}"
-		 "]}", s->port);
-	info->pss_policies_json = s->policy;
-	/* the peer's alone: 5.0.0 binds what a server's stream accepts to the
-	 * first protocol of the context, if that has any, and then calls
-	 * neither rx nor tx */
-	info->protocols = NULL;
-	info->options |= LWS_SERVER_OPTION_EXPLICIT_VHOSTS;
-	info->port = CONTEXT_PORT_NO_LISTEN;
-}
-
-static void
-peer_listen(struct streams *s)
-{
-	struct lws_context_creation_info info;
-
-	memset(&info, 0, sizeof(info));
-	info.vhost_name = "peer";
-	info.iface = "lo";
-	info.port = s->port;
-	info.protocols = s->rig->protocols;
-	s->vhost = lws_create_vhost(s->rig->context, &info);
-	assert_non_null(s->vhost);
-}
-
-static void
-add_policy_and_threads(struct rig *rig, struct lws_context_creation_info *info)
-{
-	add_policy(rig, info);
-	info->count_threads = 2;
-}
-
-static int
-setup_with(void **state, void (*info)(struct rig *rig,
-				      struct lws_context_creation_info *info))
-{
-	struct streams *s = calloc(1, sizeof(*s));
-	struct rig_opts opts = {
-		.info = info, .on_event = on_event, .priv = s
-	};
-
-	assert_non_null(s);
-	s->fd = -1;
-	s->rig = rig_create(&opts);
-	peer_listen(s);
-	s->tp = rig_pool(s->rig, 2, 1000);
 	requests = 0;
 	no_rering = false;
-	*state = s;
-
-	return 0;
 }
 
 static int
 setup(void **state)
 {
-	return setup_with(state, add_policy);
+	begin();
+
+	return streams_setup(state);
 }
 
 static int
 setup_threads(void **state)
 {
-	return setup_with(state, add_policy_and_threads);
+	begin();
+
+	return streams_setup_threads(state);
 }
 
 static int
 teardown(void **state)
 {
-	struct streams *s = *state;
-	struct stream *st;
-	int bad = 0;
-
 	no_rering = false;
-	for (st = s->first; s->rig->context && st; st = st->next)
-		if (st->ss)
-			stream_destroy(st);
-	/* 5.0.0 says so of each stream that is destroyed while connected */
-	log_claim(LLL_WARN, "conn->ss->wsi");
-	bad |= rig_destroy(s->rig);
 
-	while ((st = s->first)) {
-		s->first = st->next;
-		if (st->ss || st->accepted)
-			bad = 1;
-		free(st);
-	}
-	if (s->fd >= 0)
-		close(s->fd);
-	free(s);
-
-	return bad;
+	return streams_teardown(state);
 }
 
 #define STREAM_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-
-static void
-stream_connect(struct streams *s, struct stream *st)
-{
-	/* (4.3.3 ignores a request for tx after a connection that has ended) */
-	assert_int_equal(lws_ss_client_connect(st->ss), LWSSSSRET_OK);
-	rig_until(s->rig, is_connected, st);
-	assert_non_null(s->peer);
-}
-
-/* -------- the tests -------- */
 
 /* must be the first: it is about the whole process */
 static void
@@ -433,16 +97,16 @@ W1_refused_while_nobody_tells_of_the_end(void **state)
 	s->silent = true;
 	st = stream_create(s, "client");
 	if (LWSTP_UNIT_IN_LWS) {
-		assert_non_null(enqueue(s, j, st->ss));
+		assert_non_null(stream_enqueue(s, j, st->ss));
 		return;
 	}
-	assert_null(enqueue(s, j, st->ss));
+	assert_null(stream_enqueue(s, j, st->ss));
 	assert_int_equal(log_claim(LLL_ERR, "lws_threadpool_ss_event()"), 1);
 
 	s->silent = false;
 	stream_destroy(st);
 	st = stream_create(s, "client");
-	assert_non_null(enqueue(s, j, st->ss));
+	assert_non_null(stream_enqueue(s, j, st->ss));
 }
 
 struct received {
@@ -474,7 +138,7 @@ S3_sync_gets_the_tx_callback(void **state)
 	struct received c = { .s = s, .want = 200 };
 
 	no_rering = true;
-	assert_non_null(enqueue(s, j, st->ss));
+	assert_non_null(stream_enqueue(s, j, st->ss));
 	rig_until_int(s->rig, &j->cleanups, 1);
 	rig_until(s->rig, is_received, &c);
 	assert_int_equal(s->received, 200);
@@ -498,7 +162,7 @@ S6_many_tasks_of_a_stream(void **state)
 
 	no_rering = true;
 	for (int n = 0; n < 50; n++)
-		assert_non_null(enqueue(s, job_script(s->rig, 20,
+		assert_non_null(stream_enqueue(s, job_script(s->rig, 20,
 					LWS_TP_RETURN_SYNC), st->ss));
 	rig_until_cleaned(s->rig);
 	rig_until(s->rig, is_received, &c);
@@ -514,11 +178,11 @@ W1_tasks_outlast_a_connection(void **state)
 	struct job *j = job_script(s->rig, 3, LWS_TP_RETURN_SYNC);
 
 	st->manual = true;
-	assert_non_null(enqueue(s, j, st->ss));
+	assert_non_null(stream_enqueue(s, j, st->ss));
 	stream_connect(s, st);
 	rig_until_status(j, LWS_TP_STATUS_SYNCING);
-	hang_up(s);
-	rig_until(s->rig, is_disconnected, st);
+	streams_hang_up(s);
+	rig_until(s->rig, stream_is_disconnected, st);
 
 	assert_int_equal(lws_threadpool_task_status_noreap(j->task),
 			 LWS_TP_STATUS_SYNCING);
@@ -576,12 +240,12 @@ Q2_Q3_get_and_foreach(void **state)
 
 	for (int n = 0; n < 3; n++) {	/* two run, one is queued */
 		j[n] = job_gated(s->rig, gate);
-		assert_non_null(enqueue(s, j[n], st->ss));
+		assert_non_null(stream_enqueue(s, j[n], st->ss));
 	}
 	wait_int(&j[0]->calls, 1);
 	wait_int(&j[1]->calls, 1);
 	j[3] = job_script(s->rig, 0, 0);
-	assert_non_null(enqueue(s, j[3], other->ss));
+	assert_non_null(stream_enqueue(s, j[3], other->ss));
 
 	assert_ptr_equal(lws_threadpool_get_task_ss(st->ss), j[0]->task);
 	assert_int_equal(lws_threadpool_foreach_task_ss(st->ss, &w, walk_note),
@@ -613,8 +277,8 @@ Q2_Q3_get_and_foreach(void **state)
 	gate_close(gate);
 	j[0] = job_gated(s->rig, gate);
 	j[1] = job_script(s->rig, 0, 0);
-	assert_non_null(enqueue(s, j[0], st->ss));
-	assert_non_null(enqueue(s, j[1], st->ss));
+	assert_non_null(stream_enqueue(s, j[0], st->ss));
+	assert_non_null(stream_enqueue(s, j[1], st->ss));
 	wait_status(j[1], LWS_TP_STATUS_FINISHED);
 	assert_ptr_equal(lws_threadpool_get_task_ss(st->ss), j[1]->task);
 }
@@ -642,8 +306,8 @@ end_stream(struct streams *s, struct stream *st, enum end end)
 	case END_RETURN:
 		/* lws destroys it as its connection goes */
 		st->die_in = LWSSSCS_DISCONNECTED;
-		hang_up(s);
-		rig_until(s->rig, is_destroyed, st);
+		streams_hang_up(s);
+		rig_until(s->rig, stream_is_destroyed, st);
 		break;
 	default:
 		rig_context_destroy(s->rig);
@@ -679,16 +343,16 @@ end_with(struct streams *s, bool connect, enum end end)
 
 	job_block(s->rig, busy, blocked);
 	s->tp = busy;
-	assert_non_null(enqueue(s, j[QUEUED], st->ss));
+	assert_non_null(stream_enqueue(s, j[QUEUED], st->ss));
 	s->tp = main_tp;
-	assert_non_null(enqueue(s, j[DONE], st->ss));
+	assert_non_null(stream_enqueue(s, j[DONE], st->ss));
 	wait_status(j[DONE], LWS_TP_STATUS_FINISHED);
-	assert_non_null(enqueue(s, j[SYNCING], st->ss));
+	assert_non_null(stream_enqueue(s, j[SYNCING], st->ss));
 	wait_status(j[SYNCING], LWS_TP_STATUS_SYNCING);
-	assert_non_null(enqueue(s, j[SYNC_OUTLIVES], st->ss));
+	assert_non_null(stream_enqueue(s, j[SYNC_OUTLIVES], st->ss));
 	wait_status(j[SYNC_OUTLIVES], LWS_TP_STATUS_SYNCING);
-	assert_non_null(enqueue(s, j[RUNNING], st->ss));
-	assert_non_null(enqueue(s, j[OUTLIVES], st->ss));
+	assert_non_null(stream_enqueue(s, j[RUNNING], st->ss));
+	assert_non_null(stream_enqueue(s, j[OUTLIVES], st->ss));
 	wait_int(&j[RUNNING]->calls, 1);
 	wait_int(&j[OUTLIVES]->calls, 1);
 	rig_turns(s->rig, 3);
@@ -772,8 +436,8 @@ destroy_me(struct streams *s, const char *type, lws_ss_constate_t when)
 	struct job *j = job_script(s->rig, 1000000, LWS_TP_RETURN_SYNC);
 
 	st->die_in = when;
-	assert_non_null(enqueue(s, j, st->ss));
-	rig_until(s->rig, is_destroyed, st);
+	assert_non_null(stream_enqueue(s, j, st->ss));
+	rig_until(s->rig, stream_is_destroyed, st);
 	assert_int_equal(st->states[when], 1);
 	assert_int_equal(st->states[LWSSSCS_DESTROYING], 1);
 	rig_until_int(s->rig, &j->cleanups, 1);
@@ -818,7 +482,7 @@ S5_retries_that_failed_are_not_begun_again(void **state)
 
 	lws_vhost_destroy(s->vhost);
 	rig_drain(s->rig);
-	assert_non_null(enqueue(s, j, st->ss));
+	assert_non_null(stream_enqueue(s, j, st->ss));
 	rig_until(s->rig, has_failed, st);
 	before = requests;
 	later = lws_now_usecs() + LWS_US_PER_SEC * 5 / 2;
@@ -828,7 +492,7 @@ S5_retries_that_failed_are_not_begun_again(void **state)
 	assert_int_equal(lws_threadpool_task_status_noreap(j->task),
 			 LWS_TP_STATUS_SYNCING);
 
-	peer_listen(s);
+	streams_peer_listen(s);
 	assert_int_equal(lws_ss_client_connect(st->ss), LWSSSSRET_OK);
 	rig_until_int(s->rig, &j->cleanups, 1);
 	assert_int_equal(j->reaped_as, LWS_TP_STATUS_FINISHED);
@@ -844,7 +508,7 @@ enqueue_there(struct job *j, enum lws_threadpool_task_status status)
 
 	(void)status;
 	other->name = "from a pool thread";
-	if (enqueue(st->all, other, st->ss))
+	if (stream_enqueue(st->all, other, st->ss))
 		job_fault(j, "accepted from a pool thread (W2)");
 
 	return LWS_TP_RETURN_FINISHED;
@@ -860,7 +524,7 @@ W2_refused_from_a_pool_thread_and_with_a_wsi(void **state)
 
 	j->fn = enqueue_there;
 	j->priv = st;
-	assert_non_null(enqueue(s, j, NULL));
+	assert_non_null(stream_enqueue(s, j, NULL));
 	rig_until_int(s->rig, &j->cleanups, 1);
 	assert_int_equal(log_claim(LLL_ERR, "not for a pool thread"), 1);
 
@@ -884,13 +548,13 @@ W3_refused_with_several_service_threads(void **state)
 		skip();		/* LWS_MAX_SMP is 1 */
 	st = stream_create(s, "client");
 	if (!LWSTP_UNIT_IN_LWS) {
-		assert_null(enqueue(s, j, st->ss));
+		assert_null(stream_enqueue(s, j, st->ss));
 		assert_int_equal(log_claim(LLL_ERR, "several service threads"),
 				 1);
 		assert_null(lws_threadpool_get_task_ss(st->ss));
 		return;
 	}
-	assert_non_null(enqueue(s, j, st->ss));
+	assert_non_null(stream_enqueue(s, j, st->ss));
 	wait_status(j, LWS_TP_STATUS_FINISHED);
 	assert_ptr_equal(lws_threadpool_get_task_ss(st->ss), j->task);
 	stream_destroy(st);
@@ -905,7 +569,7 @@ cleanup_enqueues(struct job *j, struct lws *wsi)
 
 	(void)wsi;
 	j->priv = NULL;
-	if (enqueue(st->all, job_script(j->rig, 0, 0), ss))
+	if (stream_enqueue(st->all, job_script(j->rig, 0, 0), ss))
 		job_fault(j, "accepted by a stream that is destroyed (W5)");
 }
 
@@ -929,7 +593,7 @@ W4_refused_while_another_one_is_destroyed_too(void **state)
 	another = stream_create(s, "client");
 	j->priv = st;
 	j->on_cleanup = cleanup_destroys_another;
-	assert_non_null(enqueue(s, j, st->ss));
+	assert_non_null(stream_enqueue(s, j, st->ss));
 	wait_status(j, LWS_TP_STATUS_FINISHED);
 	stream_destroy(st);
 	assert_int_equal(atomic_load(&j->cleanups), 1);
@@ -959,7 +623,7 @@ W4_refused_while_it_is_destroyed(void **state)
 	j = job_script(s->rig, 0, 0);
 	j->priv = st;
 	j->on_cleanup = cleanup_enqueues;
-	assert_non_null(enqueue(s, j, st->ss));
+	assert_non_null(stream_enqueue(s, j, st->ss));
 	wait_status(j, LWS_TP_STATUS_FINISHED);
 	st->enqueue = job_script(s->rig, 0, 0);
 	st->enqueue_in = LWSSSCS_DESTROYING;
@@ -985,7 +649,7 @@ W4_a_new_stream_is_not_taken_for_the_old_one(void **state)
 		same += st->ss == last;
 		last = st->ss;
 		assert_null(lws_threadpool_get_task_ss(st->ss));
-		assert_non_null(enqueue(s, j, st->ss));
+		assert_non_null(stream_enqueue(s, j, st->ss));
 		wait_status(j, LWS_TP_STATUS_FINISHED);
 		stream_destroy(st);
 		assert_int_equal(atomic_load(&j->cleanups), 1);
@@ -1047,7 +711,7 @@ W3_an_accepted_stream(void **state)
 	rig_until(s->rig, is_serving, st);
 
 	/* what is asked for before the role is bound is lost (fact 9) */
-	assert_non_null(enqueue(s, j, st->accepted));
+	assert_non_null(stream_enqueue(s, j, st->accepted));
 	rig_until(s->rig, is_answered, j);
 	no_rering = true;
 	rig_until_int(s->rig, &j->cleanups, 1);
@@ -1057,7 +721,7 @@ W3_an_accepted_stream(void **state)
 	/* it ends with its connection */
 	k = job_script(s->rig, 1000000, LWS_TP_RETURN_SYNC);
 	st->manual = true;
-	assert_non_null(enqueue(s, k, st->accepted));
+	assert_non_null(stream_enqueue(s, k, st->accepted));
 	wait_status(k, LWS_TP_STATUS_SYNCING);
 	close(s->fd);
 	s->fd = -1;

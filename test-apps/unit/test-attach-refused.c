@@ -5,7 +5,7 @@
  * SPDX-License-Identifier: MIT
  */
 
-#include "closings.h"
+#include "refused-where.h"
 #include "tokens.h"
 
 /* On its own wsi, SYNCING: refused, and told why, and that is all */
@@ -176,7 +176,7 @@ to_another_context(void **state)
 
 /* ---- closing ---- */
 
-struct closing_one {
+struct asked {
 	struct job		*j;
 	struct conn		*c, *from;
 	struct lws_threadpool	*tp;
@@ -184,40 +184,30 @@ struct closing_one {
 };
 
 /* in the close callback of the wsi that it should go to */
-static int
-attach_at_the_end(struct rig *rig, struct lws *wsi,
-		  enum lws_callback_reasons reason, void *user, void *in,
-		  size_t len)
+static void
+attach_at_the_end(void *arg, struct lws *wsi)
 {
-	struct closing_one *o = rig->priv;
+	struct asked *o = arg;
 
-	if (o && wsi && o->c->wsi == wsi && reason_closed(reason)) {
-		is_refused(o->j, wsi, LWS_TP_REFUSED_CLOSING);
-		stayed(o->j, o->from);
-		o->told++;
-	}
-
-	return closing_event(rig, wsi, reason, user, in, len);
+	is_refused(o->j, wsi, LWS_TP_REFUSED_CLOSING);
+	stayed(o->j, o->from);
 }
 
 static void
 to_one_that_closes(void **state)
 {
-	static const enum conn_kind kinds[] = {
-		CONN_WS, CONN_HTTP, CONN_RAW, CONN_RAW_TCP
-	};
+	const struct rig_opts opts = { .on_event = refused_where_event };
 
 	(void)state;
-	for (size_t n = 0; n < 2 * LWS_ARRAY_SIZE(kinds); n++) {
-		struct closing_one o = { .told = 0 };
-		struct rig_opts opts = { .on_event = attach_at_the_end };
+	for (size_t n = 0; n < 2 * LWS_ARRAY_SIZE(refused_kinds); n++) {
+		struct asked o = { .told = 0 };
 		struct rig *rig = rig_create(&opts);
 
 		o.tp = rig_pool(rig, 1, 10);
 		o.from = conn_open(rig, CONN_RAW);
 		o.from->manual = true;
 		o.j = job_park(rig, o.tp, o.from->wsi);
-		o.c = conn_open(rig, kinds[n / 2]);
+		o.c = conn_open(rig, refused_kinds[n / 2]);
 		rig_drain(rig);
 		if (n & 1)
 			assert_non_null(lws_threadpool_wsi_handle(o.tp,
@@ -225,10 +215,7 @@ to_one_that_closes(void **state)
 		else
 			assert_non_null(job_enqueue(o.tp, job_new(rig),
 						    o.c->wsi));
-		rig->priv = &o;
-		closing_do(o.c, CLOSING_TIMEOUT);
-		rig->priv = NULL;
-		assert_true(o.told >= 1);
+		refused_as_it_closes(o.c, attach_at_the_end, &o);
 		goes_on(o.j, o.from);
 		assert_int_equal(rig_destroy(rig), 0);
 	}
@@ -239,7 +226,7 @@ to_one_that_closes(void **state)
 static void
 attach_in_cleanup(struct job *j, struct lws *wsi)
 {
-	struct closing_one *o = j->priv;
+	struct asked *o = j->priv;
 
 	(void)wsi;
 	if (lws_threadpool_task_attach(j->task, o->from->wsi) != -1 ||
@@ -256,7 +243,7 @@ static void
 in_a_cleanup(void **state)
 {
 	struct rig *rig = *state;
-	struct closing_one o = { .tp = rig_pool(rig, 1, 10) };
+	struct asked o = { .tp = rig_pool(rig, 1, 10) };
 	struct job *j = job_new(rig);
 
 	rig->on_event = closing_event;
@@ -276,64 +263,28 @@ in_a_cleanup(void **state)
 
 /* ---- no connection ---- */
 
-struct place {
-	struct job			*j;
-	struct conn			*c;
-	enum lws_callback_reasons	reason;
-	int				told;
-};
-
-static int
-attach_here(struct rig *rig, struct lws *wsi, enum lws_callback_reasons reason,
-	    void *user, void *in, size_t len)
+static void
+attach_here(void *arg, struct lws *wsi)
 {
-	struct place *p = rig->priv;
+	struct asked *o = arg;
 
-	(void)user;
-	(void)in;
-	(void)len;
-	if (p && wsi && reason == p->reason) {
-		is_refused(p->j, wsi, LWS_TP_REFUSED_NOT_CONNECTED);
-		stayed(p->j, p->c);
-		p->told++;
-	}
-
-	return RIG_DEFAULT;
-}
-
-static bool
-was_told(void *arg)
-{
-	return ((struct place *)arg)->told;
+	is_refused(o->j, wsi, LWS_TP_REFUSED_NOT_CONNECTED);
+	stayed(o->j, o->from);
 }
 
 static void
 to_what_is_no_connection(void **state)
 {
-	static const enum lws_callback_reasons reasons[] = {
-		LWS_CALLBACK_EVENT_WAIT_CANCELLED,
-		LWS_CALLBACK_FILTER_NETWORK_CONNECTION,
-		LWS_CALLBACK_WSI_CREATE,
-	};
 	struct rig *rig = *state;
-	struct place p = { .c = conn_open(rig, CONN_RAW) };
+	struct asked o = { .from = conn_open(rig, CONN_RAW) };
 
-	p.c->manual = true;
-	p.j = job_park(rig, rig_pool(rig, 1, 10), p.c->wsi);
+	o.from->manual = true;
+	o.j = job_park(rig, rig_pool(rig, 1, 10), o.from->wsi);
 	rig_drain(rig);
-	rig->priv = &p;
-	rig->on_event = attach_here;
-	for (size_t n = 0; n < LWS_ARRAY_SIZE(reasons); n++) {
-		p.told = 0;
-		p.reason = reasons[n];
-		if (p.reason == LWS_CALLBACK_EVENT_WAIT_CANCELLED)
-			lws_cancel_service(rig->context);
-		else
-			conn_open(rig, CONN_WS);
-		rig_until(rig, was_told, &p);
-	}
-	rig->priv = NULL;
-	goes_on(p.j, p.c);
+	rig->on_event = refused_where_event;
+	for (size_t n = 0; n < LWS_ARRAY_SIZE(refused_reasons); n++)
+		refused_in(rig, refused_reasons[n], attach_here, &o);
+	goes_on(o.j, o.from);
 }
 
 int

@@ -9,110 +9,9 @@
  * LWSTP_WRAP: lws_get_random
  */
 
-#include <errno.h>
-#include <fcntl.h>
-#include <sys/eventfd.h>
-#include <sys/mman.h>
-
 #include "closings.h"
+#include "faults-count.h"
 #include "tokens.h"
-
-enum what { MEMORY, FDS, ADOPTION, RANDOM };
-
-/* The calls of one kind are counted, and number fail_at fails, or all from it
- * on.  Any thread. */
-static struct {
-	atomic_int	on;
-	atomic_int	what;
-	atomic_int	count;
-	int		fail_at;
-	int		for_good;
-	atomic_int	failed;
-} fault;
-
-static bool
-fails(enum what what)
-{
-	int n;
-
-	if (!atomic_load(&fault.on) || atomic_load(&fault.what) != (int)what)
-		return false;
-	n = atomic_fetch_add(&fault.count, 1) + 1;
-	if (n != fault.fail_at && (!fault.for_good || n < fault.fail_at))
-		return false;
-	atomic_fetch_add(&fault.failed, 1);
-	errno = what == FDS ? EMFILE : ENOMEM;
-
-	return true;
-}
-
-#define WRAP(ret, name, args) \
-	ret __real_##name args; \
-	ret __wrap_##name args; \
-	ret __wrap_##name args
-
-WRAP(void *, malloc, (size_t size))
-{
-	return fails(MEMORY) ? NULL : __real_malloc(size);
-}
-
-WRAP(void *, calloc, (size_t n, size_t size))
-{
-	return fails(MEMORY) ? NULL : __real_calloc(n, size);
-}
-
-WRAP(void *, realloc, (void *p, size_t size))
-{
-	return fails(MEMORY) ? NULL : __real_realloc(p, size);
-}
-
-WRAP(void *, aligned_alloc, (size_t align, size_t size))
-{
-	return fails(MEMORY) ? NULL : __real_aligned_alloc(align, size);
-}
-
-WRAP(int, posix_memalign, (void **p, size_t align, size_t size))
-{
-	return fails(MEMORY) ? ENOMEM : __real_posix_memalign(p, align, size);
-}
-
-WRAP(void *, mmap, (void *p, size_t len, int prot, int flags, int fd,
-		    off_t off))
-{
-	return fails(MEMORY) ? MAP_FAILED :
-			__real_mmap(p, len, prot, flags, fd, off);
-}
-
-WRAP(int, eventfd, (unsigned int value, int flags))
-{
-	return fails(FDS) ? -1 : __real_eventfd(value, flags);
-}
-
-WRAP(int, fcntl, (int fd, int cmd, ...))
-{
-	va_list ap;
-	long arg;
-
-	va_start(ap, cmd);
-	arg = va_arg(ap, long);
-	va_end(ap);
-	/* one above 0 only makes room in the kernel's table */
-	if ((cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC) && !(int)arg &&
-	    fails(FDS))
-		return -1;
-
-	return __real_fcntl(fd, cmd, arg);
-}
-
-WRAP(struct lws *, lws_adopt_descriptor_vhost_via_info,
-     (const lws_adopt_desc_t *info))
-{
-	/* the library's own, not those of the test's connections */
-	if (!(info->type & LWS_ADOPT_SOCKET) && fails(ADOPTION))
-		return NULL;
-
-	return __real_lws_adopt_descriptor_vhost_via_info(info);
-}
 
 typedef __typeof__(lws_get_random(NULL, NULL, 0)) random_t;
 
@@ -123,34 +22,6 @@ WRAP(random_t, lws_get_random, (struct lws_context *context, void *buf,
 		return (random_t)(len / 2);
 
 	return __real_lws_get_random(context, buf, len);
-}
-
-static void
-faults_on(enum what what, int at, int for_good)
-{
-	fault.fail_at = at;
-	fault.for_good = for_good;
-	atomic_store(&fault.count, 0);
-	atomic_store(&fault.failed, 0);
-	atomic_store(&fault.what, (int)what);
-	atomic_store(&fault.on, 1);
-}
-
-/* how many failed */
-static int
-faults_off(void)
-{
-	atomic_store(&fault.on, 0);
-
-	return atomic_load(&fault.failed);
-}
-
-/* The harness keeps the log in memory that it gets at the first line */
-static void
-log_ready(void)
-{
-	lwsl_warn("the first line\n");
-	log_forget();
 }
 
 /* ---- R1 ---- */

@@ -14,124 +14,18 @@
  * LWSTP_WRAP: pthread_cond_init pthread_mutex_init
  */
 
-#include <errno.h>
-#include <fcntl.h>
-#include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "closings.h"
+#include "faults-count.h"
 
 #define MANY 10000
-
-enum what {
-	MEMORY,
-	THREADS,
-	FDS,
-	VHOST,
-	VHOST_LATE,
-	ADOPTION,
-	WRITEABLE,
-	CONDITIONS,
-
-	WHATS
-};
 
 static const char * const what_names[] = {
 	"memory", "threads", "fds", "the hidden vhost",
 	"the hidden vhost, late", "adoptions", "callback_on_writable",
 	"conditions and mutexes"
 };
-
-/* The calls of one kind are counted, and number fail_at fails, or all from it
- * on.  Any thread. */
-static struct {
-	atomic_int	on;
-	atomic_int	what;
-	atomic_int	count;
-	int		fail_at;
-	int		for_good;
-	atomic_int	failed;
-} fault;
-
-static bool
-fails(enum what what)
-{
-	int n;
-
-	if (!atomic_load(&fault.on) || atomic_load(&fault.what) != (int)what)
-		return false;
-	n = atomic_fetch_add(&fault.count, 1) + 1;
-	if (n != fault.fail_at && (!fault.for_good || n < fault.fail_at))
-		return false;
-	atomic_fetch_add(&fault.failed, 1);
-
-	return true;
-}
-
-#define WRAP(ret, name, args) \
-	ret __real_##name args; \
-	ret __wrap_##name args; \
-	ret __wrap_##name args
-
-WRAP(void *, malloc, (size_t size))
-{
-	if (fails(MEMORY)) {
-		errno = ENOMEM;
-		return NULL;
-	}
-
-	return __real_malloc(size);
-}
-
-WRAP(void *, calloc, (size_t n, size_t size))
-{
-	if (fails(MEMORY)) {
-		errno = ENOMEM;
-		return NULL;
-	}
-
-	return __real_calloc(n, size);
-}
-
-WRAP(void *, realloc, (void *p, size_t size))
-{
-	if (fails(MEMORY)) {
-		errno = ENOMEM;
-		return NULL;
-	}
-
-	return __real_realloc(p, size);
-}
-
-WRAP(void *, aligned_alloc, (size_t align, size_t size))
-{
-	if (fails(MEMORY)) {
-		errno = ENOMEM;
-		return NULL;
-	}
-
-	return __real_aligned_alloc(align, size);
-}
-
-WRAP(int, posix_memalign, (void **p, size_t align, size_t size))
-{
-	if (fails(MEMORY))
-		return ENOMEM;
-
-	return __real_posix_memalign(p, align, size);
-}
-
-WRAP(void *, mmap, (void *p, size_t len, int prot, int flags, int fd,
-		    off_t off))
-{
-	if (fails(MEMORY)) {
-		errno = ENOMEM;
-		return MAP_FAILED;
-	}
-
-	return __real_mmap(p, len, prot, flags, fd, off);
-}
 
 WRAP(int, pthread_create, (pthread_t *thread, const pthread_attr_t *attr,
 			   void *(*f)(void *), void *arg))
@@ -142,42 +36,9 @@ WRAP(int, pthread_create, (pthread_t *thread, const pthread_attr_t *attr,
 	return __real_pthread_create(thread, attr, f, arg);
 }
 
-WRAP(int, eventfd, (unsigned int value, int flags))
-{
-	if (fails(FDS)) {
-		errno = EMFILE;
-		return -1;
-	}
-
-	return __real_eventfd(value, flags);
-}
-
 WRAP(int, pipe, (int fds[2]))
 {
-	if (fails(FDS)) {
-		errno = EMFILE;
-		return -1;
-	}
-
-	return __real_pipe(fds);
-}
-
-WRAP(int, fcntl, (int fd, int cmd, ...))
-{
-	va_list ap;
-	long arg;
-
-	va_start(ap, cmd);
-	arg = va_arg(ap, long);
-	va_end(ap);
-	/* one above 0 only makes room in the kernel's table: nobody is told */
-	if ((cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC) && !(int)arg &&
-	    fails(FDS)) {
-		errno = EMFILE;
-		return -1;
-	}
-
-	return __real_fcntl(fd, cmd, arg);
+	return fails_with(FDS, EMFILE) ? -1 : __real_pipe(fds);
 }
 
 WRAP(struct lws_vhost *, lws_create_vhost,
@@ -196,16 +57,6 @@ WRAP(struct lws_vhost *, lws_create_vhost,
 	}
 
 	return vhost;
-}
-
-WRAP(struct lws *, lws_adopt_descriptor_vhost_via_info,
-     (const lws_adopt_desc_t *info))
-{
-	/* the library's own, not those of the test's connections */
-	if (!(info->type & LWS_ADOPT_SOCKET) && fails(ADOPTION))
-		return NULL;
-
-	return __real_lws_adopt_descriptor_vhost_via_info(info);
 }
 
 WRAP(int, lws_callback_on_writable, (struct lws *wsi))
@@ -232,34 +83,6 @@ WRAP(int, pthread_mutex_init, (pthread_mutex_t *mutex,
 		return EAGAIN;
 
 	return __real_pthread_mutex_init(mutex, attr);
-}
-
-static void
-faults_on(enum what what, int at, int for_good)
-{
-	fault.fail_at = at;
-	fault.for_good = for_good;
-	atomic_store(&fault.count, 0);
-	atomic_store(&fault.failed, 0);
-	atomic_store(&fault.what, (int)what);
-	atomic_store(&fault.on, 1);
-}
-
-/* how many failed */
-static int
-faults_off(void)
-{
-	atomic_store(&fault.on, 0);
-
-	return atomic_load(&fault.failed);
-}
-
-/* The harness keeps the log in memory that it gets at the first line */
-static void
-log_ready(void)
-{
-	lwsl_warn("the first line\n");
-	log_forget();
 }
 
 /* A line in the log of the library's, if it refused anything */
@@ -325,7 +148,7 @@ create_with_each_call_failing(void **state)
 	int what, at, for_good;
 
 	(void)state;
-	for (what = 0; what < WHATS; what++)
+	for (what = 0; what < RANDOM; what++)
 		for (for_good = 0; for_good < 2; for_good++)
 			for (at = 1; at < 100; at++)
 				if (!create_once((enum what)what, at, for_good,
@@ -450,7 +273,7 @@ enqueue_with_each_call_failing(void **state)
 	(void)state;
 	for (opt_in = 0; opt_in < 2; opt_in++)
 		for (serviced = 0; serviced < 2; serviced++)
-			for (what = 0; what < WHATS; what++)
+			for (what = 0; what < RANDOM; what++)
 				for (for_good = 0; for_good < 2; for_good++)
 					for (at = 1; at < 12; at++)
 						if (!enqueue_once(
@@ -507,7 +330,7 @@ all_fails_while_tasks_stream(void **state)
 
 	(void)state;
 	for (opt_in = 0; opt_in < 2; opt_in++)
-		for (what = 0; what < WHATS; what++) {
+		for (what = 0; what < RANDOM; what++) {
 			struct rig_opts opts = { .opt_in = opt_in };
 			struct rig *rig = rig_create(&opts);
 			struct lws_threadpool *tp = rig_pool(rig, 2, 100);

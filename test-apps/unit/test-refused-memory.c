@@ -10,109 +10,30 @@
  * LWSTP_WRAP: lws_adopt_descriptor_vhost_via_info
  */
 
-#include <errno.h>
-#include <fcntl.h>
-#include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 
-#include "harness.h"
+#include "faults-wrap.h"
 
 /* what this thread does not get */
-static _Thread_local bool no_memory, no_threads, no_fds, no_places;
+static _Thread_local bool no[WHATS];
 
 static bool
-fails(bool no, int error)
+fails(enum what what)
 {
-	if (no)
-		errno = error;
-
-	return no;
-}
-
-#define WRAP(ret, name, args) \
-	ret __real_##name args; \
-	ret __wrap_##name args; \
-	ret __wrap_##name args
-
-WRAP(void *, malloc, (size_t size))
-{
-	return fails(no_memory, ENOMEM) ? NULL : __real_malloc(size);
-}
-
-WRAP(void *, calloc, (size_t n, size_t size))
-{
-	return fails(no_memory, ENOMEM) ? NULL : __real_calloc(n, size);
-}
-
-WRAP(void *, realloc, (void *p, size_t size))
-{
-	return fails(no_memory, ENOMEM) ? NULL : __real_realloc(p, size);
-}
-
-WRAP(void *, aligned_alloc, (size_t align, size_t size))
-{
-	return fails(no_memory, ENOMEM) ? NULL :
-					  __real_aligned_alloc(align, size);
-}
-
-WRAP(int, posix_memalign, (void **p, size_t align, size_t size))
-{
-	return no_memory ? ENOMEM : __real_posix_memalign(p, align, size);
-}
-
-WRAP(void *, mmap, (void *p, size_t len, int prot, int flags, int fd,
-		    off_t off))
-{
-	return fails(no_memory, ENOMEM) ? MAP_FAILED :
-			__real_mmap(p, len, prot, flags, fd, off);
+	return no[what];
 }
 
 WRAP(int, pthread_create, (pthread_t *thread, const pthread_attr_t *attr,
 			   void *(*f)(void *), void *arg))
 {
-	return no_threads ? EAGAIN :
+	return fails(THREADS) ? EAGAIN :
 			    __real_pthread_create(thread, attr, f, arg);
-}
-
-WRAP(int, eventfd, (unsigned int value, int flags))
-{
-	return fails(no_fds, EMFILE) ? -1 : __real_eventfd(value, flags);
 }
 
 WRAP(int, socket, (int domain, int type, int protocol))
 {
-	return fails(no_fds, EMFILE) ? -1 :
+	return fails_with(FDS, EMFILE) ? -1 :
 				       __real_socket(domain, type, protocol);
-}
-
-WRAP(int, fcntl, (int fd, int cmd, ...))
-{
-	va_list ap;
-	long arg;
-
-	va_start(ap, cmd);
-	arg = va_arg(ap, long);
-	va_end(ap);
-	if ((cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC) && fails(no_fds, EMFILE))
-		return -1;
-
-	return __real_fcntl(fd, cmd, arg);
-}
-
-WRAP(struct lws *, lws_adopt_descriptor_vhost_via_info,
-     (const lws_adopt_desc_t *info))
-{
-	return no_places ? NULL :
-			   __real_lws_adopt_descriptor_vhost_via_info(info);
-}
-
-/* The harness keeps the log in memory that it gets at the first line */
-static void
-log_ready(void)
-{
-	lwsl_warn("the first line\n");
-	log_forget();
 }
 
 static void
@@ -141,9 +62,9 @@ MEMORY_of_create(void **state)
 	struct rig *rig = *state;
 
 	log_ready();
-	no_memory = true;
+	no[MEMORY] = true;
 	assert_null(create(rig, 1));
-	no_memory = false;
+	no[MEMORY] = false;
 	assert_int_equal(lws_threadpool_refused(), LWS_TP_REFUSED_MEMORY);
 	claim_refusal();
 	assert_non_null(rig_pool(rig, 1, 10));
@@ -155,9 +76,9 @@ MEMORY_without_a_thread(void **state)
 {
 	struct rig *rig = *state;
 
-	no_threads = true;
+	no[THREADS] = true;
 	assert_null(create(rig, 3));
-	no_threads = false;
+	no[THREADS] = false;
 	assert_int_equal(lws_threadpool_refused(), LWS_TP_REFUSED_MEMORY);
 	claim_refusal();
 }
@@ -182,13 +103,13 @@ MEMORY_of_enqueue(void **state)
 
 	log_ready();
 	job_block(rig, tp, gate_new(rig));
-	no_memory = true;
+	no[MEMORY] = true;
 	for (n = 0; n < 1000000; n++) {
 		if (!lws_threadpool_enqueue(tp, &args, "one more"))
 			break;
 		assert_int_equal(lws_threadpool_refused(), LWS_TP_REFUSED_NONE);
 	}
-	no_memory = false;
+	no[MEMORY] = false;
 	assert_in_range(n, 0, 999999);
 	assert_int_equal(lws_threadpool_refused(), LWS_TP_REFUSED_MEMORY);
 	claim_refusal();
@@ -203,9 +124,9 @@ FDS_of_create(void **state)
 
 	if (!LWSTP_UNIT_EVENTFD)
 		skip();		/* it needs none */
-	no_fds = true;
+	no[FDS] = true;
 	assert_null(create(rig, 1));
-	no_fds = false;
+	no[FDS] = false;
 	assert_int_equal(lws_threadpool_refused(), LWS_TP_REFUSED_FDS);
 	claim_refusal();
 }
@@ -222,13 +143,13 @@ FDS_of_enqueue(void **state)
 	for (int n = 0; n < 4; n++) {
 		struct conn *c = conn_open(rig, CONN_RAW);
 
-		no_fds = n & 1;
-		no_places = !no_fds;
+		no[FDS] = n & 1;
+		no[ADOPTION] = !no[FDS];
 		if (n & 2)
 			assert_null(lws_threadpool_wsi_handle(tp, c->wsi));
 		else
 			assert_null(job_enqueue(tp, job_new(rig), c->wsi));
-		no_fds = no_places = false;
+		no[FDS] = no[ADOPTION] = false;
 		assert_int_equal(lws_threadpool_refused(), LWS_TP_REFUSED_FDS);
 		claim_refusal();
 		j = job_script(rig, 3, LWS_TP_RETURN_SYNC);

@@ -5,7 +5,7 @@
  * SPDX-License-Identifier: MIT
  */
 
-#include "closings.h"
+#include "refused-where.h"
 #include "tokens.h"
 
 static void
@@ -121,60 +121,43 @@ of_another_context(void **state)
 
 /* ---- closing ---- */
 
-struct closing_one {
+static void
+ask_at_the_end(void *tp, struct lws *wsi)
+{
+	is_refused(tp, wsi, LWS_TP_REFUSED_CLOSING);
+}
+
+/* in each callback of its end that comes after ours knows of it, which it does
+ * if it had a task, or a handle */
+static void
+one_that_closes(void **state)
+{
+	const struct rig_opts opts = { .on_event = refused_where_event };
+
+	(void)state;
+	for (size_t n = 0; n < 2 * LWS_ARRAY_SIZE(refused_kinds); n++) {
+		struct lws_threadpool_wsi *h = NULL;
+		struct rig *rig = rig_create(&opts);
+		struct lws_threadpool *tp = rig_pool(rig, 1, 10);
+		struct conn *c = conn_open(rig, refused_kinds[n / 2]);
+
+		rig_drain(rig);
+		if (n & 1) {
+			h = lws_threadpool_wsi_handle(tp, c->wsi);
+			assert_non_null(h);
+		} else
+			assert_non_null(job_enqueue(tp, job_new(rig), c->wsi));
+		refused_as_it_closes(c, ask_at_the_end, tp);
+		assert_null(lws_threadpool_wsi_get(h));
+		assert_int_equal(rig_destroy(rig), 0);
+	}
+}
+
+struct ending {
 	struct lws_threadpool	*tp;
 	struct conn		*c;
 	int			told;
 };
-
-/* in each callback of its end that comes after ours knows of it */
-static int
-ask_at_the_end(struct rig *rig, struct lws *wsi,
-	       enum lws_callback_reasons reason, void *user, void *in,
-	       size_t len)
-{
-	struct closing_one *o = rig->priv;
-
-	if (o && wsi && o->c->wsi == wsi && reason_closed(reason)) {
-		is_refused(o->tp, wsi, LWS_TP_REFUSED_CLOSING);
-		o->told++;
-	}
-
-	return closing_event(rig, wsi, reason, user, in, len);
-}
-
-/* ... which it does if it had a task, or a handle */
-static void
-one_that_closes(void **state)
-{
-	static const enum conn_kind kinds[] = {
-		CONN_WS, CONN_HTTP, CONN_RAW, CONN_RAW_TCP
-	};
-
-	(void)state;
-	for (size_t n = 0; n < 2 * LWS_ARRAY_SIZE(kinds); n++) {
-		struct closing_one o = { .told = 0 };
-		struct lws_threadpool_wsi *h = NULL;
-		struct rig_opts opts = { .on_event = ask_at_the_end };
-		struct rig *rig = rig_create(&opts);
-
-		o.tp = rig_pool(rig, 1, 10);
-		o.c = conn_open(rig, kinds[n / 2]);
-		rig_drain(rig);
-		if (n & 1) {
-			h = lws_threadpool_wsi_handle(o.tp, o.c->wsi);
-			assert_non_null(h);
-		} else
-			assert_non_null(job_enqueue(o.tp, job_new(rig),
-						    o.c->wsi));
-		rig->priv = &o;
-		closing_do(o.c, CLOSING_TIMEOUT);
-		rig->priv = NULL;
-		assert_null(lws_threadpool_wsi_get(h));
-		assert_true(o.told >= 1);
-		assert_int_equal(rig_destroy(rig), 0);
-	}
-}
 
 /* in the end of a context it is its context that ends, or it */
 static int
@@ -182,7 +165,7 @@ ask_at_any_end(struct rig *rig, struct lws *wsi,
 	       enum lws_callback_reasons reason, void *user, void *in,
 	       size_t len)
 {
-	struct closing_one *o = rig->priv;
+	struct ending *o = rig->priv;
 
 	(void)user;
 	(void)in;
@@ -202,7 +185,7 @@ static void
 as_the_context_ends(void **state)
 {
 	struct rig *rig = *state;
-	struct closing_one o = { .tp = rig_pool(rig, 1, 10) };
+	struct ending o = { .tp = rig_pool(rig, 1, 10) };
 
 	o.c = conn_open(rig, CONN_RAW);
 	assert_non_null(lws_threadpool_wsi_handle(o.tp, o.c->wsi));
@@ -215,65 +198,27 @@ as_the_context_ends(void **state)
 
 /* ---- no connection ---- */
 
-struct place {
-	struct lws_threadpool		*tp;
-	enum lws_callback_reasons	reason;
-	int				told;
-};
-
-static int
-ask_here(struct rig *rig, struct lws *wsi, enum lws_callback_reasons reason,
-	 void *user, void *in, size_t len)
+static void
+ask_here(void *tp, struct lws *wsi)
 {
-	struct place *p = rig->priv;
-
-	(void)user;
-	(void)in;
-	(void)len;
-	if (p && wsi && reason == p->reason) {
-		is_refused(p->tp, wsi, LWS_TP_REFUSED_NOT_CONNECTED);
-		p->told++;
-	}
-
-	return RIG_DEFAULT;
+	is_refused(tp, wsi, LWS_TP_REFUSED_NOT_CONNECTED);
 }
 
-static bool
-was_told(void *arg)
-{
-	return ((struct place *)arg)->told;
-}
-
-/* Q6: what lws gives to callbacks that are about no connection; that which
- * listens; what is accepted, before it is anything */
+/* Q6: and what is a connection is not */
 static void
 what_is_no_connection(void **state)
 {
-	static const enum lws_callback_reasons reasons[] = {
-		LWS_CALLBACK_EVENT_WAIT_CANCELLED,
-		LWS_CALLBACK_FILTER_NETWORK_CONNECTION,
-		LWS_CALLBACK_WSI_CREATE,
-	};
 	struct rig *rig = *state;
-	struct place p = { .tp = rig_pool(rig, 1, 10) };
+	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
 	struct conn *c;
 
 	rig_drain(rig);
-	rig->priv = &p;
-	rig->on_event = ask_here;
-	for (size_t n = 0; n < 2 * LWS_ARRAY_SIZE(reasons); n++) {
-		p.told = 0;
-		p.reason = reasons[n / 2];
-		if (p.reason == LWS_CALLBACK_EVENT_WAIT_CANCELLED)
-			lws_cancel_service(rig->context);
-		else
-			conn_open(rig, CONN_WS);
-		rig_until(rig, was_told, &p);
-		p.reason = LWS_CALLBACK_USER;
+	rig->on_event = refused_where_event;
+	for (size_t n = 0; n < 2 * LWS_ARRAY_SIZE(refused_reasons); n++) {
+		refused_in(rig, refused_reasons[n / 2], ask_here, tp);
 		c = conn_open(rig, CONN_RAW);
-		assert_non_null(lws_threadpool_wsi_handle(p.tp, c->wsi));
+		assert_non_null(lws_threadpool_wsi_handle(tp, c->wsi));
 	}
-	rig->priv = NULL;
 }
 
 int

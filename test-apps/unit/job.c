@@ -9,6 +9,7 @@
 #include "harness.h"
 
 #include <time.h>
+#include <unistd.h>
 
 #define GATE_SECS	100
 
@@ -250,6 +251,37 @@ job_block(struct rig *rig, struct lws_threadpool *tp, struct gate *gate)
 	wait_int(&j->calls, 1);
 
 	return j;
+}
+
+struct warned {
+	struct gate	*gate;
+	const char	*text;
+};
+
+static void *
+open_when_warned(void *arg)
+{
+	struct warned *w = arg;
+
+	/* no log_wait(): only the test's own thread may fail */
+	while (!log_count(LLL_WARN, w->text))
+		usleep(1000);
+	gate_open(w->gate);
+
+	return NULL;
+}
+
+void
+job_destroy_waits(struct rig *rig, struct lws_threadpool *tp, struct gate *gate,
+		  const char *text)
+{
+	struct warned w = { gate, text };
+	pthread_t helper;
+
+	assert_int_equal(pthread_create(&helper, NULL, open_when_warned, &w),
+			 0);
+	rig_pool_destroy(rig, tp);
+	pthread_join(helper, NULL);
 }
 
 struct job_wait {

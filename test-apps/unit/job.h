@@ -93,6 +93,12 @@ job_enqueue(struct lws_threadpool *tp, struct job *j, struct lws *wsi);
 struct job *
 job_block(struct rig *rig, struct lws_threadpool *tp, struct gate *gate);
 
+/* rig_pool_destroy() that waits for a task or a cleanup at that gate, which
+ * opens once a warning contains text */
+void
+job_destroy_waits(struct rig *rig, struct lws_threadpool *tp, struct gate *gate,
+		  const char *text);
+
 /* A job that SYNCs once and is SYNCING when this returns */
 struct job *
 job_park(struct rig *rig, struct lws_threadpool *tp, struct lws *wsi);

@@ -100,16 +100,6 @@ a_thread_that_logs_leaves_last(void **state)
 	assert_int_equal(log_claim(LLL_WARN, "nobody answered its SYNC"), 1);
 }
 
-static void *
-open_when_warned(void *arg)
-{
-	while (!log_count(LLL_WARN, "waiting for"))
-		usleep(1000);
-	gate_open(arg);
-
-	return NULL;
-}
-
 /* P4: of many it names those that there is room for in a line */
 static void
 destroy_names_many_tasks(void **state)
@@ -118,7 +108,6 @@ destroy_names_many_tasks(void **state)
 	struct lws_threadpool *tp = rig_pool(rig, 20, 10);
 	struct gate *g = gate_new(rig);
 	struct job *j[20];
-	pthread_t helper;
 	int n;
 
 	for (n = 0; n < 20; n++) {
@@ -127,14 +116,11 @@ destroy_names_many_tasks(void **state)
 		assert_non_null(job_enqueue(tp, j[n], NULL));
 		wait_int(&j[n]->calls, 1);
 	}
-	assert_int_equal(pthread_create(&helper, NULL, open_when_warned, g),
-			 0);
 	/* what is to come after 5 s comes after one */
 	clock_forward(-4);
-	rig_pool_destroy(rig, tp);
+	job_destroy_waits(rig, tp, g, "waiting for");
 	for (n = 0; n < 20; n++)
 		assert_int_equal(atomic_load(&j[n]->cleanups), 1);
-	pthread_join(helper, NULL);
 	assert_true(log_count(LLL_WARN, "waiting for 5 s for: a-name-that-is-as"
 			      "-long-as-a-name-of-a-task-is, a-name") >= 1);
 	log_claim(LLL_WARN, "waiting for");
@@ -155,18 +141,14 @@ destroy_names_a_cleanup(void **state)
 	struct lws_threadpool *tp = rig_pool(rig, 2, 10);
 	struct gate *g = gate_new(rig);
 	struct job *j = job_new(rig);
-	pthread_t helper;
 
 	j->name = "cleans-up";
 	j->on_cleanup = open_in_the_cleanup;
 	j->priv = g;
 	assert_non_null(job_enqueue(tp, j, NULL));
 	wait_int(&j->returns, 1);
-	assert_int_equal(pthread_create(&helper, NULL, open_when_warned, g),
-			 0);
 	clock_forward(-4);
-	rig_pool_destroy(rig, tp);
-	pthread_join(helper, NULL);
+	job_destroy_waits(rig, tp, g, "waiting for");
 	assert_true(log_claim(LLL_WARN, "for 5 s for: cleans-up") >= 1);
 	log_claim(LLL_WARN, "waiting for");
 }
@@ -197,7 +179,7 @@ destroy_names_a_cleanup_of_the_queued(void **state)
 	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
 	struct gate *first = gate_new(rig), *second = gate_new(rig), *runs;
 	struct job *queued[2];
-	pthread_t finisher, helper;
+	pthread_t finisher;
 
 	runs = gate_new(rig);
 	job_block(rig, tp, runs);
@@ -216,11 +198,8 @@ destroy_names_a_cleanup_of_the_queued(void **state)
 	gate_open(first);
 	pthread_join(finisher, NULL);
 
-	assert_int_equal(pthread_create(&helper, NULL, open_when_warned,
-					second), 0);
 	clock_forward(-4);
-	rig_pool_destroy(rig, tp);
-	pthread_join(helper, NULL);
+	job_destroy_waits(rig, tp, second, "waiting for");
 	assert_true(log_claim(LLL_WARN, "for 5 s for: cleans-up") >= 1);
 	log_claim(LLL_WARN, "waiting for");
 }

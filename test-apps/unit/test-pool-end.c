@@ -5,8 +5,6 @@
  * SPDX-License-Identifier: MIT
  */
 
-#include <unistd.h>
-
 #include "closings.h"
 
 /* A task in each state on a pool of two threads, one of them held by gate */
@@ -242,18 +240,6 @@ P4_destroy_with_tasks_in_every_state(void **state)
 
 /* ---- it waits, and says for whom ---- */
 
-static void *
-open_when_warned(void *arg)
-{
-	struct gate *g = arg;
-
-	while (!log_count(LLL_WARN, "the-slow-one"))
-		usleep(1000);
-	gate_open(g);
-
-	return NULL;
-}
-
 static void
 P4_destroy_waits_and_names_the_task(void **state)
 {
@@ -261,16 +247,12 @@ P4_destroy_waits_and_names_the_task(void **state)
 	struct lws_threadpool *tp = rig_pool(rig, 2, 10);
 	struct gate *g = gate_new(rig);
 	struct job *j = job_gated(rig, g);
-	pthread_t helper;
 
 	j->name = "the-slow-one";
 	assert_non_null(job_enqueue(tp, j, NULL));
 	wait_int(&j->calls, 1);
-	assert_int_equal(pthread_create(&helper, NULL, open_when_warned, g),
-			 0);
-	rig_pool_destroy(rig, tp);
+	job_destroy_waits(rig, tp, g, "the-slow-one");
 	assert_int_equal(atomic_load(&j->cleanups), 1);
-	pthread_join(helper, NULL);
 	assert_true(log_claim(LLL_WARN, "the-slow-one") >= 1);
 }
 

@@ -225,7 +225,7 @@ by_token(const struct handle *h, uint8_t how)
 {
 	struct lws_threadpool *tp = pools[how % POOLS];
 	struct lws_threadpool_task *task;
-	char wrong[2 * LWS_THREADPOOL_TOKEN_SIZE];
+	char wrong[2 * LWS_THREADPOOL_TOKEN_SIZE] = "";
 
 	task = lws_threadpool_task_by_token(tp, h->token);
 	if (task && (task != h->task || tp != h->tp))

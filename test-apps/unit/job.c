@@ -315,6 +315,28 @@ rig_until_status_(struct job *j, enum lws_threadpool_task_status s,
 	rig_until_(j->rig, has_status, &w, what, file, line);
 }
 
+struct turn {
+	const struct job	*j;
+	struct lws		*wsi;
+};
+
+static bool
+has_turn(void *arg)
+{
+	const struct turn *turn = arg;
+
+	return lws_threadpool_get_task_wsi(turn->wsi) == turn->j->task;
+}
+
+void
+wait_turn_(const struct job *j, struct lws *wsi, const char *what,
+	   const char *file, int line)
+{
+	struct turn turn = { j, wsi };
+
+	wait_until_(has_turn, &turn, what, file, line);
+}
+
 struct job *
 job_park(struct rig *rig, struct lws_threadpool *tp, struct lws *wsi)
 {

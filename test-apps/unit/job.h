@@ -134,6 +134,14 @@ void
 rig_until_status_(struct job *j, enum lws_threadpool_task_status s,
 		  const char *what, const char *file, int line);
 
+/* The service thread knows that it is its turn on the wsi (Q2).  A moment after
+ * its status changed it may not have been told of it. */
+#define wait_turn(j, wsi) \
+	wait_turn_((j), (wsi), "the turn of " #j, __FILE__, __LINE__)
+void
+wait_turn_(const struct job *j, struct lws *wsi, const char *what,
+	   const char *file, int line);
+
 /* What the default WRITEABLE does: look at the one task that wants attention,
  * reap it if it ended, sync it if it is SYNCING.  Returns its job or NULL. */
 struct job *

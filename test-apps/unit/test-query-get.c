@@ -72,7 +72,7 @@ wanting_first_and_longest_first(void **state)
 	a = job_script(rig, 2, LWS_TP_RETURN_SYNC);
 	job_enqueue(tp, a, c->wsi);
 	wait_status(a, LWS_TP_STATUS_SYNCING);
-	assert_ptr_equal(lws_threadpool_get_task_wsi(c->wsi), a->task);
+	wait_turn(a, c->wsi);
 
 	b = job_park(rig, tp, c->wsi);
 	done = job_new(rig);
@@ -84,16 +84,16 @@ wanting_first_and_longest_first(void **state)
 	lws_threadpool_task_sync(a->task, 0);
 	wait_int(&a->calls, 2);
 	wait_status(a, LWS_TP_STATUS_SYNCING);
-	assert_ptr_equal(lws_threadpool_get_task_wsi(c->wsi), b->task);
+	wait_turn(b, c->wsi);
 
 	/* b wants again, as a done one: done, a, b */
 	lws_threadpool_task_sync(b->task, 0);
 	wait_status(b, LWS_TP_STATUS_FINISHED);
-	assert_ptr_equal(lws_threadpool_get_task_wsi(c->wsi), done->task);
+	wait_turn(done, c->wsi);
 	lws_threadpool_task_status(done->task, NULL);
 	assert_ptr_equal(lws_threadpool_get_task_wsi(c->wsi), a->task);
 	lws_threadpool_dequeue_task(a->task);
-	assert_ptr_equal(lws_threadpool_get_task_wsi(c->wsi), b->task);
+	wait_turn(b, c->wsi);
 	lws_threadpool_task_status(b->task, NULL);
 	assert_ptr_equal(lws_threadpool_get_task_wsi(c->wsi), running->task);
 	gate_open(gate);

@@ -274,6 +274,7 @@ wsi_with_tasks(void **state)
 
 	job_enqueue(tp, done, c->wsi);
 	wait_status(done, LWS_TP_STATUS_FINISHED);
+	wait_turn(done, c->wsi);
 	assert_int_equal(lws_threadpool_task_status_wsi(c->wsi, &task, &user),
 			 LWS_TP_STATUS_FINISHED);
 	assert_ptr_equal(task, done->task);
@@ -282,6 +283,7 @@ wsi_with_tasks(void **state)
 
 	job_enqueue(tp, next, c->wsi);
 	wait_status(next, LWS_TP_STATUS_FINISHED);
+	wait_turn(next, c->wsi);
 	assert_int_equal(lws_threadpool_task_status_wsi(c->wsi, NULL, NULL),
 			 LWS_TP_STATUS_FINISHED);
 	assert_int_equal(atomic_load(&next->cleanups), 1);

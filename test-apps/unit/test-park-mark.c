@@ -133,7 +133,8 @@ static void
 not_with_an_end(void **state)
 {
 	static const struct {
-		int	ret, ends_as;
+		int				ret;
+		enum lws_threadpool_task_status	ends_as;
 	} ends[] = {
 		{ LWS_TP_RETURN_FINISHED, LWS_TP_STATUS_FINISHED },
 		{ LWS_TP_RETURN_STOPPED, LWS_TP_STATUS_STOPPED },

@@ -204,6 +204,20 @@ install_missing() {
 		    "$LWS_NEEDED or later"
 }
 
+# example_needs NAME: what an example uses beside lws, as its CMakeLists.txt has
+# it; '*' are all of them.
+example_needs() {
+	find "$TOP"/minimal-examples/*/* -path "*/$1/CMakeLists.txt" -exec sed -n \
+		's/^threadpool_example_needs([^ ]* \([^ )]*\))$/\1/p' {} + |
+		sort -u
+}
+
+# example_test_needs: and what the tests of the examples use
+example_test_needs() {
+	sed -n 's/^# needs: //p' "$TOP"/test-apps/examples/*/check |
+		tr ' ' '\n' | sort -u
+}
+
 # need_lws_source DIR: the source package of the libwebsockets-dev that is
 # installed, unpacked in DIR once.  Sets SOURCE to the tree, and SOURCE_NOTE to
 # what it is if not all of that package.  Fails if the archive does not give it.

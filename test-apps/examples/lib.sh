@@ -1,0 +1,143 @@
+# shellcheck shell=bash
+#
+# For test-apps/examples/NAME/check, which tries minimal-examples/*/NAME with real
+# clients.  It begins with
+#
+#   set -euo pipefail
+#   # shellcheck source=test-apps/examples/lib.sh
+#   . "$(dirname -- "${BASH_SOURCE[0]}")/../lib.sh"
+#   # needs: curl:curl
+#
+# is called with a build tree (see ./check), and prints a line "ok WHAT" or
+# "not ok WHAT" for each case, and by all_run "all run" at its end.  What it needs
+# beside what the example itself does is named by lines as the last one above:
+# packages, each with its command, as scripts/lib.sh has them.
+#
+# SPDX-License-Identifier: MIT
+
+export LC_ALL=C.UTF-8
+export ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1
+export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+
+PATIENCE=120	# seconds that a loaded machine may take for anything
+
+# shellcheck disable=SC2034 # the check's
+TREE=$1
+# shellcheck disable=SC2034 # the check's
+NAME=$(basename -- "$(cd -- "$(dirname -- "$0")" && pwd)")
+WORK=$(mktemp -d)
+EXAMPLE_PID=
+OTHER_PIDS=()
+
+at_exit() {
+	local pid
+
+	for pid in $EXAMPLE_PID "${OTHER_PIDS[@]}"; do
+		kill -KILL "$pid" 2>/dev/null || true
+	done
+	rm -rf -- "$WORK"
+}
+trap at_exit EXIT
+
+all_run() {
+	printf 'all run\n'
+}
+
+# verdict WHAT COMMAND...: of the command
+verdict() {
+	if "${@:2}"; then
+		printf 'ok %s: %s\n' "$NAME" "$1"
+	else
+		printf 'not ok %s: %s\n' "$NAME" "$1"
+	fi
+}
+
+# wait_until COMMAND...: until the command succeeds
+wait_until() {
+	local limit=$((SECONDS + PATIENCE))
+
+	until "$@"; do
+		((SECONDS < limit)) || return 1
+		sleep 0.05
+	done
+}
+
+# A port of 127.0.0.1 that nobody listens on.
+free_port() {
+	local port
+
+	while :; do
+		port=$((RANDOM % 12000 + 20000))
+		(exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
+	done
+	printf '%d\n' "$port"
+}
+
+# program NAME: of the build tree
+program() {
+	find "$TREE" -type f -name "$1" -perm -u+x | head -n 1
+}
+
+is_gone() {
+	! kill -0 "$1" 2>/dev/null
+}
+
+# or has ended
+example_says() {
+	is_gone "$EXAMPLE_PID" || grep -q "$1" "$WORK/log"
+}
+
+# begin_example [OPTION...]: starts it on a port that is free, and sets
+# EXAMPLE_PID, PORT and URL.  What it says goes to $WORK/log.
+begin_example() {
+	local program
+
+	program=$(program "lws-$NAME")
+	[[ $program ]] || {
+		printf 'not ok %s: it is not built\n' "$NAME"
+		exit 1
+	}
+	"$program" -p 0 "$@" >"$WORK/log" 2>&1 </dev/null &
+	EXAMPLE_PID=$!
+	wait_until example_says 'http://.*:[0-9]' || true
+	PORT=$(sed -n 's|.*http://[^ ]*:\([0-9]*\).*|\1|p' "$WORK/log" |
+		head -n 1)
+	[[ $PORT ]] || {
+		cat "$WORK/log"
+		printf 'not ok %s: it does not start\n' "$NAME"
+		exit 1
+	}
+	# shellcheck disable=SC2034 # the check's
+	URL=http://127.0.0.1:$PORT
+}
+
+# end_example WHAT [PATTERN]: SIGINT ends it with exit status 0, and it said
+# nothing but its first and last line, lines of LLL_USER, and those that match
+# the extended regular expression.
+end_example() {
+	local status=0
+
+	kill -INT "$EXAMPLE_PID" 2>/dev/null || true
+	if ! wait_until is_gone "$EXAMPLE_PID"; then
+		printf 'it does not end: killed\n'
+		kill -KILL "$EXAMPLE_PID"
+	fi
+	wait "$EXAMPLE_PID" || status=$?
+	EXAMPLE_PID=
+	if ((status)) || ! grep -qx ended "$WORK/log" ||
+		grep -vE "^(listening on .*|ended)\$|^\[[^]]*\] U: ${2:+|$2}" \
+			"$WORK/log"; then
+		tail -n 60 "$WORK/log"
+		printf 'exit status %s\n' "$status"
+		printf 'not ok %s: %s\n' "$NAME" "$1"
+	else
+		printf 'ok %s: %s\n' "$NAME" "$1"
+	fi
+}
+
+# garbage SECONDS [PROTOCOL]: garbage of all kinds is sent to the example, which
+# serves healthy clients meanwhile.
+garbage() {
+	"$(program lwstp-garbage)" "$PORT" --seconds "$1" --seed "$RANDOM" \
+		${2:+--protocol "$2"}
+}

@@ -97,7 +97,8 @@ begin_example() {
 		printf 'not ok %s: it is not built\n' "$NAME"
 		exit 1
 	}
-	"$program" -p 0 "$@" >"$WORK/log" 2>&1 </dev/null &
+	: >"$WORK/log"	# no port of an earlier one
+	"$program" -p 0 "$@" >>"$WORK/log" 2>&1 </dev/null &
 	EXAMPLE_PID=$!
 	wait_until example_says 'http://.*:[0-9]' || true
 	PORT=$(sed -n 's|.*http://[^ ]*:\([0-9]*\).*|\1|p' "$WORK/log" |
@@ -113,7 +114,7 @@ begin_example() {
 
 # end_example WHAT [PATTERN]: SIGINT ends it with exit status 0, and it said
 # nothing but its first and last line, lines of LLL_USER, and those that match
-# the extended regular expression.
+# the extended regular expression behind their time.
 end_example() {
 	local status=0
 
@@ -125,7 +126,7 @@ end_example() {
 	wait "$EXAMPLE_PID" || status=$?
 	EXAMPLE_PID=
 	if ((status)) || ! grep -qx ended "$WORK/log" ||
-		grep -vE "^(listening on .*|ended)\$|^\[[^]]*\] U: ${2:+|$2}" \
+		grep -vE "^(listening on .*|ended)\$|^\[[^]]*\] (U: ${2:+|$2})" \
 			"$WORK/log"; then
 		tail -n 60 "$WORK/log"
 		printf 'exit status %s\n' "$status"
@@ -135,9 +136,16 @@ end_example() {
 	fi
 }
 
-# garbage SECONDS [PROTOCOL]: garbage of all kinds is sent to the example, which
-# serves healthy clients meanwhile.
+# garbage SECONDS [OPTION...]: garbage of all kinds is sent to the example, which
+# serves healthy clients meanwhile: lwstp-garbage, with its options.
 garbage() {
 	"$(program lwstp-garbage)" "$PORT" --seconds "$1" --seed "$RANDOM" \
-		${2:+--protocol "$2"}
+		"${@:2}"
+}
+
+# metric NAME: the value of this sample at /metrics, of the first pool there;
+# fails if that is not strictly OpenMetrics.
+metric() {
+	curl -sS --max-time "$PATIENCE" "$URL/metrics" |
+		"$(program lwstp-openmetrics)" "lws_threadpool_$1"
 }

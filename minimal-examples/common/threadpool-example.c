@@ -22,7 +22,7 @@
 #define DEFAULT_ADDRESS	"127.0.0.1"
 #define ANY_ADDRESS	"0.0.0.0"
 #define DEFAULT_LOGS	(LLL_USER | LLL_ERR | LLL_WARN)
-#define PATIENCE_US	(2 * LWS_US_PER_SEC) /* for clients to hear of the end */
+#define PATIENCE_US	(2 * LWS_US_PER_SEC) /* to tell clients of the end */
 #define MAX_OPTIONS	8		/* of an example's own */
 
 static const struct threadpool_example *ex;
@@ -218,7 +218,8 @@ parse_options(int argc, char **argv)
 
 	l = letters + strlen(letters);
 	if (ex->origin) {
-		*o++ = (struct option) { "mount", required_argument, NULL, 'm' };
+		*o++ = (struct option) { "mount", required_argument, NULL,
+					 'm' };
 		*l++ = 'm';
 		*l++ = ':';
 	}

@@ -12,6 +12,7 @@
 #define THREADPOOL_EXAMPLE_H
 
 #include <limits.h>
+#include <stdlib.h>
 
 #include <libwebsockets.h>
 
@@ -47,6 +48,16 @@ struct threadpool_example {
 	void		(*prepare)(struct lws_context_creation_info *info);
 	/* NULL, or changes what the context is made with */
 };
+
+/* for PROTOCOL_INIT: the number of an option */
+static inline int
+threadpool_example_number(const struct lws_protocol_vhost_options *pvo,
+			  const char *name, int otherwise)
+{
+	const struct lws_protocol_vhost_options *o = lws_pvo_search(pvo, name);
+
+	return o ? atoi(o->value) : otherwise;
+}
 
 /*
  * The whole program: returns the exit status of main().  Says

@@ -1,14 +1,16 @@
 /*
- * lws-threadpool tests - garbage for a ws server, and then a healthy client
+ * lws-threadpool tests - garbage for a server, and then a healthy client
  *
  * SPDX-License-Identifier: MIT
  *
  * usage: lwstp-garbage PORT [--seconds N] [--seed S] [--protocol NAME]
+ *                      [--get PATH] [--post PATH]
  *
  * Sends what no client would: random bytes, half requests, huge headers, wrong
  * lengths, broken ws frames; and leaves by FIN, by reset or not at all until
  * later.  Every now and then, and at the end, a healthy client must get its
- * handshake answered and a whole text frame.  Exit status 0 if it always did.
+ * handshake answered and a whole text frame, or with --get a whole answer to a
+ * GET of that path; after a 503 it asks again.  Exit status 0 if it always did.
  *
  * It is written without libwebsockets, so as not to share its view of things.
  */
@@ -33,6 +35,7 @@
 
 static int port;
 static const char *protocol;
+static const char *get_path, *post_path = "/";
 static uint64_t rng;
 static unsigned long sent[16], total;
 static int held[HELD];
@@ -100,6 +103,21 @@ static void
 put_text(int fd, const char *text)
 {
 	put(fd, text, strlen(text));
+}
+
+/* a request for "/", to the path that is to have such ones */
+static void
+put_request(int fd, const char *text)
+{
+	const int post = !strncmp(text, "POST / ", 7),
+		  get = get_path && !strncmp(text, "GET / ", 6);
+
+	if (post || get) {
+		put_text(fd, post ? "POST " : "GET ");
+		put_text(fd, post ? post_path : get_path);
+		text += post ? 6 : 5;
+	}
+	put_text(fd, text);
 }
 
 static void
@@ -286,7 +304,8 @@ wrong_lengths(int fd)
 		"Sec-WebSocket-Version: 13\r\n\r\nbody",
 	};
 
-	put_text(fd, requests[below(sizeof(requests) / sizeof(requests[0]))]);
+	put_request(fd, requests[below(sizeof(requests) /
+				       sizeof(requests[0]))]);
 }
 
 static void
@@ -320,7 +339,8 @@ odd_requests(int fd)
 		"\r\n\r\n\r\n\r\n",
 	};
 
-	put_text(fd, requests[below(sizeof(requests) / sizeof(requests[0]))]);
+	put_request(fd, requests[below(sizeof(requests) /
+				       sizeof(requests[0]))]);
 }
 
 static void
@@ -351,7 +371,10 @@ nothing(int fd)
 static void
 handshake_and_away(int fd)
 {
-	put_handshake(fd, 0);
+	if (get_path)
+		put_request(fd, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+	else
+		put_handshake(fd, 0);
 }
 
 /* FIN, reset, half closed, or kept for later */
@@ -379,9 +402,53 @@ leave(int fd)
 	close(fd);
 }
 
-/* one that behaves: the handshake is answered, and a whole text frame comes */
+/* is it a whole answer, with as many bytes as it says? */
+static bool
+is_whole(const char *answer)
+{
+	const char *body = strstr(answer, "\r\n\r\n"),
+		   *length = strstr(answer, "\r\ncontent-length:");
+
+	return body && length && length < body &&
+	       strlen(body + 4) >= strtoul(length + 17, NULL, 10);
+}
+
+/* one that behaves: it gets what it asks for, later if it was put off */
 static void
-healthy(void)
+healthy_http(void)
+{
+	static char buf[65536];
+	const int64_t limit = now_ms() + HEALTHY_SECS * 1000;
+	struct pollfd p = { .events = POLLIN };
+	size_t used;
+	ssize_t n;
+
+	do {
+		p.fd = connect_to();
+		put_request(p.fd, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+		used = 0;
+		buf[0] = '\0';
+		while (!is_whole(buf)) {
+			if (poll(&p, 1, HEALTHY_SECS * 1000) <= 0)
+				fail("a healthy client waits in vain");
+			n = recv(p.fd, buf + used, sizeof(buf) - 1 - used, 0);
+			if (n <= 0)
+				fail("a healthy client got no whole answer");
+			used += (size_t)n;
+			buf[used] = '\0';
+		}
+		close(p.fd);
+		if (!strncmp(buf, "HTTP/1.1 200 ", 13))
+			return;
+	} while (!strncmp(buf, "HTTP/1.1 503 ", 13) &&
+		 strstr(buf, "\r\nretry-after: ") && now_ms() < limit &&
+		 !usleep(20000));
+	fail("a healthy client got something else");
+}
+
+/* the same of ws: the handshake is answered, and a whole text frame comes */
+static void
+healthy_ws(void)
 {
 	static char buf[65536];
 	int fd = connect_to();
@@ -417,6 +484,15 @@ healthy(void)
 	close(fd);
 }
 
+static void
+healthy(void)
+{
+	if (get_path)
+		healthy_http();
+	else
+		healthy_ws();
+}
+
 static const struct {
 	const char	*name;
 	void		(*send)(int fd);
@@ -450,11 +526,16 @@ main(int argc, char **argv)
 			seed = strtoull(argv[n + 1], NULL, 0);
 		else if (!strcmp(argv[n], "--protocol"))
 			protocol = argv[n + 1];
+		else if (!strcmp(argv[n], "--get"))
+			get_path = argv[n + 1];
+		else if (!strcmp(argv[n], "--post"))
+			post_path = argv[n + 1];
 		else
 			break;
 	if (port < 1 || port > 65535 || n != argc || seconds < 1) {
 		fprintf(stderr, "usage: %s PORT [--seconds N] [--seed S] "
-				"[--protocol NAME]\n", argv[0]);
+				"[--protocol NAME] [--get PATH] [--post PATH]\n",
+			argv[0]);
 		return 2;
 	}
 	signal(SIGPIPE, SIG_IGN);

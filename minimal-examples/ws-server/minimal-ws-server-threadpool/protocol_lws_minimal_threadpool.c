@@ -21,6 +21,8 @@
 
 #include <lws-threadpool.h>
 
+#include "threadpool-example.h"
+
 /* steps of a task, and how many lie between one message and the next */
 #define STEPS			100
 #define STEPS_PER_MESSAGE	(STEPS / 10)
@@ -129,15 +131,6 @@ count_cleanup(struct lws *wsi, void *user)
 }
 
 static int
-pvo_number(const struct lws_protocol_vhost_options *pvo, const char *name,
-	   int otherwise)
-{
-	const struct lws_protocol_vhost_options *o = lws_pvo_search(pvo, name);
-
-	return o ? atoi(o->value) : otherwise;
-}
-
-static int
 init_vhost(struct lws *wsi, const struct lws_protocol_vhost_options *pvo)
 {
 	struct lws_threadpool_create_args args;
@@ -148,13 +141,14 @@ init_vhost(struct lws *wsi, const struct lws_protocol_vhost_options *pvo)
 	if (!vhd)
 		return -1;
 
-	vhd->work_ms = (unsigned int)pvo_number(pvo, "work-ms",
-						DEFAULT_WORK_MS);
+	vhd->work_ms = (unsigned int)threadpool_example_number(pvo, "work-ms",
+							DEFAULT_WORK_MS);
 
 	memset(&args, 0, sizeof(args));
-	args.threads = pvo_number(pvo, "threads", DEFAULT_THREADS);
-	args.max_queue_depth = pvo_number(pvo, "queue-depth",
-					  DEFAULT_QUEUE_DEPTH);
+	args.threads = threadpool_example_number(pvo, "threads",
+						 DEFAULT_THREADS);
+	args.max_queue_depth = threadpool_example_number(pvo, "queue-depth",
+							 DEFAULT_QUEUE_DEPTH);
 
 	vhd->tp = lws_threadpool_create(lws_get_context(wsi), &args, "%s",
 					lws_get_vhost_name(lws_get_vhost(wsi)));
@@ -272,7 +266,7 @@ writeable(struct lws *wsi, struct pss_minimal_threadpool *pss)
 }
 
 /*
- * For the program, when it is asked to end: every task is told to stop.  Returns
+ * For the program, when it is asked to end: every task is told to stop.  Says
  * whether a client has still to hear of it.
  */
 static int

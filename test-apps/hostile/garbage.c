@@ -4,13 +4,14 @@
  * SPDX-License-Identifier: MIT
  *
  * usage: lwstp-garbage PORT [--seconds N] [--seed S] [--protocol NAME]
- *                      [--get PATH] [--post PATH]
+ *                      [--get PATH] [--post PATH] [--say TEXT]
  *
  * Sends what no client would: random bytes, half requests, huge headers, wrong
  * lengths, broken ws frames; and leaves by FIN, by reset or not at all until
  * later.  Every now and then, and at the end, a healthy client must get its
- * handshake answered and a whole text frame, or with --get a whole answer to a
- * GET of that path; after a 503 it asks again.  Exit status 0 if it always did.
+ * handshake answered and a whole text frame, with --say after a message of this
+ * text; or with --get a whole answer to a GET of that path; after a 503 it asks
+ * again.  Exit status 0 if it always did.
  *
  * It is written without libwebsockets, so as not to share its view of things.
  */
@@ -34,7 +35,7 @@
 #define HEALTHY_SECS 60
 
 static int port;
-static const char *protocol;
+static const char *protocol, *say;
 static const char *get_path, *post_path = "/";
 static uint64_t rng;
 static unsigned long sent[16], total;
@@ -446,6 +447,18 @@ healthy_http(void)
 	fail("a healthy client got something else");
 }
 
+/* a message as it should be: the mask is 0 */
+static void
+say_it(int fd)
+{
+	unsigned char frame[6 + 125] = { 0x81 };
+	size_t length = strlen(say);
+
+	frame[1] = (unsigned char)(0x80 | length);
+	memcpy(frame + 6, say, length);
+	put(fd, frame, 6 + length);
+}
+
 /* the same of ws: the handshake is answered, and a whole text frame comes */
 static void
 healthy_ws(void)
@@ -473,6 +486,8 @@ healthy_ws(void)
 			frame += 4;
 			if (strncmp(buf, "HTTP/1.1 101 ", 13))
 				fail("a healthy client is refused");
+			if (say)
+				say_it(fd);
 		}
 		length = used - (size_t)(frame - (unsigned char *)buf);
 		if (length >= 2 && frame[0] == 0x81 && frame[1] < 126 &&
@@ -530,12 +545,15 @@ main(int argc, char **argv)
 			get_path = argv[n + 1];
 		else if (!strcmp(argv[n], "--post"))
 			post_path = argv[n + 1];
+		else if (!strcmp(argv[n], "--say") &&
+			 strlen(argv[n + 1]) < 126)
+			say = argv[n + 1];
 		else
 			break;
 	if (port < 1 || port > 65535 || n != argc || seconds < 1) {
 		fprintf(stderr, "usage: %s PORT [--seconds N] [--seed S] "
-				"[--protocol NAME] [--get PATH] [--post PATH]\n",
-			argv[0]);
+				"[--protocol NAME] [--get PATH] [--post PATH] "
+				"[--say TEXT]\n", argv[0]);
 		return 2;
 	}
 	signal(SIGPIPE, SIG_IGN);

@@ -212,9 +212,10 @@ example_needs() {
 		sort -u
 }
 
-# example_test_needs: and what the tests of the examples use
+# example_test_needs [-by-ci]: and what the tests of the examples use, or what
+# they use if it is there and is large
 example_test_needs() {
-	sed -n 's/^# needs: //p' "$TOP"/test-apps/examples/*/check |
+	sed -n "s/^# needs${1-}: //p" "$TOP"/test-apps/examples/*/check |
 		tr ' ' '\n' | sort -u
 }
 

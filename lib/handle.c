@@ -44,14 +44,14 @@ __slot_new(enum lwstp_kind kind)
 {
 	struct lwstp_slots *slots = &lwstp_slots[kind];
 	uint32_t used = atomic_load(&slots->used), offset;
-	unsigned int c = lwstp_chunk_of(kind, used, &offset);
+	unsigned int c = lwstp_chunk_of(used, &offset);
 	struct lwstp_slot *slot;
 	char *chunk;
 
 	if (used > LWSTP_MASK(LWSTP_INDEX_BITS(kind)))
 		return NULL;
 	if (!offset) {
-		chunk = calloc((size_t)1 << LWSTP_FIRST_BITS(kind) << c,
+		chunk = calloc((size_t)1 << LWSTP_FIRST_BITS << c,
 			       slots->size);
 		if (!chunk)
 			return NULL;

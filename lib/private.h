@@ -115,10 +115,10 @@ enum lwstp_kind { LWSTP_TASKS = 1, LWSTP_POOLS = 2, LWSTP_WSIS = 3 };
 #endif
 #define LWSTP_KIND_BITS		2
 #define LWSTP_MASK(bits)	((((uint64_t)1) << (bits)) - 1)
-#define LWSTP_FIRST_BITS(kind)	((kind) == LWSTP_POOLS ? 3u : 8u)
+#define LWSTP_FIRST_BITS	3u
 #define LWSTP_CHUNKS		29	/* for every index that there is */
 
-/* Chunk c has 2^(c + first bits) slots. */
+/* Chunk c has 2^(c + FIRST_BITS) slots. */
 struct lwstp_slots {
 	const size_t		size;		/* of an element, in bytes */
 	atomic_uint		used;		/* slots that were ever made;
@@ -137,17 +137,17 @@ lwstp_generation(uint64_t word)
 	return (uint32_t)(word >> LWSTP_GENERATION_SHIFT);
 }
 
-/* The chunk of a slot, and its place in that.  Chunk c begins with slot number
- * (2^c - 1) << first bits. */
+/* The chunk of a slot, and its place in that: of its number plus 2^FIRST_BITS
+ * the highest bit tells the chunk, and the others are the place. */
 static inline unsigned int
-lwstp_chunk_of(enum lwstp_kind kind, uint32_t index, uint32_t *offset)
+lwstp_chunk_of(uint32_t index, uint32_t *offset)
 {
-	uint32_t n = (index >> LWSTP_FIRST_BITS(kind)) + 1,
-		 c = 31 - (uint32_t)__builtin_clz(n);
+	uint32_t n = index + ((uint32_t)1 << LWSTP_FIRST_BITS),
+		 highest = 31 ^ (uint32_t)__builtin_clz(n);
 
-	*offset = index - ((((uint32_t)1 << c) - 1) << LWSTP_FIRST_BITS(kind));
+	*offset = n ^ (uint32_t)1 << highest;
 
-	return c;
+	return highest - LWSTP_FIRST_BITS;
 }
 
 /* by number; NULL: there never was one */
@@ -155,7 +155,7 @@ static inline struct lwstp_slot *
 lwstp_slot_at(enum lwstp_kind kind, size_t size, uint32_t index)
 {
 	uint32_t offset;
-	unsigned int c = lwstp_chunk_of(kind, index, &offset);
+	unsigned int c = lwstp_chunk_of(index, &offset);
 	char *chunk = atomic_load_explicit(&lwstp_slots[kind].chunk[c],
 					   memory_order_acquire);
 

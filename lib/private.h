@@ -67,6 +67,13 @@
 #define LWSTP_TOKEN_BYTES	16
 #define LWSTP_COARSE_US		(10 * LWS_US_PER_MS) /* lwstp_now() is late */
 
+/* of a function that few tasks need: it costs the others nothing */
+#if defined(__GNUC__)
+#define LWSTP_SELDOM	__attribute__((noinline, cold))
+#else
+#define LWSTP_SELDOM
+#endif
+
 struct lwstp_pool;
 struct lwstp_worker;
 struct lwstp_service;

@@ -47,9 +47,9 @@ clear_bit(struct lwstp_pool *pool, unsigned int index)
 static bool
 has_idle(const struct lwstp_pool *pool)
 {
-	unsigned int n;
+	unsigned int n = words(pool);
 
-	for (n = 0; n < words(pool); n++)
+	while (n--)
 		if (atomic_load(&pool->idle[n]))
 			return true;
 
@@ -82,11 +82,26 @@ wake(struct lwstp_worker *w, bool is_chain_wake)
 	pthread_mutex_unlock(&w->mutex);
 }
 
-void
-lwstp_wake(struct lwstp_pool *pool)
+/* one is on its way already, or is from now on; false: none was idle */
+static LWSTP_SELDOM bool
+wake_one(struct lwstp_pool *pool)
 {
 	struct lwstp_worker *w;
 
+	if (atomic_exchange(&pool->waking, true))
+		return true;
+	w = take_idle(pool);
+	if (w)
+		wake(w, true);
+	else
+		atomic_store(&pool->waking, false);
+
+	return w;
+}
+
+void
+lwstp_wake(struct lwstp_pool *pool)
+{
 	/* a spinner sees it, unless another thread has its processor */
 	if (atomic_load(&pool->spinner) &&
 	    atomic_fetch_add_explicit(&pool->unspun, 1,
@@ -95,16 +110,8 @@ lwstp_wake(struct lwstp_pool *pool)
 
 	/* a thread that found `waking` set relies on this one: so try again if
 	 * a worker went to sleep meanwhile */
-	while (has_idle(pool)) {
-		if (atomic_exchange(&pool->waking, true))
-			return;
-		w = take_idle(pool);
-		if (w) {
-			wake(w, true);
-			return;
-		}
-		atomic_store(&pool->waking, false);
-	}
+	while (has_idle(pool) && !wake_one(pool))
+		;
 }
 
 /* no idle worker wakes in time for the first timer */

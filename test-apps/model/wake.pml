@@ -147,7 +147,7 @@ inline take_idle()
 	}
 }
 
-/* lwstp_wake() */
+/* lwstp_wake(), wake_one() */
 inline wake()
 {
 #if defined(SPIN)

@@ -319,7 +319,7 @@ look_in(struct lwstp_context *context, lws_usec_t us)
 LWSTP_ON_SERVICE bool
 lwstp_hangup_concerns(struct lwstp_wsi *on)
 {
-	if (!on->wsi || on->hangup.never)
+	if (!on->wsi)
 		return false;
 	if (lwstp_request_of(on->wsi))
 		return true;

@@ -383,7 +383,7 @@ lwstp_watch(struct lwstp_wsi *on, const struct lwstp_refusal **why)
 }
 
 #if defined(LWSTP_HANGUPS)
-static LWSTP_ON_SERVICE bool
+static LWSTP_SELDOM LWSTP_ON_SERVICE bool
 hangups_open(struct lwstp_context *context)
 {
 	static const struct lwstp_refusal no_epoll = {
@@ -414,9 +414,13 @@ LWSTP_ON_SERVICE void
 lwstp_watch_pending(struct lwstp_wsi *on)
 {
 #if defined(LWSTP_HANGUPS)
-	struct lwstp_context *context = on->service->context;
-	struct lwstp_hangup *h = &context->hangup;
+	struct lwstp_context *context;
+	struct lwstp_hangup *h;
 
+	if (on->hangup.never)
+		return;
+	context = on->service->context;
+	h = &context->hangup;
 	/* of the one service thread; and an epoll fd only where it is needed */
 	if (context->services > 1 || h->failed || !lwstp_hangup_concerns(on))
 		return;

@@ -24,10 +24,13 @@
 #define DEFAULT_LOGS	(LLL_USER | LLL_ERR | LLL_WARN)
 #define PATIENCE_US	(2 * LWS_US_PER_SEC) /* to tell clients of the end */
 #define MAX_OPTIONS	8		/* of an example's own */
+#define MAX_PROTOCOLS	4		/* and of its protocols */
 
 static const struct threadpool_example *ex;
 static struct lws_context *context;
 static volatile sig_atomic_t interrupted;
+static lws_callback_function *protocol_callback;
+static int init_failed;
 
 static int port = DEFAULT_PORT, logs = DEFAULT_LOGS;
 static const char *iface = DEFAULT_ADDRESS;
@@ -292,6 +295,38 @@ interface_of(const char *text)
 	return text;
 }
 
+/* From 4.2 on lws starts all the same where a protocol's INIT fails: so that is
+ * noted here. */
+static int
+note_init(struct lws *wsi, enum lws_callback_reasons reason, void *user,
+	  void *in, size_t len)
+{
+	int n = protocol_callback(wsi, reason, user, in, len);
+
+	if (reason == LWS_CALLBACK_PROTOCOL_INIT && n)
+		init_failed = 1;
+
+	return n;
+}
+
+/* the example's, but for that */
+static const struct lws_protocols *
+noting_protocols(void)
+{
+	static struct lws_protocols protocols[MAX_PROTOCOLS + 1];
+	int n;
+
+	for (n = 0; n < MAX_PROTOCOLS && ex->protocols[n].name; n++) {
+		protocols[n] = ex->protocols[n];
+		if (!strcmp(protocols[n].name, ex->protocol)) {
+			protocol_callback = protocols[n].callback;
+			protocols[n].callback = note_init;
+		}
+	}
+
+	return protocols;
+}
+
 static int
 make_context(void)
 {
@@ -300,7 +335,7 @@ make_context(void)
 	memset(&info, 0, sizeof(info));
 	info.port = port;
 	info.iface = interface_of(iface);
-	info.protocols = ex->protocols;
+	info.protocols = noting_protocols();
 	info.mounts = page.origin ? &page : ex->mounts;
 	info.headers = &headers;
 	info.pvo = &pvo;
@@ -318,7 +353,7 @@ make_context(void)
 	}
 
 	/* or the first lws_service() would do it, and go on if it fails */
-	if (lws_protocol_init(context)) {
+	if (lws_protocol_init(context) || init_failed) {
 		fprintf(stderr, "%s: could not make the threadpool\n",
 			ex->program);
 		lws_context_destroy(context);

@@ -83,6 +83,56 @@ http_reject(struct lws *wsi, unsigned int status, const char *why)
 	return http_answer(wsi, &answer);
 }
 
+/* seconds until the queue has gone down, as far as the past tells */
+static unsigned int
+retry_after(struct lws_threadpool *tp)
+{
+	struct lws_threadpool_stats s;
+	uint64_t us;
+
+	memset(&s, 0, sizeof(s));
+	s.size = sizeof(s);
+	if (lws_threadpool_get_stats(tp, &s) || !s.finished || !s.threads)
+		return 1;
+
+	us = s.run_total_us / s.finished * (s.queued + s.running) / s.threads;
+
+	return 1 + (unsigned int)(us / LWS_US_PER_SEC);
+}
+
+int
+http_busy(struct lws *wsi, struct lws_threadpool *tp, const char *why,
+	  int close)
+{
+	const struct http_answer answer = {
+		.status = HTTP_STATUS_SERVICE_UNAVAILABLE,
+		.text = why,
+		.retry_after = retry_after(tp),
+		.close = close,
+	};
+
+	return http_answer(wsi, &answer);
+}
+
+/* the enqueue cost next to nothing, nor does this */
+int
+http_refused(struct lws *wsi, struct lws_threadpool *tp)
+{
+	switch (lws_threadpool_refused()) {
+	case LWS_TP_REFUSED_QUEUE_FULL:
+		return http_busy(wsi, tp, "too many requests wait already\n",
+				 0);
+	case LWS_TP_REFUSED_DRAINING:
+	case LWS_TP_REFUSED_FINISHING:
+		return http_busy(wsi, tp, "going away\n", 1);
+	case LWS_TP_REFUSED_MEMORY:
+	case LWS_TP_REFUSED_FDS:
+		return http_busy(wsi, tp, "out of memory\n", 1);
+	default:
+		return -1;
+	}
+}
+
 int
 http_metrics(struct lws *wsi, struct lws_threadpool *tp)
 {

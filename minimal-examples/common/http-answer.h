@@ -30,6 +30,16 @@ http_answer(struct lws *wsi, const struct http_answer *answer);
 int
 http_reject(struct lws *wsi, unsigned int status, const char *why);
 
+/* 503, with Retry-After by how long the pool's tasks took so far and how many
+ * wait.  close: the connection, too. */
+int
+http_busy(struct lws *wsi, struct lws_threadpool *tp, const char *why,
+	  int close);
+
+/* An enqueue in this pool has just returned NULL: the answer to that. */
+int
+http_refused(struct lws *wsi, struct lws_threadpool *tp);
+
 /* The numbers of a pool, or with NULL of all of them, for Prometheus. */
 int
 http_metrics(struct lws *wsi, struct lws_threadpool *tp);

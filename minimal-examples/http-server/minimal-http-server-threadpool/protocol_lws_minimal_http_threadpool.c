@@ -104,37 +104,6 @@ hash_cleanup(struct lws *wsi, void *user)
 	hash_free(user);
 }
 
-/* seconds until the queue has gone down, as far as the past tells */
-static unsigned int
-retry_after(const struct vhd_minimal_http_threadpool *vhd)
-{
-	struct lws_threadpool_stats s;
-	uint64_t us;
-
-	memset(&s, 0, sizeof(s));
-	s.size = sizeof(s);
-	if (lws_threadpool_get_stats(vhd->tp, &s) || !s.finished || !s.threads)
-		return 1;
-
-	us = s.run_total_us / s.finished * (s.queued + s.running) / s.threads;
-
-	return 1 + (unsigned int)(us / LWS_US_PER_SEC);
-}
-
-static int
-busy(struct lws *wsi, const struct vhd_minimal_http_threadpool *vhd,
-     const char *why, int close)
-{
-	const struct http_answer answer = {
-		.status = HTTP_STATUS_SERVICE_UNAVAILABLE,
-		.text = why,
-		.retry_after = retry_after(vhd),
-		.close = close,
-	};
-
-	return http_answer(wsi, &answer);
-}
-
 static int
 send_hash(struct lws *wsi, const struct hash *hash)
 {
@@ -171,27 +140,9 @@ hash_end(struct lws *wsi, void *user, enum lws_threadpool_task_status how)
 	if (how == LWS_TP_STATUS_FINISHED)
 		return send_hash(wsi, hash);
 	if (lws_threadpool_end_reason() == LWS_TP_STOP_QUEUE_MS)
-		return busy(wsi, hash->vhd, "waited too long\n", 0);
+		return http_busy(wsi, hash->vhd->tp, "waited too long\n", 0);
 
-	return busy(wsi, hash->vhd, "going away\n", 1);
-}
-
-/* The enqueue returned NULL.  That cost next to nothing, nor does this. */
-static int
-refused(struct lws *wsi, const struct vhd_minimal_http_threadpool *vhd)
-{
-	switch (lws_threadpool_refused()) {
-	case LWS_TP_REFUSED_QUEUE_FULL:
-		return busy(wsi, vhd, "too many requests wait already\n", 0);
-	case LWS_TP_REFUSED_DRAINING:
-	case LWS_TP_REFUSED_FINISHING:
-		return busy(wsi, vhd, "going away\n", 1);
-	case LWS_TP_REFUSED_MEMORY:
-	case LWS_TP_REFUSED_FDS:
-		return busy(wsi, vhd, "out of memory\n", 1);
-	default:
-		return -1;
-	}
+	return http_busy(wsi, hash->vhd->tp, "going away\n", 1);
 }
 
 /* The transaction is pending until the task has ended: no answer yet.  From
@@ -216,7 +167,7 @@ start_task(struct lws *wsi, const struct vhd_minimal_http_threadpool *vhd,
 	if (!lws_threadpool_enqueue_ext(vhd->tp, &args, &options, "hash")) {
 		/* cleanup won't come: hash is still ours */
 		hash_free(hash);
-		return refused(wsi, vhd);
+		return http_refused(wsi, vhd->tp);
 	}
 
 	/* lws's own is a few seconds, and from now on it is all up to us */

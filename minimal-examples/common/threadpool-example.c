@@ -18,7 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define DEFAULT_PORT	7681
+#define DEFAULT_PORT	"7681"
 #define DEFAULT_ADDRESS	"127.0.0.1"
 #define ANY_ADDRESS	"0.0.0.0"
 #define DEFAULT_LOGS	(LLL_USER | LLL_ERR | LLL_WARN)
@@ -32,8 +32,7 @@ static volatile sig_atomic_t interrupted;
 static lws_callback_function *protocol_callback;
 static int init_failed;
 
-static int port = DEFAULT_PORT, logs = DEFAULT_LOGS;
-static const char *iface = DEFAULT_ADDRESS;
+static int port, logs = DEFAULT_LOGS;
 
 static struct lws_http_mount page = {
 	.mountpoint		= "/",
@@ -42,8 +41,9 @@ static struct lws_http_mount page = {
 	.def			= "index.html",
 };
 
-/* the protocol's options on our vhost: threads, and the example's own */
-static struct lws_protocol_vhost_options pvos[1 + MAX_OPTIONS], pvo;
+/* the protocol's options on our vhost: these, and the example's own */
+enum { PVO_THREADS, PVO_PORT, PVO_ADDRESS, PVO_OWN };
+static struct lws_protocol_vhost_options pvos[PVO_OWN + MAX_OPTIONS], pvo;
 
 /* nothing but what is served here, and no page of others around it */
 static const struct lws_protocol_vhost_options no_referrer = {
@@ -108,18 +108,37 @@ usage_line(char letter, const char *name, const char *value, const char *help,
 	printf("\n");
 }
 
+/* of the options that a kind of example has */
+static void
+usage_of_kind(void)
+{
+	switch (ex->kind) {
+	case THREADPOOL_EXAMPLE_SERVER:
+		printf(
+"  -p, --port=PORT       listen on this port (default " DEFAULT_PORT
+							"), 0 = a free one\n"
+"  -i, --interface=ADDR  listen on this IPv4 address (default "
+							DEFAULT_ADDRESS ",\n"
+"                        this machine only), " ANY_ADDRESS " = on all\n");
+		break;
+	case THREADPOOL_EXAMPLE_CLIENT:
+		usage_line('p', "port", "PORT", "port of the server",
+			   DEFAULT_PORT);
+		usage_line('s', "server", "ADDR", "IPv4 address of the server",
+			   DEFAULT_ADDRESS);
+		break;
+	case THREADPOOL_EXAMPLE_LOCAL:
+		break;
+	}
+}
+
 static void
 usage(void)
 {
 	int n;
 
 	printf("Usage: %s [OPTION]...\n%s\n\n", ex->program, ex->about);
-	printf(
-"  -p, --port=PORT       listen on this port (default %d), 0 = a free one\n"
-"  -i, --interface=ADDR  listen on this IPv4 address (default "
-							DEFAULT_ADDRESS ",\n"
-"                        this machine only), " ANY_ADDRESS " = on all\n",
-	       DEFAULT_PORT);
+	usage_of_kind();
 	usage_line('t', "threads", "N", "threads of the pool", ex->threads);
 	for (n = 0; n < own_options(); n++)
 		usage_line(ex->options[n].letter, ex->options[n].name,
@@ -173,14 +192,17 @@ take_option(int c, const char *value)
 
 	switch (c) {
 	case 'p':
-		port = number("port", value, 0, 65535);
+		port = number("port", value,
+			      ex->kind == THREADPOOL_EXAMPLE_CLIENT, 65535);
+		pvos[PVO_PORT].value = value;
 		return;
 	case 'i':
-		iface = address(value);
+	case 's':
+		pvos[PVO_ADDRESS].value = address(value);
 		return;
 	case 't':
 		number("threads", value, 1, 1024);
-		pvos[0].value = value;
+		pvos[PVO_THREADS].value = value;
 		return;
 	case 'm':
 		page.origin = value;
@@ -198,7 +220,7 @@ take_option(int c, const char *value)
 			if (ex->options[n].max)
 				number(ex->options[n].name, value,
 				       ex->options[n].min, ex->options[n].max);
-			pvos[1 + n].value = value;
+			pvos[PVO_OWN + n].value = value;
 			return;
 		}
 
@@ -206,34 +228,54 @@ take_option(int c, const char *value)
 	exit(2);
 }
 
+/* the options that getopt_long() is to know, and their letters */
+static struct option long_options[7 + MAX_OPTIONS];
+static char letters[2 * (7 + MAX_OPTIONS) + 1];
+
+static void
+know_option(char letter, const char *name, int argument)
+{
+	struct option *o = long_options;
+
+	while (o->name)
+		o++;
+	o->name = name;
+	o->has_arg = argument;
+	o->val = letter;
+	lws_snprintf(letters + strlen(letters),
+		     sizeof(letters) - strlen(letters), "%c%s", letter,
+		     argument == required_argument ? ":" : "");
+}
+
+static void
+know_options(void)
+{
+	int n;
+
+	if (ex->kind != THREADPOOL_EXAMPLE_LOCAL)
+		know_option('p', "port", required_argument);
+	if (ex->kind == THREADPOOL_EXAMPLE_SERVER)
+		know_option('i', "interface", required_argument);
+	if (ex->kind == THREADPOOL_EXAMPLE_CLIENT)
+		know_option('s', "server", required_argument);
+	know_option('t', "threads", required_argument);
+	know_option('d', "debug", required_argument);
+	know_option('h', "help", no_argument);
+	if (ex->origin)
+		know_option('m', "mount", required_argument);
+	for (n = 0; n < own_options(); n++)
+		know_option(ex->options[n].letter, ex->options[n].name,
+			    required_argument);
+}
+
 static void
 parse_options(int argc, char **argv)
 {
-	struct option options[7 + MAX_OPTIONS] = {
-		{ "port",	required_argument, NULL, 'p' },
-		{ "interface",	required_argument, NULL, 'i' },
-		{ "threads",	required_argument, NULL, 't' },
-		{ "debug",	required_argument, NULL, 'd' },
-		{ "help",	no_argument,	   NULL, 'h' },
-	}, *o = &options[5];
-	char letters[3 * (6 + MAX_OPTIONS)] = "p:i:t:d:h", *l;
-	int c, n;
+	int c;
 
-	l = letters + strlen(letters);
-	if (ex->origin) {
-		*o++ = (struct option) { "mount", required_argument, NULL,
-					 'm' };
-		*l++ = 'm';
-		*l++ = ':';
-	}
-	for (n = 0; n < own_options(); n++) {
-		*o++ = (struct option) { ex->options[n].name,
-			required_argument, NULL, ex->options[n].letter };
-		*l++ = ex->options[n].letter;
-		*l++ = ':';
-	}
-
-	while ((c = getopt_long(argc, argv, letters, options, NULL)) != -1)
+	know_options();
+	while ((c = getopt_long(argc, argv, letters, long_options,
+				NULL)) != -1)
 		take_option(c, optarg);
 
 	if (optind < argc) {
@@ -248,13 +290,19 @@ set_defaults(void)
 {
 	int n;
 
-	pvos[0].name = "threads";
-	pvos[0].value = ex->threads;
-	for (n = 0; n < own_options() && n < MAX_OPTIONS; n++) {
-		pvos[1 + n].name = ex->options[n].name;
-		pvos[1 + n].value = ex->options[n].otherwise;
-		pvos[n].next = &pvos[1 + n];
+	pvos[PVO_THREADS].name = "threads";
+	pvos[PVO_THREADS].value = ex->threads;
+	pvos[PVO_PORT].name = "port";
+	pvos[PVO_PORT].value = DEFAULT_PORT;
+	pvos[PVO_ADDRESS].name = "address";
+	pvos[PVO_ADDRESS].value = DEFAULT_ADDRESS;
+	for (n = 0; n < own_options(); n++) {
+		pvos[PVO_OWN + n].name = ex->options[n].name;
+		pvos[PVO_OWN + n].value = ex->options[n].otherwise;
 	}
+	for (n = 0; n + 1 < PVO_OWN + own_options(); n++)
+		pvos[n].next = &pvos[n + 1];
+	port = atoi(DEFAULT_PORT);
 	pvo.name = ex->protocol;
 	pvo.value = "";
 	pvo.options = &pvos[0];
@@ -333,8 +381,11 @@ make_context(void)
 	struct lws_context_creation_info info;
 
 	memset(&info, 0, sizeof(info));
-	info.port = port;
-	info.iface = interface_of(iface);
+	info.port = CONTEXT_PORT_NO_LISTEN;
+	if (ex->kind == THREADPOOL_EXAMPLE_SERVER) {
+		info.port = port;
+		info.iface = interface_of(pvos[PVO_ADDRESS].value);
+	}
 	info.protocols = noting_protocols();
 	info.mounts = page.origin ? &page : ex->mounts;
 	info.headers = &headers;
@@ -347,14 +398,17 @@ make_context(void)
 
 	context = lws_create_context(&info);
 	if (!context) {
-		fprintf(stderr, "%s: could not start on %s, port %d\n",
-			ex->program, iface, port);
+		if (ex->kind == THREADPOOL_EXAMPLE_SERVER)
+			fprintf(stderr, "%s: could not start on %s, port %d\n",
+				ex->program, pvos[PVO_ADDRESS].value, port);
+		else
+			fprintf(stderr, "%s: could not start\n", ex->program);
 		return -1;
 	}
 
 	/* or the first lws_service() would do it, and go on if it fails */
 	if (lws_protocol_init(context) || init_failed) {
-		fprintf(stderr, "%s: could not make the threadpool\n",
+		fprintf(stderr, "%s: could not start its protocols\n",
 			ex->program);
 		lws_context_destroy(context);
 		return -1;
@@ -369,6 +423,7 @@ out_of_patience(lws_sorted_usec_list_t *sul)
 	(void)sul;
 
 	interrupted = 2;
+	lws_cancel_service(context);	/* or this turn waits for something */
 }
 
 /* The first signal ends the tasks, which their connections hear of while the
@@ -392,6 +447,27 @@ serve(struct lws_vhost *vhost)
 	return n;
 }
 
+static void
+say_hello(struct lws_vhost *vhost)
+{
+	const char *address = pvos[PVO_ADDRESS].value;
+
+	switch (ex->kind) {
+	case THREADPOOL_EXAMPLE_SERVER:
+		printf("listening on http://%s:%d", address,
+		       lws_get_vhost_listen_port(vhost));
+		break;
+	case THREADPOOL_EXAMPLE_CLIENT:
+		printf("connecting to %s:%d", address, port);
+		break;
+	case THREADPOOL_EXAMPLE_LOCAL:
+		printf("started");
+		break;
+	}
+	printf(" with %s threads\n", pvos[PVO_THREADS].value);
+	fflush(stdout);
+}
+
 int
 threadpool_example_main(const struct threadpool_example *example, int argc,
 			char **argv)
@@ -411,9 +487,7 @@ threadpool_example_main(const struct threadpool_example *example, int argc,
 	catch_signals();
 
 	vhost = lws_get_vhost_by_name(context, "localhost");
-	printf("listening on http://%s:%d with %s threads\n", iface,
-	       lws_get_vhost_listen_port(vhost), pvos[0].value);
-	fflush(stdout);
+	say_hello(vhost);
 
 	n = serve(vhost);
 	lws_context_destroy(context);

@@ -1,9 +1,9 @@
 /*
- * minimal-examples/common: what the example servers have in common
+ * minimal-examples/common: what the examples have in common
  *
  * SPDX-License-Identifier: MIT
  *
- * The program around a protocol, as any lws server has it: options, context,
+ * The program around a protocol, as any lws program has it: options, context,
  * service loop, and an orderly end by a signal.  The protocol, which uses the
  * threadpool, is in the example's own folder.
  */
@@ -31,14 +31,22 @@ struct threadpool_example_option {
 	int		min, max;	/* of a number; 0, 0: any text */
 };
 
+enum threadpool_example_kind {
+	THREADPOOL_EXAMPLE_SERVER,	/* listens by -p and -i */
+	THREADPOOL_EXAMPLE_CLIENT,	/* of a server by -p and -s */
+	THREADPOOL_EXAMPLE_LOCAL	/* has neither: no network */
+};
+
 struct threadpool_example {
 	const char	*program;	/* for messages: what it is called */
 	const char	*about;		/* for --help: lines of text */
 	const char	*threads;	/* of the pool, unless -t says so */
+	enum threadpool_example_kind kind;
 	const char	*origin;	/* directory of the page, or NULL */
 	const struct lws_protocols *protocols;
-	const char	*protocol;	/* the one that gets the options: it has
-					 * "threads" and those of the list */
+	const char	*protocol;	/* the one that gets the options:
+					 * "port", "address", "threads", and
+					 * those of the list */
 	const struct threadpool_example_option *options; /* or NULL */
 	const struct lws_http_mount *mounts; /* beside the page, or NULL */
 	int		(*finish)(struct lws_vhost *vhost);
@@ -64,8 +72,9 @@ threadpool_example_number(const struct lws_protocol_vhost_options *pvo,
  *
  *	listening on http://127.0.0.1:7681 with 3 threads
  *
- * when it can be reached, and "ended" as the last line.  Bad options end the
- * process with a message and exit status 2.
+ * when it can be reached, or as a client "connecting to 127.0.0.1:7681 with 3
+ * threads", or "started with 3 threads"; and "ended" as the last line.  Bad
+ * options end the process with a message and exit status 2.
  */
 int
 threadpool_example_main(const struct threadpool_example *example, int argc,

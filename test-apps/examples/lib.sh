@@ -87,9 +87,9 @@ example_says() {
 	is_gone "$EXAMPLE_PID" || grep -q "$1" "$WORK/log"
 }
 
-# begin_example [OPTION...]: starts it on a port that is free, and sets
-# EXAMPLE_PID, PORT and URL.  What it says goes to $WORK/log.
-begin_example() {
+# start PATTERN [OPTION...]: starts the example, and waits until it says that.
+# Sets EXAMPLE_PID.  What it says goes to $WORK/log.
+start() {
 	local program
 
 	program=$(program "lws-$NAME")
@@ -97,27 +97,40 @@ begin_example() {
 		printf 'not ok %s: it is not built\n' "$NAME"
 		exit 1
 	}
-	: >"$WORK/log"	# no port of an earlier one
-	"$program" -p 0 "$@" >>"$WORK/log" 2>&1 </dev/null &
+	: >"$WORK/log"	# nothing of an earlier one
+	"$program" "${@:2}" >>"$WORK/log" 2>&1 </dev/null &
 	EXAMPLE_PID=$!
-	wait_until example_says 'http://.*:[0-9]' || true
-	PORT=$(sed -n 's|.*http://[^ ]*:\([0-9]*\).*|\1|p' "$WORK/log" |
-		head -n 1)
-	[[ $PORT ]] || {
+	wait_until example_says "$1" || true
+	grep -q "$1" "$WORK/log" || {
 		cat "$WORK/log"
 		printf 'not ok %s: it does not start\n' "$NAME"
 		exit 1
 	}
+}
+
+# begin_example [OPTION...]: starts it on a port that is free, and sets PORT and
+# URL.
+begin_example() {
+	start 'http://.*:[0-9]' -p 0 "$@"
+	PORT=$(sed -n 's|.*http://[^ ]*:\([0-9]*\).*|\1|p' "$WORK/log" |
+		head -n 1)
 	# shellcheck disable=SC2034 # the check's
 	URL=http://127.0.0.1:$PORT
+}
+
+# begin_client PORT [OPTION...]: starts it as a client of that port
+begin_client() {
+	start '^connecting to .*:[0-9]' -p "$@"
 }
 
 # end_example WHAT [PATTERN]: SIGINT ends it with exit status 0, and it said
 # nothing but its first and last line, lines of LLL_USER, and those that match
 # the extended regular expression behind their time.
 end_example() {
-	local status=0
+	local status=0 known
 
+	known="^((listening on|connecting to|started with) .*|ended)\$"
+	known+="|^\[[^]]*\] (U: ${2:+|$2})"
 	kill -INT "$EXAMPLE_PID" 2>/dev/null || true
 	if ! wait_until is_gone "$EXAMPLE_PID"; then
 		printf 'it does not end: killed\n'
@@ -126,8 +139,7 @@ end_example() {
 	wait "$EXAMPLE_PID" || status=$?
 	EXAMPLE_PID=
 	if ((status)) || ! grep -qx ended "$WORK/log" ||
-		grep -vE "^(listening on .*|ended)\$|^\[[^]]*\] (U: ${2:+|$2})" \
-			"$WORK/log"; then
+		grep -vE "$known" "$WORK/log"; then
 		tail -n 60 "$WORK/log"
 		printf 'exit status %s\n' "$status"
 		printf 'not ok %s: %s\n' "$NAME" "$1"

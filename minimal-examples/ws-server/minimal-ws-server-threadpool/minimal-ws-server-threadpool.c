@@ -8,6 +8,7 @@
  * any lws server has (options, context, service loop) in ../../common.
  */
 
+#include "page-mount.h"
 #include "threadpool-example.h"
 
 #include "protocol_lws_minimal_threadpool.c"
@@ -36,6 +37,7 @@ static const struct threadpool_example example = {
 	.protocols	= protocols,
 	.protocol	= "lws-minimal-threadpool",
 	.options	= options,
+	.mounts		= &page_mount,
 	.finish		= minimal_threadpool_finish,
 };
 

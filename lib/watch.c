@@ -35,7 +35,7 @@
 /* this thread makes a hidden vhost */
 static _Thread_local bool opening;
 
-/* one service thread of several makes it; nothing of the user's runs then */
+/* who makes it, or says when: nothing of the user's runs then */
 static pthread_mutex_t opening_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /*
@@ -351,10 +351,15 @@ open_timer(lws_sorted_usec_list_t *sul)
 void
 lwstp_watch_open_later(struct lwstp_context *context)
 {
-	if (context->services == 1 && !context->vhost &&
-	    lws_dll2_is_detached(&context->open.list))
+	if (context->services > 1)
+		return;
+	/* two threads may make the first pools at a time, before it is
+	 * serviced */
+	pthread_mutex_lock(&opening_lock);
+	if (!context->vhost && lws_dll2_is_detached(&context->open.list))
 		lws_sul_schedule(atomic_load(&context->lws), 0, &context->open,
 				 open_timer, 1);
+	pthread_mutex_unlock(&opening_lock);
 }
 
 LWSTP_ON_SERVICE bool

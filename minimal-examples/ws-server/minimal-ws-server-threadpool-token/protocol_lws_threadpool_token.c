@@ -254,7 +254,22 @@ send_news(struct lws *wsi, const struct job_news *news)
 			    news->shown, news->limit, news->watchers);
 }
 
-/* One message for each WRITEABLE: a reply, news of the job, or the result. */
+/* 1 for a task of this wsi whose result is still to be sent */
+static int
+is_owed(struct lws_threadpool_task *task, void *user)
+{
+	struct lws_threadpool_task_info info = { .size = sizeof(info) };
+
+	(void)user;
+
+	return !lws_threadpool_task_get_info(task, &info) &&
+	       info.status == LWS_TP_STATUS_SYNCING &&
+	       !((const struct job *)info.user)->sent;
+}
+
+/* One message for each WRITEABLE: a reply, news of the job, or the result.  Of
+ * several jobs the one comes first that was served longest ago, which may have
+ * nothing to send. */
 static int
 writeable(struct lws *wsi, struct vhd_token *vhd, struct pss_token *pss)
 {
@@ -273,7 +288,10 @@ writeable(struct lws *wsi, struct vhd_token *vhd, struct pss_token *pss)
 		return ws_text_close(wsi, &pss->message,
 				     LWS_CLOSE_STATUS_GOINGAWAY);
 	} else {
-		return lws_threadpool_serve(wsi);
+		n = lws_threadpool_serve(wsi);
+		if (lws_threadpool_foreach_task_wsi(wsi, NULL, is_owed))
+			lws_callback_on_writable(wsi);
+		return n;
 	}
 	/* for what else there may be */
 	lws_callback_on_writable(wsi);
@@ -284,7 +302,7 @@ writeable(struct lws *wsi, struct vhd_token *vhd, struct pss_token *pss)
 static int
 open_connection(struct lws *wsi, struct vhd_token *vhd, struct pss_token *pss)
 {
-	if (!vhd) /* there is no pool: lws goes on if INIT fails */
+	if (!vhd || !vhd->tp) /* no pool: lws goes on if INIT fails */
 		return -1;
 	vhd->connections++;
 	pss->message.text = pss->text;
@@ -297,7 +315,7 @@ open_connection(struct lws *wsi, struct vhd_token *vhd, struct pss_token *pss)
 static void
 close_connection(struct vhd_token *vhd, struct pss_token *pss)
 {
-	if (!vhd)
+	if (!vhd || !vhd->tp)
 		return;
 	vhd->connections--;
 	job_unwatch(&vhd->jobs, &pss->watch);

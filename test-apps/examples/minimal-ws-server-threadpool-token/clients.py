@@ -129,6 +129,24 @@ def case_lost_result():
     assert message["job"] == number and "primes" not in message, message
 
 
+def case_several():
+    """Of several finished jobs each is sent again when it is taken."""
+    first = connect()
+    jobs = [(limit, *start(first, limit)) for limit in (100, 200, 300)]
+    for _, number, _ in jobs:
+        first.send(f"watch {number}")
+        state(first, "ready")
+    first.reset()
+
+    client = connect()
+    for limit, _, token in jobs + jobs[::-1] + jobs[1:]:
+        client.send(f"take {token}")
+        check_result(result(client), limit)
+    for limit, _, token in jobs:
+        client.send(f"got {token}")
+    client.close()
+
+
 def case_watchers():
     """Many watch one job; none of them gets the token or the result."""
     owner = connect()

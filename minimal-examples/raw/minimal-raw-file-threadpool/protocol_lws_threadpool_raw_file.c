@@ -201,11 +201,12 @@ no_more_comes(lws_sorted_usec_list_t *sul)
 				 vhd->wait_ms * LWS_US_PER_MS);
 }
 
-/* after something was read, or there is room again */
+/* After something was read, or there is room again.  Of a line that has hung up
+ * no more comes. */
 static void
 go_on(struct vhd_raw_file *vhd)
 {
-	int room = take_lines(vhd, 0);
+	int room = take_lines(vhd, !vhd->wsi);
 
 	if (vhd->len)
 		lws_sul_schedule(vhd->context, 0, &vhd->wait_sul, no_more_comes,
@@ -246,6 +247,12 @@ open_line(lws_sorted_usec_list_t *sul)
 	const char *why;
 	int hopeless;
 
+	/* what the line said last is not the beginning of what it says next */
+	if (vhd->len) {
+		lws_sul_schedule(vhd->context, 0, &vhd->open_sul, open_line,
+				 OPEN_AGAIN_US);
+		return;
+	}
 	vhd->fd = line_open(vhd->path, vhd->baud, vhd->rts_cts, &why,
 			    &hopeless);
 	if (vhd->fd >= 0) {

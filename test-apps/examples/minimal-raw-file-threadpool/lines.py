@@ -8,6 +8,7 @@ import random
 import re
 import signal
 import sys
+import threading
 import time
 
 PATIENCE = 120  # seconds that a loaded machine may take for anything
@@ -155,6 +156,44 @@ def case_slow():
     assert [text for _, text in parse(got)] == sent
     fill(line)
     os.close(line)
+
+
+def bytes_read():
+    """By the example, of whatever: what a thread wakes another by, too."""
+    with open(f"/proc/{PID}/io", encoding="ascii") as io:
+        return int(re.search(r"rchar: (\d+)", io.read())[1])
+
+
+def case_apart():
+    """What a line said last is not the beginning of what it says next."""
+    out, got = os.open(OUT, os.O_RDWR | os.O_NONBLOCK), []
+    try:
+        while True:
+            os.write(out, b"#")
+    except BlockingIOError:
+        pass
+    master, slave = pty.openpty()
+    os.symlink(os.ttyname(slave), LINE)
+    wait_until(lambda: said("is open") == 1)
+    before, old = bytes_read(), [b"%d" % n * 400 for n in range(4)]
+    os.write(master, b"\n".join(old))
+    wait_until(lambda: bytes_read() - before >= 1600)
+    os.close(slave)
+    os.unlink(LINE)
+    os.close(master)
+    wait_until(said, "has hung up")
+
+    master, slave = pty.openpty()
+    os.symlink(os.ttyname(slave), LINE)
+    os.set_blocking(out, True)
+    threading.Thread(target=lambda: [got.append(os.read(out, 65536)) for _ in
+                                     iter(int, 1)], daemon=True).start()
+    wait_until(lambda: said("is open") == 2)
+    os.write(master, b"new\n")
+    wait_until(lambda: b"new\n" in b"".join(got))
+    found = parse(b"".join(got).replace(b"#", b""))
+    assert found == [("-", old[0]), ("-", old[1]), ("-", old[2]),
+                     ("part", old[3]), ("-", b"new")], found
 
 
 def open_fds():

@@ -131,10 +131,13 @@ factors_cleanup(struct lws *wsi, void *user)
 static int
 factors_end(struct lws *wsi, void *user, enum lws_threadpool_task_status how)
 {
+	struct vhd_minimal_client_threadpool *vhd = lws_protocol_vh_priv_get(
+				lws_get_vhost(wsi), lws_get_protocol(wsi));
 	struct job *job = user;
 
 	if (how != LWS_TP_STATUS_FINISHED)
 		return 0;
+	vhd->tries = 0;		/* an answer: it works */
 
 	return lws_write(wsi, (unsigned char *)job->text + LWS_PRE, job->len,
 			 LWS_WRITE_TEXT) < (int)job->len ? -1 : 0;
@@ -204,8 +207,6 @@ received(struct lws *wsi, struct vhd_minimal_client_threadpool *vhd,
 		lwsl_user("a message is no number: hanging up\n");
 		return -1;
 	}
-
-	vhd->tries = 0;		/* it is ours: it works */
 
 	return start_task(wsi, vhd, number);
 }
@@ -295,6 +296,7 @@ minimal_client_threadpool_finish(struct lws_vhost *vhost)
 	if (!vhd || !vhd->tp)
 		return 0;
 	vhd->ending = 1;
+	lws_sul_cancel(&vhd->sul);
 
 	return lws_threadpool_drain(vhd->tp);
 }

@@ -465,7 +465,7 @@ callback_images(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 		return 0;
 
 	case LWS_CALLBACK_HTTP:
-		if (!vhd) /* there is no pool: lws goes on if INIT fails */
+		if (!vhd || !vhd->tp) /* no pool: lws goes on if INIT fails */
 			return -1;
 		return request(wsi, vhd, pss);
 

@@ -366,7 +366,7 @@ callback_minimal_http_threadpool(struct lws *wsi,
 		return 0;
 
 	case LWS_CALLBACK_HTTP:
-		if (!vhd) /* there is no pool: lws goes on if INIT fails */
+		if (!vhd || !vhd->tp) /* no pool: lws goes on if INIT fails */
 			return -1;
 		return request(wsi, vhd, pss, in);
 

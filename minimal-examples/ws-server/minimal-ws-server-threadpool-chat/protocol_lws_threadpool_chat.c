@@ -283,7 +283,7 @@ open_connection(struct lws *wsi, struct vhd_chat *vhd, struct pss_chat *pss)
 {
 	struct lws_threadpool_wsi *handle;
 
-	if (!vhd) /* there is no pool: lws goes on if INIT fails */
+	if (!vhd || !vhd->tp) /* no pool: lws goes on if INIT fails */
 		return -1;
 	vhd->connections++;
 	pss->received.text = pss->text;
@@ -300,7 +300,7 @@ open_connection(struct lws *wsi, struct vhd_chat *vhd, struct pss_chat *pss)
 static void
 close_connection(struct vhd_chat *vhd, struct pss_chat *pss)
 {
-	if (!vhd)
+	if (!vhd || !vhd->tp)
 		return;
 	vhd->connections--;
 	room_leave(&vhd->room, &pss->member);

@@ -179,7 +179,7 @@ static int
 open_connection(struct lws *wsi, struct vhd_sqlite *vhd,
 		struct pss_sqlite *pss)
 {
-	if (!vhd) /* there is no pool: lws goes on if INIT fails */
+	if (!vhd || !vhd->tp) /* no pool: lws goes on if INIT fails */
 		return -1;
 	vhd->connections++;
 	pss->message.text = pss->text;
@@ -268,7 +268,7 @@ callback_sqlite(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 		return open_connection(wsi, vhd, user);
 
 	case LWS_CALLBACK_CLOSED:
-		if (vhd)
+		if (vhd && vhd->tp)
 			vhd->connections--;
 		break;
 

@@ -302,13 +302,13 @@ callback_minimal_threadpool(struct lws *wsi, enum lws_callback_reasons reason,
 		break;
 
 	case LWS_CALLBACK_ESTABLISHED:
-		if (!vhd) /* there is no pool: lws goes on if INIT fails */
+		if (!vhd || !vhd->tp) /* no pool: lws goes on if INIT fails */
 			return -1;
 		vhd->connections++;
 		return start_task(wsi, vhd, user);
 
 	case LWS_CALLBACK_CLOSED:
-		if (vhd)
+		if (vhd && vhd->tp)
 			vhd->connections--;
 		break;
 

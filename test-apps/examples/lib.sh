@@ -16,6 +16,7 @@
 # SPDX-License-Identifier: MIT
 
 export LC_ALL=C.UTF-8
+export PYTHONDONTWRITEBYTECODE=1	# or it would write beside ws.py and web.py
 export ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 

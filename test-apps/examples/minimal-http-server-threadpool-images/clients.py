@@ -18,7 +18,13 @@ import threading
 import time
 import zlib
 
-PATIENCE = 120  # seconds that a loaded machine may take for anything
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                                ".."))
+# pylint: disable=wrong-import-position
+from web import (  # noqa: E402
+    PATIENCE, answer_of, ask, connect, expect, in_parallel,
+    metric, port, raw, reset, run, wait_for)
+
 MAX_UPLOAD = 10000000  # bytes, as the server has it
 SIZES = (96, 240, 480, 960)
 
@@ -52,12 +58,6 @@ Wu1273DY7+0PDtrto7PjweikKIpu/+LqfHw5PC3G6TmqeT3qy9utSLNo/v2vyNM88v/6
 J8V3iq8Unyk+UryneExxn15/AYq0K2E=
 """))
 
-port = int(sys.argv[1])
-
-
-def expect(true, what):
-    if not true:
-        sys.exit("clients.py: " + str(what))
 
 
 # --- PNG ---
@@ -139,23 +139,6 @@ def near(a, b, by=3):
 
 # --- clients ---
 
-def connect():
-    return http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
-
-
-def ask(connection, method, path, body=None):
-    connection.request(method, path, body)
-    reply = connection.getresponse()
-    return reply, reply.read()
-
-
-def raw(request):
-    """A socket on which that was sent."""
-    s = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
-    s.sendall(request)
-    return s
-
-
 def post(picture, rcvbuf=None):
     """A socket on which that picture was sent."""
     s = socket.socket()
@@ -168,49 +151,11 @@ def post(picture, rcvbuf=None):
     return s
 
 
-def reset(s):
-    """Closes it in the rude way."""
-    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
-                 struct.pack("ii", 1, 0))
-    s.close()
-
-
 def hang_up(s, rude):
     if rude:
         reset(s)
     else:
         s.close()
-
-
-def answer_of(s):
-    """All that comes until the server closes."""
-    data = b""
-    while True:
-        try:
-            part = s.recv(65536)
-        except ConnectionResetError:
-            break
-        if not part:
-            break
-        data += part
-    s.close()
-    return data
-
-
-def metric(name):
-    reply, text = ask(connect(), "GET", "/metrics")
-    expect(reply.status == 200, reply.status)
-    for line in text.decode().splitlines():
-        if line.startswith("lws_threadpool_" + name + "{"):
-            return int(line.split()[-1])
-    return sys.exit("clients.py: no " + name)
-
-
-def wait_for(condition, what):
-    limit = time.monotonic() + PATIENCE
-    while not condition():
-        expect(time.monotonic() < limit, "in vain: " + what)
-        time.sleep(0.01)
 
 
 def wait_for_idle():
@@ -251,14 +196,6 @@ def until_served(picture):
                (reply.status, text))
         expect(time.monotonic() < limit, "never served")
         time.sleep(0.02)
-
-
-def in_parallel(number, function):
-    threads = [threading.Thread(target=function) for _ in range(number)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
 
 
 def sizes_of(width, height):
@@ -615,15 +552,6 @@ def drained():
     expect(got == [4, 4, 4], got)
 
 
-def thread_failed(args):
-    sys.stderr.write("clients.py: %s\n" % (args.exc_value,))
-    failed.append(args)
-
-
-TESTS = (colours, shapes, kinds, broken, bombs, rejected, keep_alive,
-         old_clients, progressive, pieces, oversized, half_uploads,
-         slow_readers, hang_ups, room, full, too_long, flood, drained)
-failed = []
-threading.excepthook = thread_failed
-{f.__name__: f for f in TESTS}[sys.argv[2]]()
-sys.exit(1 if failed else 0)
+run(colours, shapes, kinds, broken, bombs, rejected, keep_alive,
+    old_clients, progressive, pieces, oversized, half_uploads,
+    slow_readers, hang_ups, room, full, too_long, flood, drained)

@@ -7,16 +7,19 @@
 # SPDX-License-Identifier: MIT
 
 import ctypes
-import http.client
+import os
 import socket
-import struct
 import sys
 import threading
 import time
 
-PATIENCE = 120  # seconds that a loaded machine may take for anything
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                                ".."))
+# pylint: disable=wrong-import-position
+from web import (  # noqa: E402
+    PATIENCE, answer_of, ask, connect, expect, in_parallel,
+    metric, port, raw, reset, run, wait_for)
 
-port = int(sys.argv[1])
 argon2 = ctypes.CDLL("libargon2.so.1")
 
 
@@ -24,66 +27,6 @@ def verifies(encoded, password):
     """Whether the hash is one of that password, as argon2 itself says."""
     return argon2.argon2id_verify(encoded, password,
                                   ctypes.c_size_t(len(password))) == 0
-
-
-def connect():
-    return http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
-
-
-def ask(connection, method, path, body=None):
-    connection.request(method, path, body)
-    reply = connection.getresponse()
-    return reply, reply.read()
-
-
-def expect(true, what):
-    if not true:
-        sys.exit("clients.py: " + str(what))
-
-
-def raw(request):
-    """A socket on which that was sent."""
-    s = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
-    s.sendall(request)
-    return s
-
-
-def reset(s):
-    """Closes it in the rude way."""
-    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
-                 struct.pack("ii", 1, 0))
-    s.close()
-
-
-def answer_of(s):
-    """All that comes until the server closes."""
-    data = b""
-    while True:
-        try:
-            part = s.recv(65536)
-        except ConnectionResetError:
-            break
-        if not part:
-            break
-        data += part
-    s.close()
-    return data
-
-
-def metric(name):
-    reply, text = ask(connect(), "GET", "/metrics")
-    expect(reply.status == 200, reply.status)
-    for line in text.decode().splitlines():
-        if line.startswith("lws_threadpool_" + name + "{"):
-            return int(line.split()[-1])
-    return sys.exit("clients.py: no " + name)
-
-
-def wait_for(condition, what):
-    limit = time.monotonic() + PATIENCE
-    while not condition():
-        expect(time.monotonic() < limit, "in vain: " + what)
-        time.sleep(0.01)
 
 
 def until_served(method, path, body=None):
@@ -198,14 +141,6 @@ def oversized():
     s = raw(b"POST /hash HTTP/1.1\r\nHost: x\r\n"
             b"Content-Length: 50000000\r\n\r\n")
     expect(answer_of(s).startswith(b"HTTP/1.1 413 "), "no 413")
-
-
-def in_parallel(number, function):
-    threads = [threading.Thread(target=function) for _ in range(number)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
 
 
 def full():
@@ -340,14 +275,5 @@ def drained():
         check_hash(text, b"secret")
 
 
-def thread_failed(args):
-    sys.stderr.write("clients.py: %s\n" % (args.exc_value,))
-    failed.append(args)
-
-
-failed = []
-threading.excepthook = thread_failed
-{f.__name__: f for f in (hashes, passwords, keep_alive, pieces, rejected,
-                         oversized, full, too_late, hang_ups, half_bodies,
-                         slow_readers, flood, drained)}[sys.argv[2]]()
-sys.exit(1 if failed else 0)
+run(hashes, passwords, keep_alive, pieces, rejected, oversized, full,
+    too_late, hang_ups, half_bodies, slow_readers, flood, drained)

@@ -45,6 +45,12 @@ class Ws:
         if not head.startswith(b"HTTP/1.1 101 "):
             raise Closed()
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
     def _more(self):
         try:
             data = self.sock.recv(65536)
@@ -94,8 +100,8 @@ class Ws:
         return head[0], self._take(n)
 
     def recv(self):
-        """The next message as text; raises Closed."""
-        text = b""
+        """The next message, as text if it is such; raises Closed."""
+        message, is_text = b"", True
         while True:
             first, data = self.recv_frame()
             opcode = first & 0xf
@@ -105,9 +111,10 @@ class Ws:
             if opcode == PING:
                 self.send(data, PONG)
             elif opcode != PONG:
-                text += data
+                message += data
+                is_text = is_text and opcode != BINARY
                 if first & 0x80:
-                    return text.decode()
+                    return message.decode() if is_text else message
 
     def json(self):
         return json.loads(self.recv())

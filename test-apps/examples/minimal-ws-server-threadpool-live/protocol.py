@@ -7,14 +7,18 @@
 #
 # SPDX-License-Identifier: MIT
 
+import json
+import os
 import random
-import socket
 import statistics
 import struct
 import sys
 import time
 
-from ws import PATIENCE, BINARY, Client, Closed
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                                ".."))
+# pylint: disable=wrong-import-position
+from ws import BINARY, PATIENCE, Closed, Ws  # noqa: E402
 
 TILE, COLUMNS, ROWS, ITERATIONS = 64, 8, 6, 1000
 TILES = COLUMNS * ROWS
@@ -61,11 +65,11 @@ def reference(view, column, row, step):
 
 # --- a viewer -----------------------------------------------------------------
 
-class Viewer(Client):
+class Viewer(Ws):
     """Asks for views and collects what comes."""
 
     def __init__(self, port, credit=96, **options):
-        super().__init__(port, **options)
+        super().__init__(port, "lws-threadpool-live", **options)
         hello = self.receive()
         expect(hello["tile"] == TILE and hello["columns"] == COLUMNS and
                hello["rows"] == ROWS and hello["iterations"] == ITERATIONS,
@@ -78,6 +82,14 @@ class Viewer(Client):
         self.states = set()     # of tasks of ours
         if credit:
             self.say(f"more {credit}")
+
+    def say(self, text):
+        self.sock.sendall(self.frame(text))
+
+    def receive(self):
+        """The next message: what its JSON says, or bytes."""
+        message = self.recv()
+        return message if isinstance(message, bytes) else json.loads(message)
 
     def look(self, where):
         self.view += 1
@@ -112,7 +124,7 @@ class Viewer(Client):
         limit = time.monotonic() + PATIENCE
         while not condition():
             if not expect(time.monotonic() < limit, what, "does not come"):
-                raise Closed(None)
+                raise Closed()
             self.one()
 
     def finished(self, view):
@@ -253,7 +265,7 @@ def ratio_of(port, stall):
         beside = seconds_of(viewer)
         viewer.until("that they still are", stalled)
         for other in others:
-            other.socket.close()
+            other.close()
     return beside / alone
 
 
@@ -274,7 +286,7 @@ def case_slow_reader(port):
 
 def case_never_reads(port):
     """Clients that have credit, zoom, and never read from their socket."""
-    others = [Viewer(port, receive_buffer=4096) for _ in range(4)]
+    others = [Viewer(port, rcvbuf=4096) for _ in range(4)]
     for n in range(300):
         for other in others:
             other.say("watch")
@@ -293,7 +305,7 @@ def case_never_reads(port):
         viewer.until("no more than one view's tasks of each",
                      lambda: viewer.pool and most() <= TILES)
     for other in others:
-        other.socket.close()
+        other.close()
 
 
 def case_threads(port):
@@ -330,22 +342,22 @@ def case_bad(port):
             with Viewer(port) as bad:
                 bad.look(INSIDE)
                 bad.say(text)
-                got = bad.close_code()
+                got = bad.closes()
                 # what is not read to its end is reset, and the reason with it
                 expect(got == code or (code == 1009 and got is None),
                        repr(text[:40]), "closed with", got)
         with Viewer(port) as bad:
-            bad.socket.sendall(bad.frame(b"\1\2\3", BINARY))
-            got = bad.close_code()
+            bad.sock.sendall(bad.frame(b"\1\2\3", BINARY))
+            got = bad.closes()
             expect(got == 1003, "a binary one: closed with", got)
         with Viewer(port) as bad:
             for n in range(20):
                 try:
-                    bad.socket.sendall(bad.frame(b"more 1    ", 0 if n else 1,
+                    bad.sock.sendall(bad.frame(b"more 1    ", 0 if n else 1,
                                                  False))
                 except OSError:
                     break
-            got = bad.close_code()
+            got = bad.closes()
             expect(got in (1009, None), "without an end: closed with", got)
         healthy.check(healthy.picture(CHEAP), CHEAP, 8)
 
@@ -354,11 +366,11 @@ def case_pieces(port):
     """A good message in pieces: bytes one by one, and fragments."""
     with Viewer(port, credit=0) as viewer:
         for byte in viewer.frame(b"more 96"):
-            viewer.socket.sendall(bytes([byte]))
+            viewer.sock.sendall(bytes([byte]))
         text = ("view 7 %r %r %r" % CHEAP).encode()
-        viewer.socket.sendall(viewer.frame(text[:9], 1, False))
+        viewer.sock.sendall(viewer.frame(text[:9], 1, False))
         time.sleep(0.01)
-        viewer.socket.sendall(viewer.frame(text[9:], 0, True))
+        viewer.sock.sendall(viewer.frame(text[9:], 0, True))
         viewer.until("the picture", lambda: viewer.finished(7) == TILES)
         viewer.check(7, CHEAP, 4)
 
@@ -373,11 +385,11 @@ def case_hang_ups(port):
             if n % 2:
                 gone.one()
             if n % 3 == 0:
-                gone.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
-                                       struct.pack("ii", 1, 0))
-            elif n % 3 == 1:
-                gone.socket.sendall(gone.frame(b"\x03\xe8", 8))
-            gone.socket.close()
+                gone.reset()
+                continue
+            if n % 3 == 1:
+                gone.sock.sendall(gone.frame(b"\x03\xe8", 8))
+            gone.close()
         healthy.say("watch")
         healthy.check(healthy.picture(CHEAP), CHEAP, 8)
         healthy.until("that nothing of theirs is left", lambda:
@@ -399,7 +411,7 @@ def case_crowd(port):
         expect(17 <= refused < 40, refused, "were refused")
         healthy.check(healthy.picture(CHEAP), CHEAP, 4)
         for other in crowd:
-            other.socket.close()
+            other.close()
 
 
 def case_end(port):
@@ -414,7 +426,7 @@ def case_end(port):
         stopped = sum(1 for how in viewer.ends.values() if how == "stopped")
         expect(stopped and stopped + viewer.finished(view) == TILES,
                stopped, "stopped and", viewer.finished(view), "finished")
-        code = slow.close_code()
+        code = slow.closes()
         expect(code == 1001, "the slow one closed with", code)
 
 

@@ -149,6 +149,11 @@ end_example() {
 	fi
 }
 
+# page_has PATH PATTERN: in what curl gets there, with its headers
+page_has() {
+	curl -sS -i "$URL/$1" >"$WORK/page" && grep -qi "$2" "$WORK/page"
+}
+
 # garbage SECONDS [OPTION...]: garbage of all kinds is sent to the example, which
 # serves healthy clients meanwhile: lwstp-garbage, with its options.
 garbage() {

@@ -20,6 +20,7 @@ export PYTHONDONTWRITEBYTECODE=1	# or it would write beside ws.py and web.py
 export ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 
+PLAYWRIGHT=1.55.0	# playwright-core, of npm
 PATIENCE=120	# seconds that a loaded machine may take for anything
 
 # shellcheck disable=SC2034 # the check's
@@ -166,4 +167,35 @@ garbage() {
 metric() {
 	curl -sS --max-time "$PATIENCE" "$URL/metrics" |
 		"$(program lwstp-openmetrics)" "lws_threadpool_$1"
+}
+
+# in_browser: its page in Debian's chromium, by NAME/browser.js.  Without that it
+# is left out, with a line that says so.  Screenshots go to $TREE/screenshots.
+in_browser() {
+	local chromium modules=$TREE/playwright-$PLAYWRIGHT status=0
+
+	if ! chromium=$(command -v chromium) || ! command -v node >/dev/null ||
+		! command -v npm >/dev/null; then
+		printf 'left out %s: the page in a browser: %s\n' "$NAME" \
+			"it takes chromium and npm"
+		return
+	fi
+	if [[ ! -d $modules/node_modules/playwright-core ]] &&
+		! npm install --prefix "$modules" --cache "$modules/cache" \
+			--ignore-scripts --no-audit --no-fund \
+			"playwright-core@$PLAYWRIGHT" >"$WORK/npm" 2>&1; then
+		tail -n 5 "$WORK/npm"
+		rm -rf -- "$modules"
+		printf 'left out %s: the page in a browser: %s\n' "$NAME" \
+			"npm does not get playwright-core"
+		return
+	fi
+	mkdir -p "$TREE/screenshots"
+	NODE_PATH=$modules/node_modules timeout $((PATIENCE * 10)) \
+		node "$(dirname -- "$0")/browser.js" "$URL" \
+		"$TREE/screenshots" "$chromium" >"$WORK/browser" 2>&1 ||
+		status=$?
+	sed "s/^\(not ok\|ok\) /&$NAME: /" "$WORK/browser"
+	((!status)) && grep -q '^all seen$' "$WORK/browser" ||
+		printf 'not ok %s: the page to its end\n' "$NAME"
 }

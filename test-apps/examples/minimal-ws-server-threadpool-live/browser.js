@@ -1,27 +1,15 @@
 /*
- * browser.js URL DIRECTORY CHROMIUM - the live example's page in a browser
+ * The live example's page in a browser: see ../browser.js
  *
  * SPDX-License-Identifier: MIT
- *
- * Needs playwright-core (NODE_PATH says where it is).  Prints a line "ok WHAT"
- * or "not ok WHAT" for each thing, and "all seen" at its end.  Screenshots go
- * into DIRECTORY.
  */
 
 "use strict";
 
-const { chromium } = require("playwright-core");
+const { url, directory, verdict, run } = require("../browser.js");
 
-const [url, directory, executablePath] = process.argv.slice(2);
-const PATIENCE_MS = 240000;
 const TILES = 48, WIDTH = 512, HEIGHT = 384, ITERATIONS = 1000;
-const errors = [], views = [];
-
-function verdict(what, good, ...details) {
-	console.log(`${good ? "ok" : "not ok"} ${what}`);
-	if (!good)
-		console.log("   ", ...details);
-}
+const views = [];
 
 /* --- the reference: the points by the definition, and the page's colours --- */
 
@@ -88,22 +76,8 @@ async function comparePixels(page, what) {
 
 /* --- what is watched all the while --- */
 
+/* the views that it asks for */
 function listen(page) {
-	page.on("console", (message) => {
-		if (["error", "warning"].includes(message.type()))
-			errors.push(message.text());
-	});
-	page.on("pageerror", (error) => errors.push(String(error)));
-	page.on("requestfailed", (request) => errors.push(
-		`${request.url()}: ${request.failure().errorText}`));
-	page.on("response", (response) => {
-		if (response.status() >= 400)
-			errors.push(`${response.url()}: ${response.status()}`);
-	});
-	page.on("request", (request) => {
-		if (!request.url().startsWith(url))
-			errors.push(`${request.url()} is from elsewhere`);
-	});
 	page.on("websocket", (ws) => ws.on("framesent", ({ payload }) => {
 		const [what, , ...numbers] = String(payload).split(" ");
 
@@ -320,13 +294,7 @@ async function looking(page, name, width, height, scheme) {
 				fullPage: name.startsWith("narrow") });
 }
 
-async function main() {
-	const browser = await chromium.launch({ executablePath,
-		args: ["--no-sandbox", "--disable-gpu"] });
-	const page = await browser.newPage({
-		viewport: { width: 1200, height: 900 } });
-
-	page.setDefaultTimeout(PATIENCE_MS);
+run(async (page) => {
 	listen(page);
 	await page.addInitScript(watchDots);
 	await beginning(page);
@@ -340,14 +308,4 @@ async function main() {
 	verdict("nothing moves where motion is to be reduced",
 		await page.evaluate(() => getComputedStyle(document.
 			querySelector(".dot")).transitionDuration === "0s"));
-	verdict("no error in the console, nothing from elsewhere",
-		!errors.length, errors);
-	await browser.close();
-	console.log("all seen");
-}
-
-main().catch((error) => {
-	console.log("not ok to its end:", String(error));
-	console.log("   ", ...errors);
-	process.exit(1);
 });

@@ -109,7 +109,6 @@ struct lwstp_service {				/* one a service thread */
 						 * looked */
 	atomic_uint		thread;		/* its number, 0: not known */
 
-	pthread_mutex_t		lock;
 	LWSTP_BY_SERVICE struct lwstp_entry *table; /* of wsi and ss; changed
 						 * with the lock */
 	LWSTP_BY_SERVICE struct lwstp_wsi *to_ask; /* of lws, in order */
@@ -126,6 +125,9 @@ struct lwstp_service {				/* one a service thread */
 	LWSTP_BY_SERVICE bool ended; /* as its context: no timers any more */
 	LWSTP_BY_SERVICE lws_usec_t expect_us; /* interval of expect */
 	LWSTP_BY_SERVICE lws_usec_t clock_at; /* when clock goes off */
+
+	/* far from thread, which others read while this one takes it */
+	pthread_mutex_t		lock;
 
 	/* lws's timers: BY_SERVICE */
 	lws_sorted_usec_list_t	look, ask_again, ask_streams, sweep, expect,

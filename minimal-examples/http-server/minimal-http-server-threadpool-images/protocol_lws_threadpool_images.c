@@ -18,8 +18,8 @@
  * Nothing is done here when a client hangs up: its task is told to stop, and
  * cleanup frees what belongs to it.
  *
- * Per-vhost options: "threads", "queue-depth", "max-upload", "all-uploads",
- * "max-pixels", "decode-ms".
+ * Per-vhost options: "threads", "queue-depth", "queue-ms", "max-upload",
+ * "all-uploads", "max-pixels", "decode-ms".
  */
 
 #include <stdatomic.h>
@@ -37,6 +37,7 @@
 /* used where the vhost has no option that says otherwise */
 #define DEFAULT_THREADS		2
 #define DEFAULT_QUEUE_DEPTH	16
+#define DEFAULT_QUEUE_MS	30000
 #define DEFAULT_MAX_UPLOAD	10000000
 #define DEFAULT_ALL_UPLOADS	80000000
 #define DEFAULT_MAX_PIXELS	16777216
@@ -53,6 +54,7 @@ struct vhd_images {
 	size_t			all_uploads;
 	guint64			max_pixels;
 	lws_usec_t		decode_us;
+	int			queue_ms;
 	_Atomic size_t		uploads; /* bytes of all that are there */
 };
 
@@ -235,9 +237,14 @@ thumbnails_end(struct lws *wsi, void *user,
 		.text = r->image.why,
 	};
 
-	if (how != LWS_TP_STATUS_FINISHED)
-		return r->begun ? -1 : http_busy(wsi, r->vhd->tp,
-						 "going away\n", 1);
+	if (how != LWS_TP_STATUS_FINISHED) {
+		if (r->begun)
+			return -1;
+		if (lws_threadpool_end_reason() == LWS_TP_STOP_QUEUE_MS)
+			return http_busy(wsi, r->vhd->tp,
+					 "waited too long\n", 0);
+		return http_busy(wsi, r->vhd->tp, "going away\n", 1);
+	}
 	if (r->begun)
 		return end_answer(wsi, r);
 	if (r->image.status == HTTP_STATUS_SERVICE_UNAVAILABLE)
@@ -255,6 +262,7 @@ start_task(struct lws *wsi, struct request *r)
 		.size = sizeof(options),
 		.on_sync = send_thumbnail,
 		.on_end = thumbnails_end,
+		.queue_ms = r->vhd->queue_ms,
 	};
 	struct vhd_images *vhd = r->vhd;
 	struct lws_threadpool_task_args args;
@@ -272,7 +280,7 @@ start_task(struct lws *wsi, struct request *r)
 		return http_refused(wsi, vhd->tp);
 	}
 
-	/* it may wait in the queue, and what is before it may take long */
+	/* as long as it may wait in the queue, and then be decoded */
 	lws_set_timeout(wsi, PENDING_TIMEOUT_THREADPOOL_TASK, ANSWER_SECS);
 
 	return 0;
@@ -423,6 +431,8 @@ init_vhost(struct lws *wsi, const struct lws_protocol_vhost_options *pvo)
 					"max-pixels", DEFAULT_MAX_PIXELS);
 	vhd->decode_us = threadpool_example_number(pvo, "decode-ms",
 				DEFAULT_DECODE_MS) * LWS_US_PER_MS;
+	vhd->queue_ms = threadpool_example_number(pvo, "queue-ms",
+							DEFAULT_QUEUE_MS);
 
 	memset(&args, 0, sizeof(args));
 	args.threads = threadpool_example_number(pvo, "threads",

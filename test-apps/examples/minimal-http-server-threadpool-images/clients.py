@@ -519,12 +519,35 @@ def full():
     is_healthy(until_served)
 
 
+def takes_for_ever():
+    """A picture that does so to decode."""
+    return SCANS[:-2] + SCANS[-2 - SCAN:-2] * 20000 + SCANS[-2:]
+
+
+def waited():
+    """-t 1 -l 50 -w 1000: one that waits longer than that has its answer."""
+    got = []
+
+    def turn():
+        before = metric("accepted_total")
+        first = post(takes_for_ever())
+        wait_for(lambda: metric("accepted_total") > before, "accepted")
+        reply, text = ask(connect(), "POST", "/thumbnails", JPEG)
+        first.close()
+        if reply.status == 503:
+            expect(int(reply.getheader("Retry-After")) and
+                   b"waited too long" in text, text)
+            got.append(reply)
+        return got
+
+    wait_for(turn, "nobody waited")
+    is_healthy(until_served)
+
+
 def too_long():
     """-w 200: a picture that takes for ever to decode is given up."""
     expect(len(thumbnails(JPEG)) == 1, "a healthy one")
-    scan = SCANS[-2 - SCAN:-2]
-    reply, text = ask(connect(), "POST", "/thumbnails",
-                      SCANS[:-2] + scan * 20000 + SCANS[-2:])
+    reply, text = ask(connect(), "POST", "/thumbnails", takes_for_ever())
     expect(reply.status == 422 and b"too long" in text, (reply.status, text))
     wait_for_idle()
 
@@ -554,4 +577,4 @@ def drained():
 
 run(colours, shapes, kinds, broken, bombs, rejected, keep_alive,
     old_clients, progressive, pieces, oversized, half_uploads,
-    slow_readers, hang_ups, room, full, too_long, flood, drained)
+    slow_readers, hang_ups, room, full, waited, too_long, flood, drained)

@@ -238,6 +238,15 @@ read_line(struct vhd_raw_file *vhd)
 	return 0;
 }
 
+/* one that no wsi has: lws closes those */
+static void
+close_line(struct vhd_raw_file *vhd)
+{
+	if (!vhd->wsi && vhd->fd >= 0)
+		close(vhd->fd);
+	vhd->fd = -1;
+}
+
 static void
 open_line(lws_sorted_usec_list_t *sul)
 {
@@ -253,8 +262,9 @@ open_line(lws_sorted_usec_list_t *sul)
 				 OPEN_AGAIN_US);
 		return;
 	}
-	vhd->fd = line_open(vhd->path, vhd->baud, vhd->rts_cts, &why,
-			    &hopeless);
+	if (vhd->fd < 0)	/* else open_files() has opened it */
+		vhd->fd = line_open(vhd->path, vhd->baud, vhd->rts_cts, &why,
+				    &hopeless);
 	if (vhd->fd >= 0) {
 		fd.filefd = vhd->fd;
 		if (lws_adopt_descriptor_vhost(vhd->vhost,
@@ -262,8 +272,7 @@ open_line(lws_sorted_usec_list_t *sul)
 				NULL))
 			return;
 		why = "lws does not take it";
-		if (vhd->fd >= 0)
-			close(vhd->fd);
+		close_line(vhd);
 	}
 	if (!vhd->why_not || strcmp(why, vhd->why_not))
 		lwsl_user("%s: %s: trying again\n", vhd->path, why);
@@ -315,21 +324,22 @@ static int
 open_files(struct vhd_raw_file *vhd, const char *output)
 {
 	const char *why;
-	int hopeless, fd;
+	int hopeless;
 
-	fd = line_open(vhd->path, vhd->baud, vhd->rts_cts, &why, &hopeless);
-	if (fd < 0 && hopeless) {
+	/* kept until it is adopted: each open of a serial line may reset what
+	 * is at its other end */
+	vhd->fd = line_open(vhd->path, vhd->baud, vhd->rts_cts, &why,
+			    &hopeless);
+	if (vhd->fd < 0 && hopeless) {
 		lwsl_err("%s: %s\n", vhd->path, why);
 		return -1;
 	}
-	if (fd >= 0)
-		close(fd);
-	if (output_open(&vhd->output, output)) {
-		lwsl_err("%s: %s\n", output, strerror(errno));
-		return -1;
-	}
+	if (!output_open(&vhd->output, output))
+		return 0;
+	lwsl_err("%s: %s\n", output, strerror(errno));
+	close_line(vhd);
 
-	return 0;
+	return -1;
 }
 
 static int
@@ -359,6 +369,7 @@ init_vhost(struct lws *wsi, const struct lws_protocol_vhost_options *pvo)
 	args.max_queue_depth = vhd->queue + BUFFER_SIZE;
 	vhd->tp = lws_threadpool_create(vhd->context, &args, "records");
 	if (!vhd->tp) {
+		close_line(vhd);
 		output_close(&vhd->output);
 		return -1;
 	}
@@ -375,6 +386,7 @@ destroy_vhost(struct vhd_raw_file *vhd)
 	lws_sul_cancel(&vhd->memory_sul);
 	if (!vhd->tp)
 		return;
+	close_line(vhd);
 	lws_threadpool_destroy(vhd->tp);
 	output_close(&vhd->output);
 	if (atomic_load(&vhd->lost))

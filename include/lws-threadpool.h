@@ -484,7 +484,7 @@ enum lws_threadpool_refused {
 	LWS_TP_REFUSED_CONTEXT,		/**< the wsi is another context's, or
 					 * the context is being destroyed */
 	LWS_TP_REFUSED_ARGS,		/**< an argument is bad, or stale */
-	LWS_TP_REFUSED_AWAY		/**< of the cluster: no engine */
+	LWS_TP_REFUSED_AWAY		/**< no call of this library gives it */
 };
 
 /**

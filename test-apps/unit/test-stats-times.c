@@ -124,7 +124,7 @@ one_more(const uint64_t was[BUCKETS], const uint64_t is[BUCKETS], uint64_t us,
 		 bucket(us));
 }
 
-static const uint64_t times[] = {
+static const uint64_t durations[] = {
 	0, 1, 2, 3, 4, 7, 8, 255, 256, 1000, 1023, 1024, 65535, 1000000,
 	(1u << 29) - 1, 1u << 29, (1u << 30) - 1, 1u << 30, 0x7fffffff,
 	0x80000000, 0x500000000,
@@ -141,7 +141,7 @@ queued_for_so_long(void **state)
 	struct lws_threadpool_stats was, is;
 	struct job *j;
 
-	for (size_t n = 0; n < LWS_ARRAY_SIZE(times); n++) {
+	for (size_t n = 0; n < LWS_ARRAY_SIZE(durations); n++) {
 		let_it_rest();
 		gate_close(gate);
 		job_block(rig, tp, gate);
@@ -149,14 +149,14 @@ queued_for_so_long(void **state)
 		was = stats_of(tp);
 		j = job_new(rig);
 		assert_non_null(job_enqueue(tp, j, NULL));
-		pass(times[n]);
+		pass(durations[n]);
 		gate_open(gate);
 		wait_int(&j->cleanups, 1);
 		wait_stat(tp, finished, 2 * (n + 1));
 		is = stats_of(tp);
-		one_more(was.queue_us, is.queue_us, times[n], "a queue");
+		one_more(was.queue_us, is.queue_us, durations[n], "a queue");
 		assert_int_equal(is.queue_total_us - was.queue_total_us,
-				 times[n]);
+				 durations[n]);
 	}
 	assert_int_equal(samples(is.sync_us), 0);
 	assert_int_equal(is.sync_total_us, 0);
@@ -179,20 +179,20 @@ on_a_thread_for_so_long(void **state)
 	struct lws_threadpool_stats was, is;
 	struct job *j;
 
-	for (size_t n = 0; n < LWS_ARRAY_SIZE(times); n++) {
+	for (size_t n = 0; n < LWS_ARRAY_SIZE(durations); n++) {
 		let_it_rest();
 		was = stats_of(tp);
 		j = job_new(rig);
 		j->fn = takes_its_time;
-		j->priv = (void *)&times[n];
+		j->priv = (void *)&durations[n];
 		assert_non_null(job_enqueue(tp, j, NULL));
 		wait_int(&j->cleanups, 1);
 		wait_stat(tp, finished, n + 1);
 		is = stats_of(tp);
-		one_more(was.run_us, is.run_us, times[n], "a run");
+		one_more(was.run_us, is.run_us, durations[n], "a run");
 		one_more(was.queue_us, is.queue_us, 0, "a queue");
 		assert_int_equal(is.run_total_us - was.run_total_us,
-				 times[n]);
+				 durations[n]);
 	}
 }
 
@@ -214,26 +214,26 @@ syncing_for_so_long(void **state)
 	struct lws_threadpool *tp = timed_pool(rig);
 	struct conn *c = conn_open(rig, CONN_RAW);
 	struct lws_threadpool_stats was, is;
-	struct job *j = job_script(rig, LWS_ARRAY_SIZE(times),
+	struct job *j = job_script(rig, LWS_ARRAY_SIZE(durations),
 				   LWS_TP_RETURN_SYNC);
 
 	c->manual = true;
 	j->fn = rests_and_syncs;
 	assert_non_null(job_enqueue(tp, j, c->wsi));
-	for (size_t n = 0; n < LWS_ARRAY_SIZE(times); n++) {
+	for (size_t n = 0; n < LWS_ARRAY_SIZE(durations); n++) {
 		wait_status(j, LWS_TP_STATUS_SYNCING);
 		was = stats_of(tp);
-		pass(times[n]);
+		pass(durations[n]);
 		lws_threadpool_task_sync(j->task, 0);
 		wait_int(&j->returns, (int)n + 2);
 		wait_stat(tp, running, 0);
 		is = stats_of(tp);
-		one_more(was.sync_us, is.sync_us, times[n], "a SYNC");
+		one_more(was.sync_us, is.sync_us, durations[n], "a SYNC");
 		assert_int_equal(is.sync_total_us - was.sync_total_us,
-				 times[n]);
+				 durations[n]);
 	}
 	wait_status(j, LWS_TP_STATUS_FINISHED);
-	assert_int_equal(stats_of(tp).syncs, LWS_ARRAY_SIZE(times));
+	assert_int_equal(stats_of(tp).syncs, LWS_ARRAY_SIZE(durations));
 }
 
 /* ---- a stay ---- */

@@ -181,7 +181,7 @@ walk(void)
 }
 
 static int
-stop(void)
+stop_it(void)
 {
 	lws_threadpool_task_sync(now.j->task, 1);
 
@@ -198,7 +198,7 @@ a_task_ends(void **state)
 	assert_true(at_each_lock(rig, false, it_ends, attach, -1, 0) >= 1);
 	assert_true(at_each_lock(rig, false, it_ends, info, -1, 0) >= 1);
 	assert_true(at_each_lock(rig, false, it_ends, walk, -1, 0) >= 1);
-	at_each_lock(rig, false, it_ends, stop, 0, 0);
+	at_each_lock(rig, false, it_ends, stop_it, 0, 0);
 	rig_until_cleaned(rig);
 }
 

@@ -98,7 +98,7 @@ cycle(const char *path, struct lws_context *context, int serviced)
 {
 	void *plugin = dlopen(path, RTLD_NOW | RTLD_LOCAL), *found;
 	int (*start)(struct lws_context *context);
-	int (*stop)(void);
+	int (*end)(void);
 	int enqueued;
 
 	if (!plugin)
@@ -106,11 +106,11 @@ cycle(const char *path, struct lws_context *context, int serviced)
 	found = symbol(plugin, "plugin_start");
 	memcpy(&start, &found, sizeof(start));
 	found = symbol(plugin, "plugin_stop");
-	memcpy(&stop, &found, sizeof(stop));
+	memcpy(&end, &found, sizeof(end));
 	enqueued = start(context);
 	assert_int_equal(enqueued, 100);
 	turns(context, serviced);
-	assert_true(stop() >= enqueued);
+	assert_true(end() >= enqueued);
 	assert_int_equal(dlclose(plugin), 0);
 }
 

@@ -116,7 +116,7 @@ stays_and_nothing_comes_later(void **state)
 
 /* H1: 2, and any above: is asked to stop, by one call with STOPPING (T4) */
 static void
-stop(void **state)
+asked_to_stop(void **state)
 {
 	static const int rets[] = { LWS_TP_ON_SYNC_STOP, 3, 100, INT_MAX };
 	struct play p;
@@ -287,7 +287,7 @@ main(void)
 		SERVED_TEST(resume),
 		SERVED_TEST(stay),
 		SERVED_TEST(stays_and_nothing_comes_later),
-		SERVED_TEST(stop),
+		SERVED_TEST(asked_to_stop),
 		SERVED_TEST(stop_and_it_finishes),
 		SERVED_TEST(negative_stays),
 		SERVED_TEST(negative_closes),

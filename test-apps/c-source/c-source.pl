@@ -1,6 +1,6 @@
 # C as our tools look at it: as tokens, so that neither a comment nor how a line
-# is wrapped makes a difference; and by function.  For mutants, coverage and
-# structure.
+# is wrapped makes a difference; and by function.  For mutants, coverage, structure
+# and messages.
 #
 # A pattern is C.  It is compared token by token; adjacent strings are one, as
 # they are to a compiler.  In a pattern

@@ -40,7 +40,9 @@ send_headers(struct lws *wsi, const struct http_answer *answer, size_t len)
 		if (add_header(wsi, "retry-after:", retry, &p, end))
 			return -1;
 	}
-	if (answer->close && add_header(wsi, "connection:", "close", &p, end))
+	/* HTTP/2 has no such header: a client takes it for an error */
+	if (answer->close && lws_get_network_wsi(wsi) == wsi &&
+	    add_header(wsi, "connection:", "close", &p, end))
 		return -1;
 
 	return lws_finalize_write_http_header(wsi, start, &p, end);

@@ -136,6 +136,15 @@ http_refused(struct lws *wsi, struct lws_threadpool *tp)
 }
 
 int
+http_stopped(struct lws *wsi, struct lws_threadpool *tp)
+{
+	if (lws_threadpool_end_reason() == LWS_TP_STOP_QUEUE_MS)
+		return http_busy(wsi, tp, "waited too long\n", 0);
+
+	return http_busy(wsi, tp, "going away\n", 1);
+}
+
+int
 http_metrics(struct lws *wsi, struct lws_threadpool *tp)
 {
 	struct http_answer answer = {

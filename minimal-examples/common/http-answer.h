@@ -40,6 +40,11 @@ http_busy(struct lws *wsi, struct lws_threadpool *tp, const char *why,
 int
 http_refused(struct lws *wsi, struct lws_threadpool *tp);
 
+/* A task of this pool has ended without an answer, as its on_end is being told:
+ * the answer to that. */
+int
+http_stopped(struct lws *wsi, struct lws_threadpool *tp);
+
 /* The numbers of a pool, or with NULL of all of them, for Prometheus. */
 int
 http_metrics(struct lws *wsi, struct lws_threadpool *tp);

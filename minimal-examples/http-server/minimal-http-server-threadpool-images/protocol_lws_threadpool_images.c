@@ -237,14 +237,8 @@ thumbnails_end(struct lws *wsi, void *user,
 		.text = r->image.why,
 	};
 
-	if (how != LWS_TP_STATUS_FINISHED) {
-		if (r->begun)
-			return -1;
-		if (lws_threadpool_end_reason() == LWS_TP_STOP_QUEUE_MS)
-			return http_busy(wsi, r->vhd->tp,
-					 "waited too long\n", 0);
-		return http_busy(wsi, r->vhd->tp, "going away\n", 1);
-	}
+	if (how != LWS_TP_STATUS_FINISHED)
+		return r->begun ? -1 : http_stopped(wsi, r->vhd->tp);
 	if (r->begun)
 		return end_answer(wsi, r);
 	if (r->image.status == HTTP_STATUS_SERVICE_UNAVAILABLE)

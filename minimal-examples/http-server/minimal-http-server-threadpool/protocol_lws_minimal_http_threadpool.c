@@ -139,10 +139,8 @@ hash_end(struct lws *wsi, void *user, enum lws_threadpool_task_status how)
 
 	if (how == LWS_TP_STATUS_FINISHED)
 		return send_hash(wsi, hash);
-	if (lws_threadpool_end_reason() == LWS_TP_STOP_QUEUE_MS)
-		return http_busy(wsi, hash->vhd->tp, "waited too long\n", 0);
 
-	return http_busy(wsi, hash->vhd->tp, "going away\n", 1);
+	return http_stopped(wsi, hash->vhd->tp);
 }
 
 /* The transaction is pending until the task has ended: no answer yet.  From

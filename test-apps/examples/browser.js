@@ -53,6 +53,12 @@ function listen(page, expected) {
 	return page;
 }
 
+/* until the text of this element matches */
+function has(page, id, pattern) {
+	return page.waitForFunction(([id, source]) => new RegExp(source).test(
+		document.getElementById(id).textContent), [id, pattern.source]);
+}
+
 /* each thing that can be used has a name, and shows when it is its turn */
 async function helps(page) {
 	const nameless = await page.evaluate(() => [...document.
@@ -114,4 +120,4 @@ function run(test, expected) {
 	});
 }
 
-module.exports = { url, directory, verdict, listen, helps, fits, run };
+module.exports = { url, directory, verdict, listen, has, helps, fits, run };

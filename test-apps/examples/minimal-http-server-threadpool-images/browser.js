@@ -6,7 +6,7 @@
 
 "use strict";
 
-const { url, verdict, helps, fits, run } = require("../browser.js");
+const { url, verdict, has, helps, fits, run } = require("../browser.js");
 
 const makes = (page) => page.getByRole("button", { name: "Make thumbnails" });
 
@@ -26,8 +26,7 @@ run(async (page) => {
 	await page.locator("#file").setInputFiles({ name: "no.png",
 		mimeType: "image/png", buffer: Buffer.from("no picture") });
 	await makes(page).click();
-	await page.waitForFunction(() => document.getElementById("notice").
-		textContent.includes("neither PNG nor JPEG"));
+	await has(page, "notice", /neither PNG nor JPEG/);
 	verdict("what is no picture is told of", true);
 	verdict("and can be tried again", await makes(page).isEnabled(),
 		await notice.innerText());

@@ -6,7 +6,7 @@
 
 "use strict";
 
-const { url, directory, verdict, run } = require("../browser.js");
+const { url, directory, verdict, has, helps, run } = require("../browser.js");
 
 const TILES = 48, WIDTH = 512, HEIGHT = 384, ITERATIONS = 1000;
 const views = [];
@@ -230,12 +230,11 @@ async function sliding(page) {
 	await whenComplete(page);
 	await page.waitForFunction(() => Number(document.getElementById(
 		"slow-waiting").textContent) > 20);
-	const has = parseInt(await text(page, "slow-tiles"), 10);
+	const got = parseInt(await text(page, "slow-tiles"), 10);
 
-	verdict("the slow reader's tasks wait, and yours do not", has < TILES,
-		has);
-	await page.waitForFunction(() => /slow reader has|reader's/.test(
-		document.getElementById("point").textContent));
+	verdict("the slow reader's tasks wait, and yours do not", got < TILES,
+		got);
+	await has(page, "point", /slow reader has|reader's/);
 
 	await page.getByRole("slider", { name: "Threads" }).focus();
 	await page.keyboard.press("End");
@@ -266,10 +265,7 @@ async function helping(page) {
 		await page.locator("#point[aria-live=polite]").count() === 1 &&
 		/^half under/.test(await page.locator("#run_us").getAttribute(
 			"aria-label")));
-	await page.keyboard.press("Tab");
-	verdict("Tab goes to something that shows it", await page.evaluate(() =>
-		getComputedStyle(document.activeElement).outlineStyle !==
-		"none"));
+	await helps(page);
 }
 
 async function looking(page, name, width, height, scheme) {

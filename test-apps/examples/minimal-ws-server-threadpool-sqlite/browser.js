@@ -6,13 +6,10 @@
 
 "use strict";
 
-const { url, verdict, helps, fits, run } = require("../browser.js");
+const { url, verdict, has, helps, fits, run } = require("../browser.js");
 
 run(async (page) => {
 	const sql = page.locator("#sql"), count = page.locator("#count");
-	const counts = (text) => page.waitForFunction((source) =>
-		new RegExp(source).test(document.getElementById("count").
-			textContent), text.source);
 
 	await page.goto(url);
 	const many = await sql.inputValue();
@@ -35,7 +32,7 @@ run(async (page) => {
 
 	await sql.fill(many);
 	await page.getByRole("button", { name: "Run" }).click();
-	await counts(/\d{4,}|\d,\d{3}/);
+	await has(page, "count", /\d{4,}|\d,\d{3}/);
 	await page.getByRole("button", { name: "Stop" }).click();
 	await page.waitForFunction(() => /stopped/i.test(
 		document.body.innerText));

@@ -8,13 +8,10 @@
 
 "use strict";
 
-const { url, verdict, listen, helps, fits, run } = require("../browser.js");
+const { url, verdict, listen, has, helps, fits, run } =
+	require("../browser.js");
 
 const PRIMES = /216,?816/;	/* below 3 million */
-
-const has = (page, id, text) => page.waitForFunction(([id, source]) =>
-	new RegExp(source).test(document.getElementById(id).textContent),
-	[id, text.source]);
 
 async function start(page, below) {
 	await page.goto(url);

@@ -95,14 +95,21 @@ sub c_functions
 	return @functions;
 }
 
-# A file of C: { file, text, tokens, functions }
-sub c_read
+sub c_text
 {
 	my ($file) = @_;
 
 	open my $in, '<', $file or die "$file: $!\n";
 	local $/;
-	my $text = <$in>;
+
+	return <$in>;
+}
+
+# A file of C: { file, text, tokens, functions }
+sub c_read
+{
+	my ($file) = @_;
+	my $text = c_text($file);
 	my $tokens = c_tokens($text);
 
 	return { file => $file, text => $text, tokens => $tokens,

@@ -10,7 +10,7 @@
 # The checkout, wherever it is and wherever we were called from.
 TOP=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 LWS_NEEDED=4.1
-JOBS=$(nproc)
+JOBS=${JOBS:-$(nproc)}
 
 export LC_ALL=C.UTF-8
 # What a newcomer's shell has set must not change what is built.

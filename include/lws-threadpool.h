@@ -519,6 +519,18 @@ LWS_VISIBLE LWS_EXTERN enum lws_threadpool_refused
 lws_threadpool_refused(void);
 
 /**
+ * lws_threadpool_refuse() - what lws_threadpool_refused() returns next
+ *
+ * \param why: the reason, or LWS_TP_REFUSED_NONE
+ *
+ * For libraries that stand on this one, and refuse calls of their own: their
+ * callers then ask lws_threadpool_refused() as always.  Any thread, whose own
+ * reason it sets until its next call that can be refused.
+ */
+LWS_VISIBLE LWS_EXTERN void
+lws_threadpool_refuse(enum lws_threadpool_refused why);
+
+/**
  * lws_threadpool_end_status() - how the task ended, in its on_end and cleanup
  *
  * Returns LWS_TP_STATUS_FINISHED or LWS_TP_STATUS_STOPPED for the task of

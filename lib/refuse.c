@@ -55,6 +55,12 @@ lws_threadpool_refused(void)
 	return lwstp_refused;
 }
 
+void
+lws_threadpool_refuse(enum lws_threadpool_refused why)
+{
+	lwstp_refused = why;
+}
+
 bool
 lwstp_copy_struct(void *copy, size_t known, const void *from, char *text,
 		  size_t len)

@@ -80,6 +80,28 @@ each_thread_has_its_own(void **state)
 	then_NONE(rig);
 }
 
+/* a library on top refuses something itself; the next call is our own again */
+static void
+a_library_on_top_sets_it(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
+	pthread_t thread;
+	void *seen;
+
+	lws_threadpool_refuse(LWS_TP_REFUSED_AWAY);
+	refused_as(AWAY);
+	assert_int_equal(pthread_create(&thread, NULL, look_there, tp), 0);
+	pthread_join(thread, &seen);
+	assert_int_equal((uintptr_t)seen,
+			 LWS_TP_REFUSED_NONE * 16 + LWS_TP_REFUSED_ARGS);
+	refused_as(AWAY);
+	assert_null(lws_threadpool_enqueue(tp, NULL, "none"));
+	refused_as(ARGS);
+	claim_refusals();
+	then_NONE(rig);
+}
+
 /* what is no create, enqueue, wsi_handle() or attach leaves it */
 static void
 other_calls_leave_it(void **state)
@@ -432,6 +454,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		RIG_TEST(each_thread_has_its_own),
+		RIG_TEST(a_library_on_top_sets_it),
 		RIG_TEST(other_calls_leave_it),
 		RIG_TEST(QUEUE_FULL),
 		RIG_TEST(FINISHING_and_DRAINING),

@@ -289,7 +289,8 @@ make_build_dir() {
 }
 
 # configure TREE [CMAKE-ARGUMENT...]: a tree that was made for a checkout in
-# another place (one that has been moved or copied) is begun anew.
+# another place (one that has been moved or copied) is begun anew.  Without
+# the cluster, unless an argument asks for it.
 configure() {
 	local tree=$1 made_for
 
@@ -299,7 +300,7 @@ configure() {
 			"$tree/CMakeCache.txt")
 		[[ $made_for == "$TOP" ]] || rm -rf -- "$tree"
 	fi
-	cmake -S "$TOP" -B "$tree" -G 'Unix Makefiles' "$@"
+	cmake -S "$TOP" -B "$tree" -G 'Unix Makefiles' -DLWSTP_CLUSTER=OFF "$@"
 }
 
 build() {

@@ -31,9 +31,25 @@
 #include <stdint.h>
 #include <libwebsockets.h>
 
+/** the version of this header: 1 of 1.2.3 */
 #define LWS_THREADPOOL_VERSION_MAJOR 0
+/** the version of this header: 2 of 1.2.3 */
 #define LWS_THREADPOOL_VERSION_MINOR 2
+/** the version of this header: 3 of 1.2.3 */
 #define LWS_THREADPOOL_VERSION_PATCH 0
+
+/*
+ * The subjects, for the man pages and Doxygen
+ */
+/** \defgroup lwstp_pools Pools */
+/** \defgroup lwstp_tasks Tasks */
+/** \defgroup lwstp_sync SYNC and its answer */
+/** \defgroup lwstp_park Waiting without a thread */
+/** \defgroup lwstp_why Why it was refused, why it ended */
+/** \defgroup lwstp_service From any thread to the service thread */
+/** \defgroup lwstp_events Telling of the events of lws */
+/** \defgroup lwstp_tokens Tokens: a task that finds another wsi */
+/** \defgroup lwstp_numbers Numbers */
 
 #if defined(__cplusplus)
 extern "C" {
@@ -41,6 +57,7 @@ extern "C" {
 
 /**
  * struct lws_threadpool_options - what lws_threadpool_create_ext() adds
+ * \ingroup lwstp_pools
  *
  * Zero it, then set \p size and what you want: members that you do not know of
  * are then at their defaults.
@@ -100,6 +117,7 @@ struct lws_threadpool_options {
 
 /**
  * lws_threadpool_create_ext() - lws_threadpool_create() with options
+ * \ingroup lwstp_pools
  *
  * \param context: the lws_context that the pool belongs to
  * \param args: threads, 1..1024, and max_queue_depth, 1..INT_MAX tasks
@@ -112,7 +130,7 @@ struct lws_threadpool_options {
  * lws_threadpool_destroy(), before, during or after the destruction of the
  * context [P4].
  *
- * Returns NULL, with the reason logged at LLL_ERR and told by
+ * Returns the pool, or NULL, with the reason logged at LLL_ERR and told by
  * lws_threadpool_refused(), if \p context or \p args is NULL, if a number is
  * out of range, if \p options has a bad size or a member set that this version
  * does not know, if the context is being destroyed, if memory or fds are short,
@@ -127,6 +145,7 @@ lws_threadpool_create_ext(struct lws_context *context,
 
 /**
  * lws_threadpool_wsi_event() - tell us of a wsi's events: saves an fd for each
+ * \ingroup lwstp_events
  *
  * \param wsi: the wsi of the callback
  * \param reason: the reason of the callback
@@ -150,7 +169,9 @@ lws_threadpool_create_ext(struct lws_context *context,
  * any reason is fine.  On the reasons that tell of a close, and on WSI_DESTROY,
  * the wsi's tasks are detached, and cleanups can run within the call, with wsi
  * NULL [W1, T7, W5].
- * We keep no reference on the wsi.  It cannot fail, and returns 0.
+ * We keep no reference on the wsi.
+ *
+ * Returns 0: it cannot fail.
  */
 LWS_VISIBLE LWS_EXTERN int
 lws_threadpool_wsi_event(struct lws *wsi, enum lws_callback_reasons reason);
@@ -158,6 +179,7 @@ lws_threadpool_wsi_event(struct lws *wsi, enum lws_callback_reasons reason);
 #if defined(LWS_WITH_SECURE_STREAMS)
 /**
  * lws_threadpool_ss_event() - tell us of a secure stream's states
+ * \ingroup lwstp_events
  *
  * \param ss: the secure stream whose state callback is called
  * \param state: the state that it was called with
@@ -189,9 +211,10 @@ lws_threadpool_wsi_event(struct lws *wsi, enum lws_callback_reasons reason);
  * memory.  A single streamtype that is forgotten we cannot see.
  *
  * To be called on the service thread of \p ss.  We keep no reference on it.
- * Without tasks, or on NULL, it does nothing.  It cannot fail, and returns 0.
- * Compiled into lws it may be called or not: the end of a stream is seen
- * anyway.
+ * Without tasks, or on NULL, it does nothing.  Compiled into lws it may be
+ * called or not: the end of a stream is seen anyway.
+ *
+ * Returns 0: it cannot fail.
  */
 LWS_VISIBLE LWS_EXTERN int
 lws_threadpool_ss_event(struct lws_ss_handle *ss, lws_ss_constate_t state);
@@ -200,6 +223,7 @@ lws_threadpool_ss_event(struct lws_ss_handle *ss, lws_ss_constate_t state);
 #if LWS_LIBRARY_VERSION_NUMBER < 5000000
 /**
  * lws_threadpool_diagnose() - how busy a pool is
+ * \ingroup lwstp_numbers
  *
  * \param tp: the pool
  * \param ongoing: NULL, or receives the number of tasks that threads run now
@@ -207,7 +231,7 @@ lws_threadpool_ss_event(struct lws_ss_handle *ss, lws_ss_constate_t state);
  * \param queue_depth: NULL, or receives the number of tasks that wait in the
  *		       queue
  *
- * One moment's picture, from any thread [P5].  All 0 for a pool that does not
+ * Any thread.  One moment's picture [P5].  All 0 for a pool that does not
  * exist, which is logged at LLL_ERR.  From libwebsockets 5.0 its own header
  * declares this.
  */
@@ -218,6 +242,7 @@ lws_threadpool_diagnose(struct lws_threadpool *tp, int *ongoing, int *possible,
 
 /**
  * typedef lws_threadpool_call_t - a function for lws_threadpool_call()
+ * \ingroup lwstp_service
  *
  * \param context: the context of the pool, or NULL: it is being destroyed, by
  *		   the thread that calls the function.  It must not use lws
@@ -232,6 +257,7 @@ typedef void (*lws_threadpool_call_t)(struct lws_context *context, void *arg);
 
 /**
  * lws_threadpool_call() - have a function called on a service thread
+ * \ingroup lwstp_service
  *
  * \param tp: a pool of the context
  * \param tsi: the number of the service thread, from 0: 0 if there is only one
@@ -256,6 +282,7 @@ struct lws_threadpool_wsi;
 
 /**
  * lws_threadpool_wsi_handle() - get a handle of a wsi, for other threads
+ * \ingroup lwstp_service
  *
  * \param tp: any pool of the wsi's context.  It may be finishing or draining
  * \param wsi: the wsi
@@ -271,14 +298,15 @@ struct lws_threadpool_wsi;
  * whichever pool of the context, and outlives \p tp.  With keep-alive it is the
  * connection's, and not the request's.
  *
- * Returns NULL if \p tp is stale, or where an enqueue on \p wsi would be
- * refused for the sake of the wsi; lws_threadpool_refused() tells why.
+ * Returns the handle, or NULL if \p tp is stale, or where an enqueue on \p wsi
+ * would be refused for the sake of the wsi; lws_threadpool_refused() tells why.
  */
 LWS_VISIBLE LWS_EXTERN struct lws_threadpool_wsi *
 lws_threadpool_wsi_handle(struct lws_threadpool *tp, struct lws *wsi);
 
 /**
  * lws_threadpool_wsi_writeable() - ask for a WRITEABLE, from any thread
+ * \ingroup lwstp_service
  *
  * \param handle: of the wsi
  *
@@ -294,6 +322,7 @@ lws_threadpool_wsi_writeable(struct lws_threadpool_wsi *handle);
 
 /**
  * lws_threadpool_wsi_get() - the wsi of a handle
+ * \ingroup lwstp_service
  *
  * \param handle: of the wsi
  *
@@ -301,22 +330,23 @@ lws_threadpool_wsi_writeable(struct lws_threadpool_wsi *handle);
  * lws_threadpool_call() for instance.  The wsi may be used until the callback
  * or that function returns [R2].
  *
- * Returns NULL if the wsi is closed or \p handle is stale, and always on a
- * thread of a pool or another service thread.
+ * Returns the wsi, or NULL if it is closed or \p handle is stale, and always on
+ * a thread of a pool or another service thread.
  */
 LWS_VISIBLE LWS_EXTERN struct lws *
 lws_threadpool_wsi_get(struct lws_threadpool_wsi *handle);
 
 /**
  * lws_threadpool_park() - wait without a thread
+ * \ingroup lwstp_park
  *
  * \param us: microseconds after which the task is called again without a wake.
  *	      0 = at once, behind the tasks that wait already (a yield),
  *	      negative = never
  *
  * For a task function, as its return: `return lws_threadpool_park(us);`.  It
- * marks the call that is under way, and returns LWS_TP_RETURN_CHECKING_IN.  The
- * last mark counts, and only if the call returns that, with or without
+ * marks the call that is under way.  The last mark counts, and only if the task
+ * function returns LWS_TP_RETURN_CHECKING_IN, with or without
  * LWS_TP_RETURN_FLAG_OUTLIVE, and was not told STOPPING [T4].
  *
  * The task is then parked: RUNNING, without a thread.  No WRITEABLE comes for
@@ -325,14 +355,18 @@ lws_threadpool_wsi_get(struct lws_threadpool_wsi *handle);
  * its wsi or gets one [K3], or after \p us.  It may also be called for no
  * reason, so look at what it waits for [T9].
  *
+ * To be called on the thread that calls the task function, within that call.
  * Outside a task function (in a cleanup, a handler, on another thread) it marks
- * nothing, logs at LLL_ERR, and returns the same.
+ * nothing, and logs at LLL_ERR.
+ *
+ * Returns LWS_TP_RETURN_CHECKING_IN, wherever it is called.
  */
 LWS_VISIBLE LWS_EXTERN enum lws_threadpool_task_return
 lws_threadpool_park(lws_usec_t us);
 
 /**
  * lws_threadpool_task_wake() - wake a parked task
+ * \ingroup lwstp_park
  *
  * \param task: the task, in any status
  *
@@ -347,6 +381,7 @@ lws_threadpool_task_wake(struct lws_threadpool_task *task);
 
 /**
  * lws_threadpool_this_task() - the task that this thread is at work for
+ * \ingroup lwstp_tasks
  *
  * Any thread.  Returns the task whose function, handler or cleanup this thread
  * is in, the innermost if there are several, or NULL.  In a cleanup the handle
@@ -357,6 +392,7 @@ lws_threadpool_this_task(void);
 
 /**
  * lws_threadpool_task_attached() - has it a wsi?
+ * \ingroup lwstp_tasks
  *
  * \param task: the task
  *
@@ -375,6 +411,7 @@ enum {
 
 /**
  * struct lws_threadpool_task_options - what lws_threadpool_enqueue_ext() adds
+ * \ingroup lwstp_tasks
  *
  * Zero it, then set \p size and what you want.  It is copied.  A task has
  * handlers if on_sync or on_end is set; the other one counts as a function that
@@ -418,6 +455,7 @@ struct lws_threadpool_task_options {
 
 /**
  * lws_threadpool_enqueue_ext() - lws_threadpool_enqueue() with options
+ * \ingroup lwstp_tasks
  *
  * \param tp: the pool
  * \param args: as for lws_threadpool_enqueue().  It is copied
@@ -431,9 +469,10 @@ struct lws_threadpool_task_options {
  * task, args->user is the task's until its cleanup, else it is still the
  * caller's [T7, T8].
  *
- * Returns NULL where lws_threadpool_enqueue() does, and if \p options has a bad
- * size, a negative number, a member set that this version does not know, or a
- * handler for a task with args->ss.  lws_threadpool_refused() tells why.
+ * Returns the task, or NULL where lws_threadpool_enqueue() does, and if \p
+ * options has a bad size, a negative number, a member set that this version
+ * does not know, or a handler for a task with args->ss.
+ * lws_threadpool_refused() tells why.
  */
 LWS_VISIBLE LWS_EXTERN struct lws_threadpool_task *
 lws_threadpool_enqueue_ext(struct lws_threadpool *tp,
@@ -443,6 +482,7 @@ lws_threadpool_enqueue_ext(struct lws_threadpool *tp,
 
 /**
  * lws_threadpool_serve() - a whole WRITEABLE callback for tasks with handlers
+ * \ingroup lwstp_sync
  *
  * \param wsi: the wsi of the callback
  *
@@ -465,6 +505,7 @@ lws_threadpool_serve(struct lws *wsi);
 
 /**
  * enum lws_threadpool_refused - why a call was refused
+ * \ingroup lwstp_why
  *
  * Later versions may add reasons at the end.
  */
@@ -489,6 +530,7 @@ enum lws_threadpool_refused {
 
 /**
  * enum lws_threadpool_stop - why a task was asked to stop
+ * \ingroup lwstp_why
  *
  * Later versions may add reasons at the end.
  */
@@ -507,6 +549,7 @@ enum lws_threadpool_stop {
 
 /**
  * lws_threadpool_refused() - why the last call failed
+ * \ingroup lwstp_why
  *
  * Any thread.  Returns the reason of the latest create, enqueue,
  * lws_threadpool_wsi_handle() or lws_threadpool_task_attach() of this thread,
@@ -520,18 +563,22 @@ lws_threadpool_refused(void);
 
 /**
  * lws_threadpool_refuse() - what lws_threadpool_refused() returns next
+ * \ingroup lwstp_why
  *
  * \param why: the reason, or LWS_TP_REFUSED_NONE
  *
  * For libraries that stand on this one, and refuse calls of their own: their
- * callers then ask lws_threadpool_refused() as always.  Any thread, whose own
- * reason it sets until its next call that can be refused.
+ * callers then ask lws_threadpool_refused() as always.  It holds for the
+ * calling thread, until the next call of that which can be refused.  Any thread.
  */
 LWS_VISIBLE LWS_EXTERN void
 lws_threadpool_refuse(enum lws_threadpool_refused why);
 
 /**
  * lws_threadpool_end_status() - how the task ended, in its on_end and cleanup
+ * \ingroup lwstp_why
+ *
+ * Any thread.
  *
  * Returns LWS_TP_STATUS_FINISHED or LWS_TP_STATUS_STOPPED for the task of
  * lws_threadpool_this_task().  Anywhere else LWS_TP_STATUS_STOPPED.
@@ -541,17 +588,21 @@ lws_threadpool_end_status(void);
 
 /**
  * lws_threadpool_end_reason() - why the task is to stop, or was stopped
+ * \ingroup lwstp_why
  *
- * For the task of lws_threadpool_this_task(), in its call with STOPPING, its
- * on_end and its cleanup.  Returns the reason for which it was asked to stop
- * first, or LWS_TP_STOP_NONE if it was not, or if it is FINISHED all the same.
- * Anywhere else LWS_TP_STOP_NONE.
+ * Any thread.  It is for the task of lws_threadpool_this_task(), in its call
+ * with STOPPING, its on_end and its cleanup.
+ *
+ * Returns the reason for which it was asked to stop first, or LWS_TP_STOP_NONE
+ * if it was not, or if it is FINISHED all the same.  Anywhere else
+ * LWS_TP_STOP_NONE.
  */
 LWS_VISIBLE LWS_EXTERN enum lws_threadpool_stop
 lws_threadpool_end_reason(void);
 
 /**
  * LWS_TP_TASK_BEGIN() - a task function that is written from top to bottom
+ * \ingroup lwstp_tasks
  *
  * \param p: points to an int in the task's data that is 0 at first, and the
  *	     macros' own: where the function goes on with its next call
@@ -599,8 +650,8 @@ lws_threadpool_end_reason(void);
 /** LWS_TP_TASK_SYNC() - go on after the service thread has answered [S1] */
 #define LWS_TP_TASK_SYNC(p) \
 	LWS_TP_TASK_LEAVE_(p, LWS_TP_RETURN_SYNC)
-/** LWS_TP_TASK_PARK() - go on after a wake, or us microseconds [T9].  It may go
- * on for no reason: wait for something in a loop */
+/** LWS_TP_TASK_PARK() - go on after a wake, or \p us microseconds [T9].  It may
+ * go on for no reason: wait for something in a loop. */
 #define LWS_TP_TASK_PARK(p, us) \
 	LWS_TP_TASK_LEAVE_(p, lws_threadpool_park(us))
 /** LWS_TP_TASK_END() - the end of the function: the task is FINISHED */
@@ -617,6 +668,7 @@ lws_threadpool_end_reason(void);
 
 /**
  * lws_threadpool_task_token() - a name for a task that nobody can guess
+ * \ingroup lwstp_tokens
  *
  * \param task: the task
  * \param flags: 0, or LWS_TP_TOKEN_WAIT, which stays once it was given
@@ -640,6 +692,7 @@ lws_threadpool_task_token(struct lws_threadpool_task *task, unsigned int flags,
 
 /**
  * lws_threadpool_task_by_token() - the task of a token
+ * \ingroup lwstp_tokens
  *
  * \param tp: the pool that it was enqueued in
  * \param token: NUL-terminated, from anywhere: it need not be a token at all
@@ -653,6 +706,7 @@ lws_threadpool_task_by_token(struct lws_threadpool *tp, const char *token);
 
 /**
  * lws_threadpool_task_attach() - give a task another wsi
+ * \ingroup lwstp_tokens
  *
  * \param task: any task, with a token or not
  * \param wsi: its wsi from now on, of which it is the newest task
@@ -673,6 +727,9 @@ lws_threadpool_task_attach(struct lws_threadpool_task *task, struct lws *wsi);
 
 /**
  * lws_threadpool_thread_state() - what thread_start made for this thread
+ * \ingroup lwstp_pools
+ *
+ * Any thread.
  *
  * Returns what thread_start of the pool's options put into \p *state on this
  * thread, or NULL: it put nothing there, or this is no thread of a pool [P6].
@@ -682,6 +739,7 @@ lws_threadpool_thread_state(void);
 
 /**
  * lws_threadpool_drain() - accept nothing new, let what is there end by itself
+ * \ingroup lwstp_pools
  *
  * \param tp: the pool
  *
@@ -698,6 +756,7 @@ lws_threadpool_drain(struct lws_threadpool *tp);
 
 /**
  * struct lws_threadpool_stats - the numbers of a pool
+ * \ingroup lwstp_numbers
  *
  * The first group is of now, the others are since the pool was created.  In a
  * histogram, [0] counts times under 1 microsecond, [n] those from 2^(n-1) to
@@ -740,6 +799,7 @@ struct lws_threadpool_stats {
 
 /**
  * lws_threadpool_get_stats() - the numbers of a pool
+ * \ingroup lwstp_numbers
  *
  * \param tp: the pool
  * \param stats: set its size; receives the rest
@@ -754,19 +814,25 @@ lws_threadpool_get_stats(struct lws_threadpool *tp,
 
 /**
  * lws_threadpool_metrics() - the numbers as OpenMetrics text, for Prometheus
+ * \ingroup lwstp_numbers
  *
  * \param tp: the pool, or NULL for every pool of the process
  * \param buf: receives the text and a NUL, cut where it is too long
  * \param len: bytes of \p buf.  With 0, \p buf may be NULL
  *
- * Any thread.  Returns, as snprintf() does, the bytes that there are without
- * the NUL: if that is \p len or more the text was cut.  The next call may need
- * more.  -1 if \p tp is stale [N2].
+ * Any thread.
+ *
+ * Returns the bytes of the whole text without the NUL, as snprintf() does: if
+ * that is \p len or more the text was cut.  The next call may need more.  Or -1
+ * if \p tp is stale [N2].
  */
 LWS_VISIBLE LWS_EXTERN int
 lws_threadpool_metrics(struct lws_threadpool *tp, char *buf, size_t len);
 
-/** struct lws_threadpool_task_info - what there is to know of a task [N3] */
+/**
+ * struct lws_threadpool_task_info - what there is to know of a task [N3]
+ * \ingroup lwstp_numbers
+ */
 struct lws_threadpool_task_info {
 	size_t		size;
 	/**< lws_threadpool_task_get_info(): set by the caller.
@@ -776,6 +842,7 @@ struct lws_threadpool_task_info {
 	char		name[48];
 	/**< its name, NUL-terminated */
 	enum lws_threadpool_task_status status;
+	/**< where it is in its life [T1] */
 	int		parked;
 	/**< 1: it is parked, and RUNNING [T9] */
 	int		attached;
@@ -796,6 +863,7 @@ struct lws_threadpool_task_info {
 
 /**
  * lws_threadpool_foreach_task() - go through the tasks of a pool
+ * \ingroup lwstp_numbers
  *
  * \param tp: the pool
  * \param arg: handed to \p cb
@@ -816,6 +884,7 @@ lws_threadpool_foreach_task(struct lws_threadpool *tp, void *arg,
 
 /**
  * lws_threadpool_task_get_info() - what there is to know of one task
+ * \ingroup lwstp_numbers
  *
  * \param task: the task
  * \param info: set its size; receives the rest

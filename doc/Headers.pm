@@ -107,9 +107,11 @@ sub members {
 
 # One declaration, with its comment.
 sub item {
-	my ($text, $comment) = @_;
+	my ($text, $comment, $header, $group) = @_;
 	my $doc = doc($comment);
-	my %item = (%$doc, name => '', args => []);
+	my %item = (%$doc, name => '', args => [], header => $header);
+
+	$item{group} //= $group if $item{brief};
 
 	$text =~ s/\bLWS_(?:VISIBLE|EXTERN|FORMAT\(\d\))//g;
 	$text =~ s/^\s+|\s*;?\s*$//g;
@@ -131,6 +133,8 @@ sub item {
 	} else {
 		die "make-man: cannot read: $text\n";
 	}
+	$item{brief} //= '' if $item{kind} ne 'constant';
+	$item{text} //= [];
 	push @items, \%item;
 	return if $item{kind} eq 'constant' && @{$doc->{text} // []};
 	missing("$item{name}: no doc comment") if !defined $comment;
@@ -142,7 +146,10 @@ sub item {
 
 sub header {
 	my ($file) = @_;
-	my ($doc, $head);
+	my ($doc, $head, $group);
+	# doc/base.h is what that header includes
+	my $name = $file =~ m{([^/]*)\.h$} && $1 ne 'base' ? $1
+		: 'lws-threadpool';
 
 	for (slurp($file)) {
 		until (/\G\s*\z/gc) {
@@ -151,22 +158,27 @@ sub header {
 				my $text = comment($1);
 
 				if ($text =~ /^\\defgroup (\w+) (.*)/) {
-					push @groups, $1 if !$title{$1};
-					$title{$1} = $2;
+					my $here = $1;
+
+					push @groups, $here if !$title{$here};
+					$title{$here} = $2;
+					$group = $here if $text =~ /\@\{/;
+				} elsif ($text =~ /^\@\}/) {
+					undef $group;
 				} else {
 					$doc = $text;
 				}
 			} elsif (m{\G/\*(.*?)\*/}gcs) {
 				$head //= comment($1);
 			} elsif (/\G#\s*define\s+(\w+)(\([^)]*\))?(?:[^\\\n]|\\.)*/gcs) {
-				my ($name, $args) = ($1, $2 // '');
+				my ($macro, $args) = ($1, $2 // '');
 
-				next if $name =~ /_$|_H$/;
-				item("#define $name$args", $doc);
+				next if $macro =~ /_$|_H$/;
+				item("#define $macro$args", $doc, $name, $group);
 				undef $doc;
 			} elsif (/\G#(?:[^\\\n]|\\.)*|\Gextern\s+"C"\s*\{|\G\}/gcs) {
 			} elsif (/\G((?:[^;{]|\{[^{}]*\})*;)/gcs) {
-				item($1, $doc);
+				item($1, $doc, $name, $group);
 				undef $doc;
 			} else {
 				die "make-man: $file: cannot read on at byte ",
@@ -174,7 +186,8 @@ sub header {
 			}
 		}
 	}
-	push @conventions, grep { /^"|^A struct/ } split /\n\s*\n/, $head // '';
+	@conventions = grep { /^"|^A struct/ } split /\n\s*\n/, $head // ''
+		if !@conventions;
 }
 
 1;

@@ -23,6 +23,9 @@
 extern "C" {
 #endif
 
+/** \defgroup lwstp_cluster Tasks on other machines
+ * @{ */
+
 /** struct lws_threadpool_cluster - a pool's door to other machines */
 struct lws_threadpool_cluster;
 
@@ -113,6 +116,8 @@ struct lws_threadpool_cluster_kind {
 	 * `user` what it would have found there with a local task.  Other than
 	 * 0: the task ends STOPPED, LWS_TP_CLUSTER_CHUNK */
 	enum lws_threadpool_cluster_retry retry;
+	/**< what becomes of a job whose worker is lost: 0 =
+	 * LWS_TP_CLUSTER_RETRY_UNSENT */
 	int		window;
 	/**< chunks that may be on their way: 1..256, 0 = 8.  With 1 the function
 	 * is called again only after lws_threadpool_task_sync(), as locally */
@@ -161,8 +166,8 @@ struct lws_threadpool_cluster_options {
  * cannot be reached, a bad url too, counts as an engine that is away, with one
  * warning.
  *
- * Any thread.  NULL, logged at LLL_ERR: bad pool or options, no memory, no
- * thread.
+ * Any thread.  Returns the cluster, or NULL, logged at LLL_ERR: bad pool or
+ * options, no memory, no thread.
  */
 LWS_VISIBLE LWS_EXTERN struct lws_threadpool_cluster *
 lws_threadpool_cluster_create(struct lws_threadpool *pool,
@@ -174,9 +179,9 @@ lws_threadpool_cluster_create(struct lws_threadpool *pool,
  * \param c: the cluster
  * \param kind: is copied, the strings too
  *
- * Before the first enqueue or serve of it, from one thread.  Returns 0, or -1
- * with the reason logged at LLL_ERR: a bad kind, the name is known already, or
- * no memory.
+ * Any thread, but one at a time, and before the first enqueue or serve of it.
+ * Returns 0, or -1 with the reason logged at LLL_ERR: a bad kind, the name is
+ * known already, or no memory.
  */
 LWS_VISIBLE LWS_EXTERN int
 lws_threadpool_cluster_add_kind(struct lws_threadpool_cluster *c,
@@ -191,6 +196,8 @@ lws_threadpool_cluster_add_kind(struct lws_threadpool_cluster *c,
  *		decoded into and cleaned up here, and never leaves this process
  * \param options: NULL, or handlers and life_ms; with others it is refused
  * \param format: printf-type format for the task's name, or NULL
+ *
+ * From the threads from which lws_threadpool_enqueue() may be called.
  *
  * Returns a task of the local pool, which stands for the remote one: all calls
  * and rules for tasks hold, and it holds no thread while it waits.  NULL: for
@@ -212,8 +219,9 @@ lws_threadpool_cluster_enqueue(struct lws_threadpool_cluster *c,
  * \param task: as lws_threadpool_cluster_enqueue() returned it
  *
  * Any thread, but ask before it is reaped: with
- * lws_threadpool_task_status_noreap(), in its on_end or in its cleanup.  After
- * that it is LWS_TP_CLUSTER_NOT_YET.
+ * lws_threadpool_task_status_noreap(), in its on_end or in its cleanup.
+ *
+ * Returns the reason; LWS_TP_CLUSTER_NOT_YET after the task was reaped.
  */
 LWS_VISIBLE LWS_EXTERN enum lws_threadpool_cluster_end
 lws_threadpool_cluster_end_reason(struct lws_threadpool_task *task);
@@ -244,10 +252,13 @@ lws_threadpool_cluster_token(struct lws_threadpool_task *task,
  * \param options: as there
  * \param format: as there
  *
- * Otherwise as lws_threadpool_cluster_enqueue(), but what is no token at all is
- * refused, too (LWS_TP_REFUSED_ARGS).  Where nobody knows the token, for a
- * lease, the task ends STOPPED, LWS_TP_CLUSTER_LOST; where its kind is not known
- * here, LWS_TP_CLUSTER_REFUSED.  deadline_secs of the kind does not begin anew.
+ * From the threads from which lws_threadpool_enqueue() may be called.
+ *
+ * Returns what lws_threadpool_cluster_enqueue() returns, but what is no token
+ * at all is refused, too (LWS_TP_REFUSED_ARGS).  Where nobody knows the token,
+ * for a lease, the task ends STOPPED, LWS_TP_CLUSTER_LOST; where its kind is not
+ * known here, LWS_TP_CLUSTER_REFUSED.  deadline_secs of the kind does not begin
+ * anew.
  */
 LWS_VISIBLE LWS_EXTERN struct lws_threadpool_task *
 lws_threadpool_cluster_attach(struct lws_threadpool_cluster *c,
@@ -293,8 +304,8 @@ lws_threadpool_cluster_drain(struct lws_threadpool_cluster *c);
  *
  * Before its pool.  Its tasks end STOPPED; what a worker has not finished is
  * given back, to be tried elsewhere.  It waits for the engine's threads, for a
- * quarter of a second at most, and not for tasks.  From any thread but one of
- * the pool; \p c must not be used after that.
+ * quarter of a second at most, and not for tasks.  \p c must not be used after
+ * that.  Any thread but one of the pool.
  */
 LWS_VISIBLE LWS_EXTERN void
 lws_threadpool_cluster_destroy(struct lws_threadpool_cluster *c);
@@ -341,6 +352,8 @@ struct lws_threadpool_cluster_stats {
 LWS_VISIBLE LWS_EXTERN int
 lws_threadpool_cluster_get_stats(struct lws_threadpool_cluster *c,
 				 struct lws_threadpool_cluster_stats *stats);
+
+/** @} */
 
 #if defined(__cplusplus)
 }

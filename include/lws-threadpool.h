@@ -569,7 +569,7 @@ lws_threadpool_refused(void);
  *
  * For libraries that stand on this one, and refuse calls of their own: their
  * callers then ask lws_threadpool_refused() as always.  It holds for the
- * calling thread, until the next call of that which can be refused.  Any thread.
+ * calling thread, until its next call that can be refused.  Any thread.
  */
 LWS_VISIBLE LWS_EXTERN void
 lws_threadpool_refuse(enum lws_threadpool_refused why);

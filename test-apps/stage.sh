@@ -2,8 +2,9 @@
 #
 # What the stages of scripts/test share: to fail, to count cases, to leave some
 # out, to build a tree, to wait.  Sourced by scripts/test and by each check in a
-# folder of test-apps, which is a stage of the folder's name and can be run by
-# hand: test-apps/FOLDER/check.
+# folder of test-apps, which is a stage, or several of them by its argument, and
+# can be run by hand: test-apps/FOLDER/check.  servers.sh has more, for what tries
+# a server.
 #
 # SPDX-License-Identifier: MIT
 
@@ -13,6 +14,7 @@
 # Where the trees, the logs and the counts are, and the name of the stage.
 WORK=$TOP/build/test
 STAGE=${STAGE-$(basename -- "$(dirname -- "$0")")}
+[[ ${0##*/} != check ]] || mkdir -p -- "$WORK"
 
 fail() {
 	printf 'FAILED: %s\n' "$*"
@@ -24,6 +26,15 @@ fail() {
 cannot_run() {
 	printf 'not run: %s\n' "$*" | tee "$WORK/$STAGE.skip"
 	exit 0
+}
+
+# says TEXT COMMAND [ARGUMENT...]: it fails, saying so
+says() {
+	local out
+
+	out=$("${@:2}" 2>&1 </dev/null) && fail "${*:2}: succeeds"
+	printf '%s\n' "$out"
+	[[ $out == *"$1"* ]] || fail "${*:2}: does not say: $1"
 }
 
 # count PASSED FAILED: adds to this stage's count of test cases.
@@ -72,14 +83,20 @@ free_port() {
 	printf '%d\n' "$port"
 }
 
-# wait_until SECONDS COMMAND...: until the command succeeds.
-wait_until() {
-	local limit=$((SECONDS + $1))
+PATIENCE=120	# seconds that a loaded machine may take for anything
 
-	shift
+# wait_until [SECONDS] COMMAND...: until the command succeeds.
+wait_until() {
+	local limit=$PATIENCE
+
+	[[ ! $1 =~ ^[0-9]+$ ]] || {
+		limit=$1
+		shift
+	}
+	((limit += SECONDS))
 	until "$@"; do
 		((SECONDS < limit)) || return 1
-		sleep 0.1
+		sleep 0.05
 	done
 }
 
@@ -107,6 +124,16 @@ whole_tree() {
 	configure "$WHOLE" -DCMAKE_C_COMPILER=clang -DLWSTP_WERROR=ON \
 		-DLWSTP_BENCH=ON
 	build "$WHOLE"
+}
+
+# sanitized TARGET TREE SANITIZERS: in the tree of the unit tests with the same
+# ones.
+sanitized() {
+	configure "$WORK/$2" -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+		-DLWSTP_EXAMPLES=OFF -DLWSTP_CLIENT=OFF "-DLWSTP_SANITIZE=$3"
+	build "$WORK/$2" --target "$1"
+	sanitizer_options
+	suppress_lws
 }
 
 # if_long LONG SHORT [SHORTER [SHORTEST]]: one of them, by --long, by --ci,

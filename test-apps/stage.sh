@@ -100,6 +100,21 @@ wait_until() {
 	done
 }
 
+# each_of COMMAND WORD...: COMMAND WORD for each of them, JOBS at a time
+each_of() {
+	local word
+
+	rm -f -- "$WORK/$STAGE.bad"
+	for word in "${@:2}"; do
+		while (($(jobs -rp | wc -l) >= JOBS)); do
+			wait -n || true
+		done
+		{ "$1" "$word" || touch "$WORK/$STAGE.bad"; } &
+	done
+	wait
+	[[ ! -e $WORK/$STAGE.bad ]] || fail "$1"
+}
+
 sanitizer_options() {
 	export ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1
 	export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
@@ -118,22 +133,42 @@ as_tsan_needs() {
 		fail "TSan does not run on this machine"
 }
 
-# The whole tree as clang builds it, which the stages below share.
+# Trees that stages share, each of which builds there what it needs, beside what
+# is there already.
+
+# whole_tree gcc|clang TARGET...: by that compiler; sets TREE
 whole_tree() {
-	WHOLE=$WORK/warnings-clang
-	configure "$WHOLE" -DCMAKE_C_COMPILER=clang -DLWSTP_WERROR=ON \
+	TREE=$WORK/$1
+	configure "$TREE" -DCMAKE_C_COMPILER="$1" -DLWSTP_WERROR=ON \
 		-DLWSTP_BENCH=ON
-	build "$WHOLE"
+	build_these "${@:2}"
 }
 
-# sanitized TARGET TREE SANITIZERS: in the tree of the unit tests with the same
-# ones.
-sanitized() {
-	configure "$WORK/$2" -DCMAKE_BUILD_TYPE=RelWithDebInfo \
-		-DLWSTP_EXAMPLES=OFF -DLWSTP_CLIENT=OFF "-DLWSTP_SANITIZE=$3"
-	build "$WORK/$2" --target "$1"
+# sanitized_tree asan|tsan TARGET...: with these sanitizers; sets TREE, and what
+# programs of it are begun with
+sanitized_tree() {
+	local what=address,undefined
+
+	[[ $1 == asan ]] || what=thread
+	TREE=$WORK/$1
+	configure "$TREE" -DLWSTP_SANITIZE="$what" \
+		-DCMAKE_C_FLAGS_RELWITHDEBINFO='-O1 -g1 -DNDEBUG'
+	build_these "${@:2}"
 	sanitizer_options
-	suppress_lws
+	[[ $1 == asan ]] || as_tsan_needs
+}
+
+# build_these TARGET...: in TREE; one with a / is a folder, for all that is in it
+build_these() {
+	local target
+
+	for target; do
+		if [[ $target == */* ]]; then
+			make --no-print-directory -C "$TREE/$target" -j "$JOBS"
+		else
+			build "$TREE" --target "$target"
+		fi
+	done
 }
 
 # if_long LONG SHORT [SHORTER [SHORTEST]]: one of them, by --long, by --ci,

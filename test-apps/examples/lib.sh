@@ -159,16 +159,21 @@ in_browser() {
 			"it takes chromium and npm"
 		return
 	fi
+	# others may be about to do the same
+	exec 9>"$TREE/playwright.lock"
+	flock 9
 	if [[ ! -d $modules/node_modules/playwright-core ]] &&
 		! npm install --prefix "$modules" --cache "$modules/cache" \
 			--ignore-scripts --no-audit --no-fund \
 			"playwright-core@$PLAYWRIGHT" >"$WORK/npm" 2>&1; then
+		exec 9>&-
 		tail -n 5 "$WORK/npm"
 		rm -rf -- "$modules"
 		printf 'left out %s: the page in a browser: %s\n' "$NAME" \
 			"npm does not get playwright-core"
 		return
 	fi
+	exec 9>&-
 	mkdir -p "$TREE/screenshots"
 	NODE_PATH=$modules/node_modules timeout $((PATIENCE * 10)) \
 		node "$(dirname -- "$0")/browser.js" "$URL" \

@@ -132,7 +132,8 @@ say_all() {
 	done
 	printf '%s%s' "$not_run" "$all_named"
 	[[ $only || ! ${not_asked_for[*]} ]] ||
-		printf 'for --ci alone: %s\n' "${not_asked_for[*]}"
+		printf '%s: %s\n' "${LWSTP_TEST_BRIEF:+in brief not, and }for --ci alone" \
+			"${not_asked_for[*]}"
 	printf 'all in %d min %d s\n' "$((SECONDS / 60))" "$((SECONDS % 60))"
 	printf '%d passed, %d failed, %d skipped\n' "$all_passed" "$all_failed" \
 		"$all_left"

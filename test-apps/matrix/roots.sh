@@ -152,10 +152,13 @@ bare_unmount() {
 	done
 }
 
-# in_bare COMMAND [ARGUMENT...]: as root has it after login there
+# in_bare COMMAND [ARGUMENT...]: as root has it after login there; by CI without the
+# stages that say the same as here
 in_bare() {
+	local brief=${LWSTP_TEST_CI-}
+
 	chroot "$ROOT" /usr/bin/env -i HOME=/root TERM=dumb \
-		LWSTP_TEST_BRIEF=1 PATH=/usr/sbin:/usr/bin:/sbin:/bin \
+		LWSTP_TEST_BRIEF="$brief" PATH=/usr/sbin:/usr/bin:/sbin:/bin \
 		/bin/bash -c 'cd /checkout && exec "$@"' in_bare "$@"
 }
 

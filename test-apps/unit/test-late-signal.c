@@ -66,9 +66,8 @@ goes_before_the_signal(bool queued, bool finish)
 	pthread_t t;
 
 	if (!LWSTP_UNIT_EVENTFD) {
-		/* lws is asked with a lock there */
 		rig_destroy(rig);
-		skip();
+		skip();		/* lws is asked, with a lock */
 	}
 	c->manual = true;
 	atomic_store(&signals, 0);

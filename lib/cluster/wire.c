@@ -221,7 +221,7 @@ lwstpc_unhex(unsigned char id[LWSTPC_ID_BYTES], const char *hex)
 			value = (unsigned int)(c - 'a' + 10);
 		else
 			return -1;
-		id[n / 2] = (unsigned char)(n & 1 ? id[n / 2] << 4 | value :
+		id[n / 2] = (unsigned char)(n & 1 ? id[n / 2] * 16u + value :
 						    value);
 	}
 

@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * usage: lwstp-replay-api FILE..., and so with -names and -wire
+ * usage: lwstp-replay-api FILE..., lwstp-replay-names FILE...
  *
  * For any compiler, and for valgrind.
  */

@@ -1,0 +1,158 @@
+/*
+ * lws-threadpool-cluster - what the engine tells: to whom it goes
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * On threads of the engine.
+ */
+
+#include "private.h"
+
+/* Our own, from the engine: so it lives */
+static void
+echoed(lwstpc_t *c)
+{
+	lws_usec_t now = lwstpc_now(), away;
+
+	if (now - atomic_exchange(&c->echoed, now) >
+	    c->lease_us / LWSTPC_LATE_PART)
+		atomic_store(&c->smooth_since, now);
+	if (!atomic_load(&c->connected))
+		return;
+	away = atomic_exchange(&c->away_since, 0);
+	if (away)
+		atomic_fetch_add(&c->away_us, now - away);
+}
+
+static void
+answered(lwstpc_t *c, const char *tail, struct lwstpc_msg *msg)
+{
+	struct lwstpc_kind *kind;
+
+	if (tail[0] == '-' && !tail[1]) {
+		echoed(c);
+		return;
+	}
+	if (tail[0] != '+') {
+		lwstpc_front_answer(c, tail, msg);
+		return;
+	}
+	if (lwstpc_make_answer(msg))
+		return;			/* the ticker tries again */
+	if (!tail[1]) {
+		atomic_store(&c->queue_ready, true);
+		lwstpc_tick_now(c);
+		return;
+	}
+	kind = lwstpc_kind_at(c, (unsigned int)atoi(tail + 1));
+	if (!kind)
+		return;
+	lwstpc_lock(c);
+	kind->ready = true;
+	lwstpc_unlock(c);
+	lwstpc_take_more(c, kind);
+}
+
+static void
+sought(lwstpc_t *c, const char *tail, struct lwstpc_msg *msg)
+{
+	unsigned char id[LWSTPC_ID_BYTES];
+	struct lwstpc_wire wire;
+	const void *data;
+	size_t len;
+
+	data = lwstpc_msg_data(msg, &len);
+	if (lwstpc_untext(id, sizeof(id), tail) ||
+	    lwstpc_decode(&wire, data, len) || wire.type != LWSTPC_FIND)
+		return;
+	lwstpc_control_find(c, &wire, id);
+	lwstpc_front_find(c, &wire, id);
+}
+
+static void
+came(void *arg, enum lwstpc_inlet inlet, const char *tail,
+     struct lwstpc_msg *msg)
+{
+	lwstpc_t *c = arg;
+
+	if (atomic_load(&c->dying)) {
+		lwstpc_msg_free(msg);
+		return;
+	}
+	switch (inlet) {
+	case LWSTPC_IN_FRONT:
+		lwstpc_front_came(c, tail, msg);
+		return;
+	case LWSTPC_IN_JOB:
+		lwstpc_job_came(c, tail, msg);
+		return;
+	case LWSTPC_IN_TAKE:
+		lwstpc_take_came(c, tail, msg);
+		break;
+	case LWSTPC_IN_CONTROL:
+		lwstpc_control_came(c, tail, msg);
+		break;
+	case LWSTPC_IN_FIND:
+		sought(c, tail, msg);
+		break;
+	case LWSTPC_IN_ANSWER:
+		answered(c, tail, msg);
+		break;
+	default:
+		lwstpc_front_spent(c, lwstpc_spent(msg));
+		break;
+	}
+	lwstpc_msg_free(msg);
+}
+
+static void
+up(void *arg)
+{
+	lwstpc_t *c = arg;
+	lws_usec_t now = lwstpc_now(), away;
+
+	if (atomic_load(&c->dying))
+		return;
+	lwsl_info("lws_threadpool_cluster: the engine is there\n");
+	atomic_store(&c->echoed, now);
+	atomic_store(&c->smooth_since, now);
+	atomic_store(&c->queue_ready, false);
+	atomic_store(&c->fresh, true);
+	away = atomic_exchange(&c->away_since, 0);
+	if (away)
+		atomic_fetch_add(&c->away_us, now - away);
+	atomic_store(&c->connected, true);
+	lwstpc_tick_now(c);
+}
+
+static void
+down(void *arg)
+{
+	lwstpc_t *c = arg;
+	lws_usec_t none = 0;
+
+	if (atomic_load(&c->dying) || !atomic_exchange(&c->connected, false))
+		return;
+	atomic_compare_exchange_strong(&c->away_since, &none, lwstpc_now());
+	lwsl_warn("lws_threadpool_cluster: the engine is away\n");
+}
+
+static void
+hold(void *arg)
+{
+	lwstpc_hold(arg);
+}
+
+static void
+drop(void *arg)
+{
+	lwstpc_drop(arg);
+}
+
+const struct lwstpc_engine_calls lwstpc_calls = {
+	.came = came,
+	.up = up,
+	.down = down,
+	.hold = hold,
+	.drop = drop,
+};

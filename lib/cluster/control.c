@@ -1,0 +1,176 @@
+/*
+ * lws-threadpool-cluster - what a worker is told
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * On a thread of the engine.  What is not of this delivery's fence is not for us.
+ */
+
+#include "private.h"
+
+static LWSTPC_WORK_HELD void
+__credit(struct lwstpc_work *work, const struct lwstpc_wire *wire)
+{
+	uint32_t most = wire->seq + work->window;
+
+	if (!work->answered && work->must_ask && !work->begun) {
+		work->sent = work->have = work->oldest = wire->seq;
+		work->upto = wire->upto;
+		work->tries = wire->tries;
+	}
+	work->answered = true;
+	work->lingers = wire->flags & LWSTPC_F_LINGER;
+	if (wire->seq > work->have && wire->seq <= work->sent)
+		work->have = wire->seq;
+	/* what the ring can hold, whatever is said */
+	if (wire->upto > work->upto)
+		work->upto = wire->upto < most ? wire->upto : most;
+	__lwstpc_work_wake(work);
+}
+
+static LWSTPC_WORK_HELD void
+__nak(struct lwstpc_work *work, const struct lwstpc_wire *wire)
+{
+	if (wire->seq < work->sent)
+		__lwstpc_resend(work, wire->seq);
+	else if (!lwstpc_work_hangs(work))
+		__lwstpc_tell(work, LWSTPC_BEAT, 0);
+}
+
+static LWSTPC_WORK_HELD void
+__linger(struct lwstpc_work *work)
+{
+	if (!work->linger_us) {
+		__lwstpc_work_stop(work);
+		return;
+	}
+	work->lingers = true;
+	work->linger_until = lwstpc_now() + work->linger_us;
+}
+
+/* True: it is done with */
+static LWSTPC_WORK_HELD bool
+__came(struct lwstpc_work *work, const struct lwstpc_wire *wire)
+{
+	work->heard = lwstpc_now();
+	switch (wire->type) {
+	case LWSTPC_CREDIT:
+		__credit(work, wire);
+		if (work->ended && work->have == work->sent)
+			__lwstpc_work_stop(work);
+		break;
+	case LWSTPC_NAK:
+		__nak(work, wire);
+		break;
+	case LWSTPC_STOP:
+		if (wire->flags & LWSTPC_F_DROP)
+			__lwstpc_work_give(work, true);
+		else
+			__lwstpc_work_stop(work);
+		break;
+	case LWSTPC_LINGER:
+		__linger(work);
+		break;
+	default:
+		break;
+	}
+
+	return work->over && (work->stop || work->given);
+}
+
+void
+lwstpc_control_came(lwstpc_t *c, const char *tail, struct lwstpc_msg *msg)
+{
+	unsigned char id[LWSTPC_ID_BYTES];
+	struct lwstpc_wire wire;
+	struct lwstpc_work *work;
+	const void *data;
+	bool done;
+	size_t len;
+
+	data = lwstpc_msg_data(msg, &len);
+	if (lwstpc_untext(id, sizeof(id), tail) ||
+	    lwstpc_decode(&wire, data, len))
+		return;
+	work = lwstpc_work_find(c, id);
+	if (!work)
+		return;
+	if (work->fence == wire.fence) {
+		lwstpc_work_lock(work);
+		done = __came(work, &wire);
+		lwstpc_work_unlock(work);
+		if (done)
+			lwstpc_work_unlist(work);
+	}
+	lwstpc_work_drop(work);
+}
+
+/*
+ * Another front attaches
+ */
+
+static LWSTPC_WORK_HELD bool
+__asks(const struct lwstpc_work *work)
+{
+	return work->must_ask && !work->begun && !work->answered;
+}
+
+/* From chunk `have` on, of which all must be in the ring */
+static LWSTPC_WORK_HELD void
+__attach(struct lwstpc_work *work, uint32_t have, const char *front)
+{
+	if (strcmp(front, work->front)) {
+		__lwstpc_tell(work, LWSTPC_TAKEN, 0);
+		memcpy(work->front, front, sizeof(work->front));
+	}
+	work->lingers = false;
+	work->heard = lwstpc_now();
+	if (__asks(work))
+		return;			/* it goes on asking, there */
+	work->have = have;
+	work->upto = have + work->window;
+}
+
+void
+lwstpc_control_find(lwstpc_t *c, const struct lwstpc_wire *wire,
+		    const unsigned char *id)
+{
+	struct lwstpc_work *work = lwstpc_work_find(c, id);
+	struct lwstpc_wire answer = { .type = LWSTPC_FOUND, .seq = wire->seq };
+	unsigned char buf[LWSTPC_WIRE_MOST + LWSTPC_NAME];
+	char front[LWSTPC_NODE_TEXT];
+	size_t len, name;
+	uint32_t most;
+
+	if (!work)
+		return;
+	lwstpc_text(front, &wire->front, sizeof(wire->front));
+	lwstpc_work_lock(work);
+	if (work->stop || work->given || !atomic_load(&work->started)) {
+		lwstpc_work_unlock(work);
+		lwstpc_work_drop(work);
+		return;
+	}
+	/* END has no number of its own for the reader; one that asks may still
+	 * begin anywhere, if its function can */
+	most = work->ended ? work->sent - 1 : work->sent;
+	if (__asks(work) &&
+	    work->kind->k.retry == LWS_TP_CLUSTER_RETRY_RESUME)
+		most = wire->seq;
+	if (wire->seq > most || wire->seq < work->oldest)
+		answer.flags = LWSTPC_F_REFUSED;
+	else
+		__attach(work, wire->seq, front);
+	answer.fence = work->fence;
+	len = lwstpc_encode(buf, &answer);
+	name = strlen(work->kind->name);
+	memcpy(buf + len, work->kind->name, name);
+	lwstpc_send(c->engine, 'f', front, work->id_text, true, buf,
+		    len + name);
+	if (!answer.flags) {
+		__lwstpc_resend(work, wire->seq);
+		__lwstpc_work_wake(work);
+	}
+	lwstpc_work_unlock(work);
+	lwstpc_work_drop(work);
+}

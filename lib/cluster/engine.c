@@ -1,0 +1,439 @@
+/*
+ * lws-threadpool-cluster - the connection to NATS
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * libnats connects again by itself once it was connected; the first connection,
+ * and one after it gave up, is made by lwstpc_engine_connect().  Whoever sends
+ * holds the lock for reading, so that the connection stays; only connect() and
+ * close() change it.
+ *
+ * Each subscription has a thread of libnats's.  It holds the owner (arg) until it
+ * has ended.
+ */
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <libwebsockets.h>
+
+#include "nats-options.h"
+
+#define JOB		".job."
+#define JOB_LEN		(sizeof(JOB) - 1)
+#define FLUSH_MS	100		/* for what a close has to tell */
+
+struct inlet {
+	struct lwstpc_engine	*engine;
+	enum lwstpc_inlet	number;
+	size_t			before;		/* bytes before the tail */
+	natsSubscription	*sub;		/* by the lock */
+};
+
+struct lwstpc_engine {
+	struct lwstpc_engine_options o;		/* as the next ones: constant */
+	struct lwstpc_engine_calls calls;
+	void			*arg;
+	char			node[LWSTPC_NODE_TEXT];
+
+	pthread_rwlock_t	lock;
+	natsConnection		*nc;		/* by the lock, or NULL */
+	struct inlet		inlets[LWSTPC_INLETS];
+	atomic_bool		given_up;	/* nc is of no more use */
+	atomic_bool		closed;
+	bool			warned;		/* connect()'s own */
+};
+
+/*
+ * What comes
+ */
+
+/* what a pull brings has the subject that it was published with */
+static bool
+is_job(const struct lwstpc_engine *e, const char *subject)
+{
+	size_t prefix = strlen(e->o.prefix);
+
+	return !strncmp(subject, e->o.prefix, prefix) &&
+	       !strncmp(subject + prefix, JOB, JOB_LEN);
+}
+
+static void
+on_message(natsConnection *nc, natsSubscription *sub, natsMsg *msg, void *arg)
+{
+	struct inlet *inlet = arg;
+	struct lwstpc_engine *e = inlet->engine;
+	const char *subject = natsMsg_GetSubject(msg);
+
+	(void)nc;
+	(void)sub;
+	if (atomic_load(&e->closed))
+		natsMsg_Destroy(msg);
+	else if (inlet->number == LWSTPC_IN_TAKE && is_job(e, subject))
+		e->calls.came(e->arg, LWSTPC_IN_JOB,
+			      subject + strlen(e->o.prefix) + JOB_LEN,
+			      (struct lwstpc_msg *)msg);
+	else if (strlen(subject) < inlet->before)
+		natsMsg_Destroy(msg);
+	else
+		e->calls.came(e->arg, inlet->number, subject + inlet->before,
+			      (struct lwstpc_msg *)msg);
+}
+
+static void
+on_complete(void *arg)
+{
+	struct inlet *inlet = arg;
+
+	inlet->engine->calls.drop(inlet->engine->arg);
+}
+
+static void
+on_up(natsConnection *nc, void *arg)
+{
+	struct lwstpc_engine *e = arg;
+
+	(void)nc;
+	if (!atomic_load(&e->closed))
+		e->calls.up(e->arg);
+}
+
+static void
+on_down(natsConnection *nc, void *arg)
+{
+	struct lwstpc_engine *e = arg;
+
+	(void)nc;
+	if (!atomic_load(&e->closed))
+		e->calls.down(e->arg);
+}
+
+static void
+on_closed(natsConnection *nc, void *arg)
+{
+	struct lwstpc_engine *e = arg;
+
+	(void)nc;
+	atomic_store(&e->given_up, true);
+	e->calls.drop(e->arg);
+}
+
+/* libnats's own would write to stderr */
+static void
+on_error(natsConnection *nc, natsSubscription *sub, natsStatus status,
+	 void *arg)
+{
+	(void)nc;
+	(void)sub;
+	(void)arg;
+	(void)status;
+	lwsl_info("%s: %s\n", __func__, natsStatus_GetText(status));
+}
+
+const void *
+lwstpc_msg_data(const struct lwstpc_msg *msg, size_t *len)
+{
+	const natsMsg *m = (const natsMsg *)msg;
+
+	*len = (size_t)natsMsg_GetDataLength(m);
+
+	return natsMsg_GetData(m);
+}
+
+const char *
+lwstpc_msg_reply(const struct lwstpc_msg *msg)
+{
+	const char *reply = natsMsg_GetReply((const natsMsg *)msg);
+
+	return reply ? reply : "";
+}
+
+int
+lwstpc_msg_status(struct lwstpc_msg *msg)
+{
+	natsMsg *m = (natsMsg *)msg;
+	const char *text = NULL;
+
+	if (natsMsg_GetDataLength(m) ||
+	    natsMsgHeader_Get(m, "Status", &text) != NATS_OK || !text)
+		return 0;
+
+	return atoi(text);
+}
+
+void
+lwstpc_msg_free(struct lwstpc_msg *msg)
+{
+	natsMsg_Destroy((natsMsg *)msg);
+}
+
+/*
+ * The connection
+ */
+
+static natsStatus
+set_options(natsOptions *no, struct lwstpc_engine *e)
+{
+	natsStatus s = lwstpc_nats_options(no, &e->o);
+
+	if (s == NATS_OK)
+		s = natsOptions_SetErrorHandler(no, on_error, e);
+	if (s == NATS_OK)
+		s = natsOptions_SetDisconnectedCB(no, on_down, e);
+	if (s == NATS_OK)
+		s = natsOptions_SetReconnectedCB(no, on_up, e);
+	if (s == NATS_OK)
+		s = natsOptions_SetClosedCB(no, on_closed, e);
+
+	return s;
+}
+
+static natsStatus
+subscribe(struct lwstpc_engine *e, natsConnection *nc, enum lwstpc_inlet n)
+{
+	static const char letters[LWSTPC_INLETS] = {
+		[LWSTPC_IN_FRONT] = 'f', [LWSTPC_IN_CONTROL] = 'w',
+		[LWSTPC_IN_TAKE] = 't', [LWSTPC_IN_ANSWER] = 'a',
+	};
+	struct inlet *inlet = &e->inlets[n];
+	char subject[LWSTPC_SUBJECT];
+	natsStatus s;
+
+	if (n == LWSTPC_IN_SPENT)
+		lwstpc_subject_spent(e, subject);
+	else if (n == LWSTPC_IN_FIND)
+		snprintf(subject, sizeof(subject), "%s.find.*", e->o.prefix);
+	else
+		snprintf(subject, sizeof(subject), "%s.%c.%s.*", e->o.prefix,
+			 letters[n], e->node);
+	inlet->engine = e;
+	inlet->number = n;
+	inlet->before = strlen(subject) - 1;
+	s = natsConnection_Subscribe(&inlet->sub, nc, subject, on_message,
+				     inlet);
+	if (s != NATS_OK)
+		return s;
+	e->calls.hold(e->arg);
+	if (natsSubscription_SetOnCompleteCB(inlet->sub, on_complete, inlet) !=
+	    NATS_OK)
+		e->calls.drop(e->arg);
+
+	/* what may be on its way is bounded by our own credit */
+	return natsSubscription_SetPendingLimits(inlet->sub, -1, -1);
+}
+
+/* a new connection, with all its subscriptions, or NULL */
+static natsConnection *
+connection(struct lwstpc_engine *e, natsStatus *s)
+{
+	natsConnection *nc = NULL;
+	natsOptions *no = NULL;
+	int n;
+
+	*s = natsOptions_Create(&no);
+	if (*s == NATS_OK)
+		*s = set_options(no, e);
+	if (*s == NATS_OK)
+		*s = natsConnection_Connect(&nc, no);
+	natsOptions_Destroy(no);
+	if (*s != NATS_OK)
+		return NULL;
+	e->calls.hold(e->arg);		/* until on_closed() */
+	for (n = 0; n < LWSTPC_INLETS && *s == NATS_OK; n++)
+		*s = subscribe(e, nc, (enum lwstpc_inlet)n);
+	if (*s == NATS_OK)
+		return nc;
+	for (n = 0; n < LWSTPC_INLETS; n++) {
+		natsSubscription_Destroy(e->inlets[n].sub);
+		e->inlets[n].sub = NULL;
+	}
+	natsConnection_Destroy(nc);
+
+	return NULL;
+}
+
+static void
+warn(struct lwstpc_engine *e, natsStatus s)
+{
+	if (!e->warned)
+		lwsl_warn("lws_threadpool_cluster: %s cannot be reached: %s\n",
+			  e->o.url, natsStatus_GetText(s));
+	e->warned = true;
+}
+
+/* takes the connection away from everybody */
+static natsConnection *
+take_away(struct lwstpc_engine *e, natsSubscription *subs[LWSTPC_INLETS])
+{
+	natsConnection *nc;
+	int n;
+
+	pthread_rwlock_wrlock(&e->lock);
+	nc = e->nc;
+	e->nc = NULL;
+	for (n = 0; n < LWSTPC_INLETS; n++) {
+		subs[n] = e->inlets[n].sub;
+		e->inlets[n].sub = NULL;
+	}
+	pthread_rwlock_unlock(&e->lock);
+
+	return nc;
+}
+
+static void
+end_connection(struct lwstpc_engine *e)
+{
+	natsSubscription *subs[LWSTPC_INLETS];
+	natsConnection *nc = take_away(e, subs);
+	int n;
+
+	for (n = 0; n < LWSTPC_INLETS; n++)
+		natsSubscription_Destroy(subs[n]);
+	natsConnection_Destroy(nc);
+}
+
+void
+lwstpc_engine_connect(struct lwstpc_engine *e)
+{
+	bool up = false;
+	natsConnection *nc;
+	natsStatus s;
+
+	if (atomic_exchange(&e->given_up, false))
+		end_connection(e);
+	pthread_rwlock_rdlock(&e->lock);
+	nc = e->nc;
+	pthread_rwlock_unlock(&e->lock);
+	if (nc || atomic_load(&e->closed))
+		return;
+	nc = connection(e, &s);
+	if (!nc) {
+		warn(e, s);
+		return;
+	}
+	pthread_rwlock_wrlock(&e->lock);
+	if (!atomic_load(&e->closed)) {
+		e->nc = nc;
+		up = true;
+	}
+	pthread_rwlock_unlock(&e->lock);
+	if (up) {
+		e->warned = false;
+		e->calls.up(e->arg);
+	} else {
+		natsConnection_Destroy(nc);
+	}
+}
+
+void
+lwstpc_engine_close(struct lwstpc_engine *e)
+{
+	pthread_rwlock_rdlock(&e->lock);
+	if (e->nc && natsConnection_Status(e->nc) == NATS_CONN_STATUS_CONNECTED)
+		natsConnection_FlushTimeout(e->nc, FLUSH_MS);
+	pthread_rwlock_unlock(&e->lock);
+	atomic_store(&e->closed, true);
+	end_connection(e);
+}
+
+struct lwstpc_engine *
+lwstpc_engine_create(const struct lwstpc_engine_options *options,
+		     const char *node,
+		     const struct lwstpc_engine_calls *calls, void *arg)
+{
+	struct lwstpc_engine *e = calloc(1, sizeof(*e));
+
+	if (!e)
+		return NULL;
+	if (pthread_rwlock_init(&e->lock, NULL)) {
+		free(e);
+		return NULL;
+	}
+	e->o = *options;
+	e->calls = *calls;
+	e->arg = arg;
+	snprintf(e->node, sizeof(e->node), "%s", node);
+
+	return e;
+}
+
+void
+lwstpc_engine_free(struct lwstpc_engine *e)
+{
+	if (!e)
+		return;
+	pthread_rwlock_destroy(&e->lock);
+	free(e->o.url);
+	free(e->o.creds_file);
+	free(e->o.ca_file);
+	free(e->o.cert_file);
+	free(e->o.key_file);
+	free(e);
+}
+
+/*
+ * To send
+ */
+
+const char *
+lwstpc_engine_prefix(const struct lwstpc_engine *e)
+{
+	return e->o.prefix;
+}
+
+const char *
+lwstpc_engine_node(const struct lwstpc_engine *e)
+{
+	return e->node;
+}
+
+/* with a key the engine takes it once only */
+static natsStatus
+send_keyed(natsConnection *nc, const char *subject, const char *reply,
+	   const char *key, const void *buf, size_t len)
+{
+	natsMsg *msg;
+	natsStatus s = natsMsg_Create(&msg, subject, reply, buf, (int)len);
+
+	if (s != NATS_OK)
+		return s;
+	s = natsMsgHeader_Set(msg, "Nats-Msg-Id", key);
+	if (s == NATS_OK)
+		s = natsConnection_PublishMsg(nc, msg);
+	natsMsg_Destroy(msg);
+
+	return s;
+}
+
+bool
+lwstpc_engine_send(struct lwstpc_engine *e, const char *subject,
+		   const char *reply, const char *key, const void *buf,
+		   size_t len)
+{
+	natsStatus s = NATS_CONNECTION_CLOSED;
+
+	pthread_rwlock_rdlock(&e->lock);
+	if (e->nc && key)
+		s = send_keyed(e->nc, subject, reply, key, buf, len);
+	else if (e->nc && reply)
+		s = natsConnection_PublishRequest(e->nc, subject, reply, buf,
+						  (int)len);
+	else if (e->nc)
+		s = natsConnection_Publish(e->nc, subject, buf, (int)len);
+	pthread_rwlock_unlock(&e->lock);
+
+	return s == NATS_OK;
+}
+
+/* The subject is unsubscribed from before what is sent after this */
+void
+lwstpc_take_end(struct lwstpc_engine *e)
+{
+	pthread_rwlock_rdlock(&e->lock);
+	if (e->nc && e->inlets[LWSTPC_IN_TAKE].sub)
+		natsSubscription_Drain(e->inlets[LWSTPC_IN_TAKE].sub);
+	pthread_rwlock_unlock(&e->lock);
+}

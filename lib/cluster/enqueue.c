@@ -1,0 +1,314 @@
+/*
+ * lws-threadpool-cluster - how a job begins, and what may be asked of its task
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * The task of the local pool is enqueued as any other.  If that is refused the
+ * job is forgotten, and `user` stays with the caller (T8).
+ */
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "private.h"
+
+#define STRUCT_MOST	4096		/* as the base has it */
+#define TASK_NAME	48
+
+/*
+ * What it is called with
+ */
+
+/* Handlers and life_ms are what there may be; false: it is another */
+static bool
+options_copy(struct lws_threadpool_task_options *o,
+	     const struct lws_threadpool_task_options *options)
+{
+	const char *bytes = (const char *)options;
+	size_t n;
+
+	memset(o, 0, sizeof(*o));
+	if (options) {
+		if (options->size < sizeof(*o) || options->size > STRUCT_MOST)
+			return false;
+		for (n = sizeof(*o); n < options->size; n++)
+			if (bytes[n])
+				return false;
+		*o = *options;
+	}
+	o->size = sizeof(*o);
+
+	return !o->queue_ms && !o->key && !o->key_max && o->life_ms >= 0;
+}
+
+static struct lws_threadpool_task *
+refuse(enum lws_threadpool_refused why, const char *me, const char *what)
+{
+	if (why == LWS_TP_REFUSED_AWAY)
+		lwsl_info("%s: %s\n", me, what);
+	else
+		lwsl_err("%s: %s\n", me, what);
+	lws_threadpool_refuse(why);
+
+	return NULL;
+}
+
+/* NULL: go on */
+static const char *
+wrong(lwstpc_t *c, const struct lws_threadpool_task_args *args,
+      const struct lws_threadpool_task_options *options,
+      struct lws_threadpool_task_options *o)
+{
+	if (!c)
+		return "no cluster";
+	if (!args)
+		return "args is NULL";
+	if (!options_copy(o, options))
+		return "options may have handlers and life_ms only";
+
+	return NULL;
+}
+
+/* The sooner of the two */
+static void
+limit(struct lws_threadpool_task_options *o, int secs)
+{
+	int ms = secs > INT32_MAX / 1000 ? INT32_MAX : secs * 1000;
+
+	if (secs && (!o->life_ms || ms < o->life_ms))
+		o->life_ms = ms;
+}
+
+/*
+ * Both ways to begin
+ */
+
+/* Takes the reference */
+static struct lws_threadpool_task *
+begin(struct lwstpc_job *job, const struct lws_threadpool_task_args *args,
+      const struct lws_threadpool_task_options *o, const char *name)
+{
+	struct lws_threadpool_task_args a = *args;
+	struct lws_threadpool_task *task;
+	lwstpc_t *c = job->c;
+
+	job->user = args->user;
+	job->cleanup = args->cleanup;
+	a.task = lwstpc_proxy;
+	a.cleanup = lwstpc_proxy_cleanup;
+	lwstpc_task_begin();
+	task = lws_threadpool_enqueue_ext(c->pool, &a, o, name ? "%s" : NULL,
+					  name);
+	lwstpc_task_end(job, task);
+	if (task)
+		lwstpc_count(&c->n.jobs, 1);
+	else
+		lwstpc_job_unlist(c, job);
+	lwstpc_job_drop(job);
+
+	return task;
+}
+
+struct lws_threadpool_task *
+lws_threadpool_cluster_enqueue(struct lws_threadpool_cluster *c,
+			       const char *name,
+			       const struct lws_threadpool_task_args *args,
+			       const struct lws_threadpool_task_options *options,
+			       const char *format, ...)
+{
+	unsigned char id[LWSTPC_ID_BYTES];
+	struct lws_threadpool_task_options o;
+	const char *why = wrong(c, args, options, &o);
+	struct lwstpc_kind *kind;
+	struct lwstpc_job *job;
+	char text[TASK_NAME];
+	bool listed;
+	va_list ap;
+
+	if (why)
+		return refuse(LWS_TP_REFUSED_ARGS, __func__, why);
+	kind = name ? lwstpc_kind_find(c, name) : NULL;
+	if (!kind)
+		return refuse(LWS_TP_REFUSED_ARGS, __func__, "no such kind");
+	if (!lwstpc_engine_there(c))
+		return refuse(LWS_TP_REFUSED_AWAY, __func__, "no engine");
+	job = getentropy(id, sizeof(id)) ? NULL : lwstpc_job_make(c, kind, id);
+	if (!job)
+		return refuse(LWS_TP_REFUSED_MEMORY, __func__, "no memory");
+	lwstpc_lock(c);
+	listed = __lwstpc_job_list(c, job);
+	lwstpc_unlock(c);
+	if (!listed) {
+		lwstpc_job_drop(job);
+		return refuse(LWS_TP_REFUSED_MEMORY, __func__, "no memory");
+	}
+	limit(&o, kind->k.deadline_secs);
+	va_start(ap, format);
+	if (format)
+		vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+
+	return begin(job, args, &o, format ? text : NULL);
+}
+
+/*
+ * Attach
+ */
+
+/* One of our own that no worker has: all that there is to have of it moves on.
+ * Nobody else knows the new one yet. */
+static LWSTP_UNCHECKED void
+inherit(struct lwstpc_job *job, struct lwstpc_job *old)
+{
+	if (!__lwstpc_job_kind(job, old->kind))
+		return;
+	job->where = LWSTPC_QUEUED;
+	job->request = old->request;
+	job->request_len = old->request_len;
+	old->request = NULL;
+	job->round = old->round;
+	job->number = old->number;
+	job->published = old->published;
+	job->fence = old->fence;
+	job->lost = old->lost;
+	job->attaches = false;
+}
+
+/* The job takes the place of the task's here that had it, which ends */
+static LWSTPC_TABLES_HELD struct lwstpc_job *
+__replace(lwstpc_t *c, struct lwstpc_job *job)
+{
+	struct lwstpc_job *old;
+
+	HASH_FIND(hh, c->jobs, job->id, LWSTPC_ID_BYTES, old);
+	if (!old)
+		return NULL;
+	__lwstpc_job_unlist(c, old);	/* its reference is our caller's */
+	lwstpc_job_lock(old);
+	if (old->where == LWSTPC_QUEUED && old->kind && !old->verdict &&
+	    !old->came && !job->done)
+		inherit(job, old);
+	old->complete = false;
+	old->where = LWSTPC_NEW;	/* it has nothing to tell any worker */
+	__lwstpc_job_empty(old);
+	__lwstpc_job_verdict(old, LWS_TP_CLUSTER_ASKED);
+	lwstpc_job_unlock(old);
+
+	return old;
+}
+
+static LWSTP_UNCHECKED struct lwstpc_job *
+attach_make(lwstpc_t *c, const unsigned char *id, uint32_t have)
+{
+	struct lwstpc_job *job = lwstpc_job_make(c, NULL, id), *old;
+	bool listed;
+
+	if (!job)
+		return NULL;
+	job->attaches = true;
+	job->where = LWSTPC_SEEKING;
+	job->came = job->done = have;
+	job->heard = lwstpc_now();
+	lwstpc_lock(c);
+	old = __replace(c, job);
+	listed = __lwstpc_job_list(c, job);
+	lwstpc_unlock(c);
+	if (old)
+		lwstpc_job_drop(old);
+	if (!listed) {
+		lwstpc_job_drop(job);
+		return NULL;
+	}
+	lwstpc_job_lock(job);
+	if (job->where == LWSTPC_SEEKING)
+		__lwstpc_find(job);
+	lwstpc_job_unlock(job);
+
+	return job;
+}
+
+struct lws_threadpool_task *
+lws_threadpool_cluster_attach(struct lws_threadpool_cluster *c,
+			      const char *token, uint32_t have,
+			      const struct lws_threadpool_task_args *args,
+			      const struct lws_threadpool_task_options *options,
+			      const char *format, ...)
+{
+	unsigned char id[LWSTPC_ID_BYTES];
+	struct lws_threadpool_task_options o;
+	const char *why = wrong(c, args, options, &o);
+	struct lwstpc_job *job;
+	char text[TASK_NAME];
+	va_list ap;
+
+	if (why)
+		return refuse(LWS_TP_REFUSED_ARGS, __func__, why);
+	if (!token || lwstpc_unhex(id, token))
+		return refuse(LWS_TP_REFUSED_ARGS, __func__, "no token");
+	if (!lwstpc_engine_there(c))
+		return refuse(LWS_TP_REFUSED_AWAY, __func__, "no engine");
+	job = attach_make(c, id, have);
+	if (!job)
+		return refuse(LWS_TP_REFUSED_MEMORY, __func__, "no memory");
+	va_start(ap, format);
+	if (format)
+		vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+
+	return begin(job, args, &o, format ? text : NULL);
+}
+
+/*
+ * What may be asked
+ */
+
+/* One that was stopped before its first call */
+static enum lws_threadpool_cluster_end
+end_of_uncalled(struct lws_threadpool_task *task)
+{
+	struct lws_threadpool_task_info info = { .size = sizeof(info) };
+
+	if (lws_threadpool_task_get_info(task, &info) ||
+	    info.status != LWS_TP_STATUS_STOPPED)
+		return LWS_TP_CLUSTER_NOT_YET;
+
+	return info.stop == LWS_TP_STOP_LIFE_MS ? LWS_TP_CLUSTER_DEADLINE :
+						  LWS_TP_CLUSTER_ASKED;
+}
+
+enum lws_threadpool_cluster_end
+lws_threadpool_cluster_end_reason(struct lws_threadpool_task *task)
+{
+	enum lws_threadpool_cluster_end end;
+	struct lwstpc_job *job = lwstpc_task_find(task, false);
+
+	if (!job)
+		return LWS_TP_CLUSTER_NOT_YET;
+	end = (enum lws_threadpool_cluster_end)atomic_load(&job->end);
+	if (!end)
+		end = end_of_uncalled(task);
+	lwstpc_job_drop(job);
+
+	return end;
+}
+
+int
+lws_threadpool_cluster_token(struct lws_threadpool_task *task,
+			     char token[LWS_THREADPOOL_TOKEN_SIZE])
+{
+	struct lwstpc_job *job = token ? lwstpc_task_find(task, false) : NULL;
+	bool lingers;
+
+	if (!job)
+		return -1;
+	lwstpc_job_lock(job);
+	/* an attached one had a token */
+	lingers = !job->kind || job->kind->k.linger_secs;
+	lwstpc_job_unlock(job);
+	if (lingers)
+		lwstpc_hex(token, job->id);
+	lwstpc_job_drop(job);
+
+	return lingers ? 0 : -1;
+}

@@ -251,6 +251,16 @@ no_context(struct lws_context *lws, const struct lwstp_failure *failure,
 		  failure->call ? lwstp_error(failure->error) : "");
 }
 
+static void
+write_name(char name[LWSTP_POOL_NAME], const char *format, va_list ap)
+{
+	int n = vsnprintf(name, LWSTP_POOL_NAME, format, ap);
+
+	if (n >= LWSTP_POOL_NAME)
+		lwstp_log(LLL_WARN, "lws_threadpool_create: a name of %d bytes "
+			  "is cut to %s\n", n, name);
+}
+
 static struct lws_threadpool *
 create(struct lws_context *lws, const struct lws_threadpool_create_args *args,
        const struct lws_threadpool_options *options, const char *format,
@@ -263,18 +273,12 @@ create(struct lws_context *lws, const struct lws_threadpool_create_args *args,
 	struct lwstp_pool *pool;
 	char name[LWSTP_POOL_NAME] = "pool";
 	uint64_t word;
-	int n;
 
 	lwstp_refused = LWS_TP_REFUSED_ARGS;
 	if (!args_ok(lws, args, me) || !options_ok(options, &o, me))
 		return NULL;
-	if (format) {
-		n = vsnprintf(name, sizeof(name), format, ap);
-		if (n >= (int)sizeof(name))
-			lwstp_log(LLL_WARN, "%s: a name of %d bytes is cut to "
-				  "%s\n", me, n, name);
-	}
-
+	if (format)
+		write_name(name, format, ap);
 	pool = pool_alloc(args->threads);
 	if (pool)
 		context = lwstp_context_get(lws, &failure);

@@ -60,26 +60,28 @@ stop_one_queued(struct lwstp_pool *pool, uint32_t generation)
 	return stopped;
 }
 
+/* Once a task has been asked, or is done, the pool and its context may go,
+ * before its service thread is signalled: so the context is held meanwhile. */
 void
 lws_threadpool_finish(struct lws_threadpool *tp)
 {
+	struct lwstp_pool *pool = lwstp_pool_lock(tp, __func__);
+	struct lwstp_context *context;
 	uint32_t generation;
-	struct lwstp_pool *pool = lwstp_pool_find(tp, &generation, __func__);
-	uint64_t word;
 
 	if (!pool)
 		return;
-	word = atomic_load(&pool->slot.word);
-	while (lwstp_generation(word) == generation &&
-	       !atomic_compare_exchange_weak(&pool->slot.word, &word,
-					     word | LWSTP_POOL_FINISHING))
-		;
-	if (lwstp_generation(word) != generation)
-		return;
+	context = pool->context;
+	lwstp_context_hold(context);	/* the pool does, too */
+	generation = lwstp_generation(atomic_fetch_or(&pool->slot.word,
+						LWSTP_POOL_FINISHING));
 	atomic_store(&pool->finishing, true);
+	lwstp_unlock(pool);
+
 	stop_waiting(pool, true);
 	while (stop_one_queued(pool, generation))
 		;
+	lwstp_context_put(context);
 }
 
 /*

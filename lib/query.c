@@ -109,6 +109,28 @@ lws_threadpool_task_status_noreap(struct lws_threadpool_task *handle)
 	return told;
 }
 
+/* Once it has been asked, or is done, it may go, and its pool and context too,
+ * before its service thread is signalled: so the context is held meanwhile. */
+static void
+stop_asked(struct lwstp_task *task, uint64_t word)
+{
+	struct lwstp_pool *pool = atomic_load(&task->pool);
+	struct lwstp_context *context = NULL;
+
+	/* with the lock its pool is there as long as it is */
+	lwstp_lock(pool);
+	if (lwstp_generation(atomic_load(&task->slot.word)) ==
+						lwstp_generation(word)) {
+		context = pool->context;
+		lwstp_context_hold(context);
+	}
+	lwstp_unlock(pool);
+	if (!context)
+		return;
+	lwstp_task_stop(task, word, false, LWS_TP_STOP_ASKED);
+	lwstp_context_put(context);
+}
+
 void
 lws_threadpool_task_sync(struct lws_threadpool_task *handle, int stop)
 {
@@ -118,7 +140,7 @@ lws_threadpool_task_sync(struct lws_threadpool_task *handle, int stop)
 	if (!task)
 		return;
 	if (stop)
-		lwstp_task_stop(task, word, false, LWS_TP_STOP_ASKED);
+		stop_asked(task, word);
 	else
 		lwstp_task_answer(task, word);
 }

@@ -2,8 +2,9 @@
 #
 # What the stages of scripts/test share: to fail, to count cases, to leave some
 # out, to build a tree, to wait.  Sourced by scripts/test and by each check in a
-# folder of test-apps, which is a stage of the folder's name and can be run by
-# hand: test-apps/FOLDER/check.
+# folder of test-apps, which is a stage, or several of them by its argument, and
+# can be run by hand: test-apps/FOLDER/check.  servers.sh has more, for what tries
+# a server.
 #
 # SPDX-License-Identifier: MIT
 
@@ -13,6 +14,7 @@
 # Where the trees, the logs and the counts are, and the name of the stage.
 WORK=$TOP/build/test
 STAGE=${STAGE-$(basename -- "$(dirname -- "$0")")}
+[[ ${0##*/} != check ]] || mkdir -p -- "$WORK"
 
 fail() {
 	printf 'FAILED: %s\n' "$*"
@@ -24,6 +26,15 @@ fail() {
 cannot_run() {
 	printf 'not run: %s\n' "$*" | tee "$WORK/$STAGE.skip"
 	exit 0
+}
+
+# says TEXT COMMAND [ARGUMENT...]: it fails, saying so
+says() {
+	local out
+
+	out=$("${@:2}" 2>&1 </dev/null) && fail "${*:2}: succeeds"
+	printf '%s\n' "$out"
+	[[ $out == *"$1"* ]] || fail "${*:2}: does not say: $1"
 }
 
 # count PASSED FAILED: adds to this stage's count of test cases.
@@ -72,15 +83,36 @@ free_port() {
 	printf '%d\n' "$port"
 }
 
-# wait_until SECONDS COMMAND...: until the command succeeds.
-wait_until() {
-	local limit=$((SECONDS + $1))
+PATIENCE=120	# seconds that a loaded machine may take for anything
 
-	shift
+# wait_until [SECONDS] COMMAND...: until the command succeeds.
+wait_until() {
+	local limit=$PATIENCE
+
+	[[ ! $1 =~ ^[0-9]+$ ]] || {
+		limit=$1
+		shift
+	}
+	((limit += SECONDS))
 	until "$@"; do
 		((SECONDS < limit)) || return 1
-		sleep 0.1
+		sleep 0.05
 	done
+}
+
+# each_of COMMAND WORD...: COMMAND WORD for each of them, JOBS at a time
+each_of() {
+	local word
+
+	rm -f -- "$WORK/$STAGE.bad"
+	for word in "${@:2}"; do
+		while (($(jobs -rp | wc -l) >= JOBS)); do
+			wait -n || true
+		done
+		{ "$1" "$word" || touch "$WORK/$STAGE.bad"; } &
+	done
+	wait
+	[[ ! -e $WORK/$STAGE.bad ]] || fail "$1"
 }
 
 sanitizer_options() {
@@ -101,12 +133,42 @@ as_tsan_needs() {
 		fail "TSan does not run on this machine"
 }
 
-# The whole tree as clang builds it, which the stages below share.
+# Trees that stages share, each of which builds there what it needs, beside what
+# is there already.
+
+# whole_tree gcc|clang TARGET...: by that compiler; sets TREE
 whole_tree() {
-	WHOLE=$WORK/warnings-clang
-	configure "$WHOLE" -DCMAKE_C_COMPILER=clang -DLWSTP_WERROR=ON \
+	TREE=$WORK/$1
+	configure "$TREE" -DCMAKE_C_COMPILER="$1" -DLWSTP_WERROR=ON \
 		-DLWSTP_BENCH=ON
-	build "$WHOLE"
+	build_these "${@:2}"
+}
+
+# sanitized_tree asan|tsan TARGET...: with these sanitizers; sets TREE, and what
+# programs of it are begun with
+sanitized_tree() {
+	local what=address,undefined
+
+	[[ $1 == asan ]] || what=thread
+	TREE=$WORK/$1
+	configure "$TREE" -DLWSTP_SANITIZE="$what" \
+		-DCMAKE_C_FLAGS_RELWITHDEBINFO='-O1 -g1 -DNDEBUG'
+	build_these "${@:2}"
+	sanitizer_options
+	[[ $1 == asan ]] || as_tsan_needs
+}
+
+# build_these TARGET...: in TREE; one with a / is a folder, for all that is in it
+build_these() {
+	local target
+
+	for target; do
+		if [[ $target == */* ]]; then
+			make --no-print-directory -C "$TREE/$target" -j "$JOBS"
+		else
+			build "$TREE" --target "$target"
+		fi
+	done
 }
 
 # if_long LONG SHORT [SHORTER [SHORTEST]]: one of them, by --long, by --ci,

@@ -221,9 +221,8 @@ lwstpc_unhex(unsigned char id[LWSTPC_ID_BYTES], const char *hex)
 			value = (unsigned int)(c - 'a' + 10);
 		else
 			return -1;
-		if (n & 1)
-			value |= (unsigned int)id[n / 2] << 4;
-		id[n / 2] = (unsigned char)value;
+		id[n / 2] = (unsigned char)(n & 1 ? id[n / 2] * 16u + value :
+						    value);
 	}
 
 	return hex[n] ? -1 : 0;

@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * scripts/test builds it by each way there is to link with us.  It is written
+ * install/check builds it by each way there is to link with us.  It is written
  * for the API that libwebsockets itself declares, without our header: one task
  * without a wsi, run by a pool, and its cleanup.
  */

@@ -11,23 +11,23 @@
 # is called with a build tree (see ./check), and prints a line "ok WHAT" or
 # "not ok WHAT" for each case, and by all_run "all run" at its end.  What it needs
 # beside what the example itself does is named by lines as the last one above:
-# packages, each with its command, as scripts/lib.sh has them.
+# packages, each with its command, as scripts/lib.sh has them.  What waits or takes
+# a port is that of test-apps/stage.sh.
 #
 # SPDX-License-Identifier: MIT
 
-export LC_ALL=C.UTF-8
+# shellcheck source=test-apps/stage.sh
+. "$(dirname -- "${BASH_SOURCE[0]}")/../stage.sh"
+sanitizer_options
 export PYTHONDONTWRITEBYTECODE=1	# or it would write beside ws.py and web.py
-export ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1
-export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 
 PLAYWRIGHT=1.55.0	# playwright-core, of npm
-PATIENCE=120	# seconds that a loaded machine may take for anything
 
 # shellcheck disable=SC2034 # the check's
 TREE=$1
 # shellcheck disable=SC2034 # the check's
 NAME=$(basename -- "$(cd -- "$(dirname -- "$0")" && pwd)")
-WORK=$(mktemp -d)
+WORK=$(mktemp -d)	# of the example alone
 EXAMPLE_PID=
 OTHER_PIDS=()
 
@@ -52,27 +52,6 @@ verdict() {
 	else
 		printf 'not ok %s: %s\n' "$NAME" "$1"
 	fi
-}
-
-# wait_until COMMAND...: until the command succeeds
-wait_until() {
-	local limit=$((SECONDS + PATIENCE))
-
-	until "$@"; do
-		((SECONDS < limit)) || return 1
-		sleep 0.05
-	done
-}
-
-# A port of 127.0.0.1 that nobody listens on.
-free_port() {
-	local port
-
-	while :; do
-		port=$((RANDOM % 12000 + 20000))
-		(exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
-	done
-	printf '%d\n' "$port"
 }
 
 # program NAME: of the build tree
@@ -180,16 +159,21 @@ in_browser() {
 			"it takes chromium and npm"
 		return
 	fi
+	# others may be about to do the same
+	exec 9>"$TREE/playwright.lock"
+	flock 9
 	if [[ ! -d $modules/node_modules/playwright-core ]] &&
 		! npm install --prefix "$modules" --cache "$modules/cache" \
 			--ignore-scripts --no-audit --no-fund \
 			"playwright-core@$PLAYWRIGHT" >"$WORK/npm" 2>&1; then
+		exec 9>&-
 		tail -n 5 "$WORK/npm"
 		rm -rf -- "$modules"
 		printf 'left out %s: the page in a browser: %s\n' "$NAME" \
 			"npm does not get playwright-core"
 		return
 	fi
+	exec 9>&-
 	mkdir -p "$TREE/screenshots"
 	NODE_PATH=$modules/node_modules timeout $((PATIENCE * 10)) \
 		node "$(dirname -- "$0")/browser.js" "$URL" \

@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * usage: lwstp-replay-api FILE..., lwstp-replay-names FILE...
+ * usage: lwstp-replay-api FILE..., and so with -names and -wire
  *
  * For any compiler, and for valgrind.
  */

@@ -337,6 +337,16 @@ wait_turn_(const struct job *j, struct lws *wsi, const char *what,
 	wait_until_(has_turn, &turn, what, file, line);
 }
 
+void
+job_fence(struct rig *rig, struct lws_threadpool *tp)
+{
+	struct job *j = job_new(rig);
+
+	j->name = "fence";
+	assert_non_null(job_enqueue(tp, j, NULL));
+	wait_int(&j->cleanups, 1);
+}
+
 struct job *
 job_park(struct rig *rig, struct lws_threadpool *tp, struct lws *wsi)
 {

@@ -142,6 +142,11 @@ void
 wait_turn_(const struct job *j, struct lws *wsi, const char *what,
 	   const char *file, int line);
 
+/* The one thread of the pool has done all that it was given before: a SYNC or an
+ * end is posted, which comes a moment after the task's status says so. */
+void
+job_fence(struct rig *rig, struct lws_threadpool *tp);
+
 /* What the default WRITEABLE does: look at the one task that wants attention,
  * reap it if it ended, sync it if it is SYNCING.  Returns its job or NULL. */
 struct job *

@@ -79,7 +79,7 @@ keyed_is_held(struct rig *rig, struct lws_threadpool *tp, struct served *s)
 
 	lws_threadpool_diagnose(tp, NULL, &possible, NULL);
 	for (int n = 0; n < 2 * possible; n++)
-		served_fence(rig, tp);
+		job_fence(rig, tp);
 	assert_int_equal(lws_threadpool_task_status_noreap(s->j->task),
 			 LWS_TP_STATUS_QUEUED);
 	assert_int_equal(atomic_load(&s->j->calls), 0);

@@ -227,16 +227,6 @@ served_enqueue(struct lws_threadpool *tp, struct served *s, struct lws *wsi)
 	return s->j->task;
 }
 
-void
-served_fence(struct rig *rig, struct lws_threadpool *tp)
-{
-	struct job *j = job_new(rig);
-
-	j->name = "fence";
-	assert_non_null(job_enqueue(tp, j, NULL));
-	wait_int(&j->cleanups, 1);
-}
-
 struct served *
 served_syncing(struct rig *rig, struct lws_threadpool *tp, struct lws *wsi)
 {
@@ -244,7 +234,7 @@ served_syncing(struct rig *rig, struct lws_threadpool *tp, struct lws *wsi)
 
 	assert_non_null(served_enqueue(tp, s, wsi));
 	wait_status(s->j, LWS_TP_STATUS_SYNCING);
-	served_fence(rig, tp);
+	job_fence(rig, tp);
 
 	return s;
 }
@@ -256,7 +246,7 @@ served_done(struct rig *rig, struct lws_threadpool *tp, struct lws *wsi)
 
 	assert_non_null(served_enqueue(tp, s, wsi));
 	wait_status(s->j, LWS_TP_STATUS_FINISHED);
-	served_fence(rig, tp);
+	job_fence(rig, tp);
 
 	return s;
 }
@@ -281,7 +271,7 @@ play_begin(struct play *p, struct rig *rig, enum conn_kind kind, int repeat)
 	p->s->priv = p;
 	assert_non_null(served_enqueue(p->tp, p->s, p->c->wsi));
 	wait_status(p->s->j, LWS_TP_STATUS_SYNCING);
-	served_fence(rig, p->tp);
+	job_fence(rig, p->tp);
 }
 
 void
@@ -320,7 +310,7 @@ play_until_sync(struct play *p, int calls)
 {
 	wait_int(&p->s->j->calls, calls);
 	wait_status(p->s->j, LWS_TP_STATUS_SYNCING);
-	served_fence(p->rig, p->tp);
+	job_fence(p->rig, p->tp);
 	assert_int_equal(atomic_load(&p->s->j->running), calls);
 }
 
@@ -337,7 +327,7 @@ play_to_the_end(struct play *p)
 void
 play_is_syncing(struct play *p)
 {
-	served_fence(p->rig, p->tp);
+	job_fence(p->rig, p->tp);
 	assert_int_equal(lws_threadpool_task_status_noreap(p->s->j->task),
 			 LWS_TP_STATUS_SYNCING);
 }

@@ -98,11 +98,6 @@ served_syncing(struct rig *rig, struct lws_threadpool *tp, struct lws *wsi);
 struct served *
 served_done(struct rig *rig, struct lws_threadpool *tp, struct lws *wsi);
 
-/* The one thread of the pool has done all that it was given before: what it
- * parked or ended is where serve() sees it. */
-void
-served_fence(struct rig *rig, struct lws_threadpool *tp);
-
 /* What most tests of handlers begin with: a job that is SYNCING, or has ended,
  * on a wsi whose WRITEABLEs do not serve it, in a pool of one thread */
 struct play {

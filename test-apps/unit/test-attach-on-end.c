@@ -106,6 +106,7 @@ that_wsi_closes_first(void **state)
 	sent.to->manual = true;
 	gate_open(j->gate);
 	wait_status(j, LWS_TP_STATUS_FINISHED);
+	job_fence(rig, tp);
 	assert_int_equal(lws_threadpool_serve(c->wsi), 0);
 	assert_int_equal(sent.calls, 1);
 	closing_do(sent.to, CLOSING_FIN);

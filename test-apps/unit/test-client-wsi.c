@@ -238,7 +238,7 @@ client_late(bool had)
 }
 
 static void
-W4_enqueue_in_the_close_callbacks_of_a_client_with_a_task(void **state)
+W4_enqueue_in_the_close_callbacks_of_a_client(void **state)
 {
 	(void)state;
 	client_late(true);
@@ -501,7 +501,7 @@ main(void)
 		cmocka_unit_test(W3_client_streams_and_is_reaped),
 		cmocka_unit_test(W1_client_closes_with_its_tasks),
 		cmocka_unit_test(
-		  W4_enqueue_in_the_close_callbacks_of_a_client_with_a_task),
+			W4_enqueue_in_the_close_callbacks_of_a_client),
 		cmocka_unit_test(
 			W4_first_task_ever_in_the_close_callbacks_of_a_client),
 		cmocka_unit_test(W4_enqueue_before_established),

@@ -499,7 +499,7 @@ enqueued_after_a_task(enum conn_kind kind, enum closing way, bool opt_in)
 }
 
 static void
-W4_enqueue_in_the_close_callbacks_of_a_wsi_that_had_a_task(void **state)
+W4_enqueue_in_close_callbacks_after_a_task(void **state)
 {
 	(void)state;
 	for_each_closing(enqueued_after_a_task);
@@ -735,7 +735,7 @@ enqueue_on_the_other(struct job *j, struct lws *wsi)
 }
 
 static void
-W5_cleanup_that_enqueues_on_another_wsi_during_the_close(void **state)
+W5_cleanup_that_enqueues_elsewhere_during_a_close(void **state)
 {
 	struct moment m;
 	int kind, opt_in;
@@ -1042,7 +1042,7 @@ main(void)
 		cmocka_unit_test(
 		    W1_application_that_dequeues_the_wsi_in_its_callbacks),
 		cmocka_unit_test(
-		    W4_enqueue_in_the_close_callbacks_of_a_wsi_that_had_a_task),
+			W4_enqueue_in_close_callbacks_after_a_task),
 		cmocka_unit_test(W4_first_task_ever_in_the_close_callbacks),
 		cmocka_unit_test(
 			W4_first_task_ever_while_the_context_is_destroyed),
@@ -1052,7 +1052,7 @@ main(void)
 		cmocka_unit_test(
 			W5_cleanup_that_enqueues_on_its_wsi_during_the_close),
 		cmocka_unit_test(
-		    W5_cleanup_that_enqueues_on_another_wsi_during_the_close),
+			W5_cleanup_that_enqueues_elsewhere_during_a_close),
 		cmocka_unit_test(
 		    T7_cleanup_that_ends_another_during_the_close),
 		cmocka_unit_test(W1_killed_in_another_wsi_s_writeable),

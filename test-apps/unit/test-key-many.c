@@ -110,7 +110,7 @@ one_after_the_other(void **state)
 		for (int n = 0; n < KEYS / 10; n++)
 			many_enqueue(tp, key++ << 4);
 		wait_int(&many_cleaned, KEYS / 10);
-		served_fence(rig, tp);
+		job_fence(rig, tp);
 		if (round == 4)
 			before = allocated();
 	}

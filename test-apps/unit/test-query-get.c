@@ -104,7 +104,8 @@ static void
 looking_keeps_the_order(void **state)
 {
 	struct rig *rig = *state;
-	struct lws_threadpool *tp = rig_pool(rig, 2, 10);
+	/* one thread: each is posted before the next one begins */
+	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
 	struct conn *c = conn_open(rig, CONN_RAW);
 	struct job *j[4];
 

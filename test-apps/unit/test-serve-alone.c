@@ -18,7 +18,7 @@ ended(struct rig *rig, struct lws_threadpool *tp, int last)
 
 	s->j->last = last;
 	assert_non_null(served_enqueue(tp, s, NULL));
-	served_fence(rig, tp);
+	job_fence(rig, tp);
 
 	return s;
 }

@@ -49,7 +49,7 @@ answers_itself(struct served *s, struct lws *wsi)
 		wait_int(&s->j->calls, calls + 1);
 		wait_status(s->j, a->stop ? LWS_TP_STATUS_STOPPED :
 					    LWS_TP_STATUS_SYNCING);
-		served_fence(p->rig, p->tp);
+		job_fence(p->rig, p->tp);
 	}
 
 	return a->ret;

@@ -128,12 +128,13 @@ alone_until_it_is_attached(void **state)
 		/* while it runs; or when it has ended, before its on_end */
 		if (n) {
 			gate_open(s->j->gate);
-			served_fence(rig, tp);
+			job_fence(rig, tp);
 		}
 		assert_int_equal(lws_threadpool_task_attach(s->j->task,
 							    other->wsi), 0);
 		gate_open(s->j->gate);
 		rig_until_status(s->j, LWS_TP_STATUS_FINISHED);
+		job_fence(rig, tp);
 		rig_drain(rig);
 		assert_int_equal(atomic_load(&s->ends), 0);
 		assert_int_equal(lws_threadpool_serve(other->wsi), 0);

@@ -99,7 +99,7 @@ told_how_it_ended(void **state)
 		s->on_end = looks_at_itself;
 		s->on_cleanup = cleaned_after_its_handler;
 		assert_non_null(served_enqueue(tp, s, c->wsi));
-		served_fence(rig, tp);
+		job_fence(rig, tp);
 		assert_int_equal(lws_threadpool_serve(c->wsi), 0);
 		assert_int_equal(atomic_load(&s->ends), 1);
 		assert_int_equal(atomic_load(&s->j->cleanups), 1);

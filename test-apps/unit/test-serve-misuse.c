@@ -353,7 +353,7 @@ a_cleanup_within(void **state)
 		p.other = served_new(rig);
 		p.other->j->last = LWS_TP_RETURN_STOPPED;
 		assert_non_null(served_enqueue(p.tp, p.other, p.c->wsi));
-		served_fence(rig, p.tp);
+		job_fence(rig, p.tp);
 		assert_int_equal(lws_threadpool_serve(p.c->wsi), 0);
 		assert_int_equal(p.got, 0);
 		assert_int_equal(p.nested, 1);

@@ -49,7 +49,7 @@ options_null(void **state)
 	assert_non_null(enqueue_with(tp, s, c->wsi, NULL));
 	assert_int_equal(lws_threadpool_refused(), LWS_TP_REFUSED_NONE);
 	wait_status(s->j, LWS_TP_STATUS_FINISHED);
-	served_fence(rig, tp);
+	job_fence(rig, tp);
 	assert_int_equal(lws_threadpool_serve(c->wsi), 0);
 	assert_int_equal(lws_threadpool_task_status_noreap(s->j->task),
 			 LWS_TP_STATUS_FINISHED);

@@ -50,7 +50,7 @@ syncs_again(struct rig *rig, struct order *o, struct served *s)
 	lws_threadpool_task_sync(s->j->task, 0);
 	wait_int(&s->j->calls, calls + 1);
 	wait_status(s->j, LWS_TP_STATUS_SYNCING);
-	served_fence(rig, o->tp);
+	job_fence(rig, o->tp);
 }
 
 /* H2: one task a call, the one that has waited longest; then none */
@@ -67,7 +67,7 @@ one_task_a_call(void **state)
 		serves(&o, o.s[n]);
 		assert_ptr_equal(o.s[n]->wsi, o.c->wsi);
 		wait_status(o.s[n]->j, LWS_TP_STATUS_FINISHED);
-		served_fence(rig, o.tp);
+		job_fence(rig, o.tp);
 	}
 	for (int n = 0; n < 3; n++) {
 		assert_int_equal(atomic_load(&o.s[n]->syncs), 1);
@@ -97,7 +97,7 @@ none_that_waits_for_a_thread(void **state)
 			 LWS_TP_STATUS_QUEUED);
 	gate_open(running->j->gate);
 	rig_until_status(queued->j, LWS_TP_STATUS_FINISHED);
-	served_fence(rig, o.tp);
+	job_fence(rig, o.tp);
 	serves(&o, running);
 	serves(&o, queued);
 	serves(&o, NULL);
@@ -118,7 +118,7 @@ those_that_stay_take_turns(void **state)
 	o.s[0]->sync_ret = LWS_TP_ON_SYNC_RESUME;
 	serves(&o, o.s[0]);
 	wait_status(o.s[0]->j, LWS_TP_STATUS_FINISHED);
-	served_fence(rig, o.tp);
+	job_fence(rig, o.tp);
 	serves(&o, o.s[0]);
 	for (int n = 0; n < 4; n++)
 		serves(&o, o.s[1 + n % 2]);
@@ -184,7 +184,7 @@ an_end_makes_it_new(void **state)
 	done = served_done(rig, o.tp, o.c->wsi);
 	lws_threadpool_task_sync(o.s[1]->j->task, 1);
 	wait_status(o.s[1]->j, LWS_TP_STATUS_STOPPED);
-	served_fence(rig, o.tp);
+	job_fence(rig, o.tp);
 	serves(&o, done);
 	serves(&o, o.s[1]);
 	assert_int_equal(o.s[1]->how, LWS_TP_STATUS_STOPPED);
@@ -306,7 +306,7 @@ each_of_many(void **state)
 		s[n]->sync_ret = LWS_TP_ON_SYNC_STAY;
 		assert_non_null(served_enqueue(tp, s[n], c->wsi));
 	}
-	served_fence(rig, tp);
+	job_fence(rig, tp);
 	for (int n = 0; n < 1000; n++) {
 		assert_int_equal(lws_threadpool_serve(c->wsi), 0);
 		assert_int_equal(s[n % 500]->turn, n + 1);

@@ -103,6 +103,7 @@ stays_and_nothing_comes_later(void **state)
 	p.s->sync_ret = LWS_TP_ON_SYNC_STAY;
 	p.c->manual = false;
 	rig_until_int(rig, &p.s->syncs, 2);
+	job_fence(rig, p.tp);
 	rig_drain(rig);
 	calls = served_calls;
 	log_info();

@@ -72,7 +72,7 @@ a_dequeue_of_one_that_outlives(void **state)
 	p.s->priv = &p;
 	p.s->on_sync = dequeues_itself;
 	assert_non_null(served_enqueue(p.tp, p.s, p.c->wsi));
-	served_fence(rig, p.tp);
+	job_fence(rig, p.tp);
 	p.got = 1;
 	assert_int_equal(lws_threadpool_serve(p.c->wsi), 0);
 	assert_int_equal(p.got, 0);

@@ -118,6 +118,8 @@ slow(struct rig *rig, int threads, int parked)
 	c->manual = false;
 	rig->priv = NULL;
 	rig_until_cleaned(rig);
+	/* the lines come after all that somebody may wait for */
+	log_wait(LLL_WARN, "", parked);
 	assert_int_equal(log_claim(LLL_WARN, ""), parked);
 }
 
@@ -182,6 +184,7 @@ others_whose_time_is_over(void **state)
 
 	c->manual = false;
 	rig_until_cleaned(rig);
+	log_wait(LLL_WARN, "", MANY);
 	assert_int_equal(log_claim(LLL_WARN, ""), MANY);
 }
 

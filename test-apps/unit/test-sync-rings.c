@@ -326,7 +326,7 @@ an_answer_that_was_met_before(void **state)
 	lws_threadpool_task_status_noreap(b->task);
 	before = c->writeables;
 	lws_threadpool_task_sync(a->task, 0);
-	assert_ptr_equal(lws_threadpool_get_task_wsi(c->wsi), b->task);
+	wait_turn(b, c->wsi);
 	until_writeable(c, before);
 
 	gate_open(a->gate);

@@ -230,6 +230,7 @@ catch_signals(void)
 static void
 usage(FILE *out)
 {
+	/* clang-format off */
 	fprintf(out,
 "Usage: " PROGRAM " [OPTION]...\n"
 "Opens streams to lws-minimal-ws-server-threadpool, shows how they come on.\n"
@@ -245,6 +246,7 @@ usage(FILE *out)
 "\n"
 "The exit status is 0 if every stream came complete, once and in order, 1 if\n"
 "any did not, 2 if the options are wrong.\n");
+	/* clang-format on */
 }
 
 /* the value of an option as a number from min to max, or the end of us */

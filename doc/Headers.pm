@@ -115,8 +115,9 @@ sub item {
 
 	$text =~ s/\bLWS_(?:VISIBLE|EXTERN|FORMAT\(\d\))//g;
 	$text =~ s/^\s+|\s*;?\s*$//g;
-	if ($text =~ /^#define (\w+)(?:\(([^)]*)\))?/) {
-		@item{qw(kind name)} = (defined $2 ? 'macro' : 'constant', $1);
+	if ($text =~ /^#define (\w+)(?:\(([^)]*)\))?\s*(.*)/s) {
+		@item{qw(kind name value)} =
+			(defined $2 ? 'macro' : 'constant', $1, $3);
 		$item{args} = [arguments($2 // '')];
 	} elsif ($text =~ /^(struct|enum)\s*(\w*)\s*\{(.*)\}$/s) {
 		@item{qw(kind name)} = ($1, $2);
@@ -170,11 +171,12 @@ sub header {
 				}
 			} elsif (m{\G/\*(.*?)\*/}gcs) {
 				$head //= comment($1);
-			} elsif (/\G#\s*define\s+(\w+)(\([^)]*\))?(?:[^\\\n]|\\.)*/gcs) {
-				my ($macro, $args) = ($1, $2 // '');
+			} elsif (/\G#\s*define\s+(\w+)(\([^)]*\))?((?:[^\\\n]|\\.)*)/gcs) {
+				my ($macro, $args, $to) = ($1, $2 // '', $3);
 
 				next if $macro =~ /_$|_H$/;
-				item("#define $macro$args", $doc, $name, $group);
+				item("#define $macro$args$to", $doc, $name,
+					$group);
 				undef $doc;
 			} elsif (/\G#(?:[^\\\n]|\\.)*|\Gextern\s+"C"\s*\{|\G\}/gcs) {
 			} elsif (/\G((?:[^;{]|\{[^{}]*\})*;)/gcs) {

@@ -138,8 +138,7 @@ sub list {
 	return $made;
 }
 
-# Markdown as far as the READMEs have it; no title, which is the caller's, and
-# no pictures.
+# Markdown as far as the READMEs have it; no title, which is the caller's.
 sub markdown {
 	my ($text) = @_;
 	my $made = '';
@@ -155,7 +154,9 @@ sub markdown {
 			$made .= table($part);
 		} elsif ($part =~ /^- /) {
 			$made .= list($part);
-		} elsif ($part !~ /^!\[|^\[[A-Z0-9, ]+\]$/) {
+		} elsif ($part !~ /^\[[A-Z0-9, ]+\]$/) {
+			# of a picture, what it shows
+			$part =~ s/^!\[([^]]*)\]\(.*\)$/$1./s;
 			$made .= ".PP\n" . fill($part);
 		}
 	}

@@ -679,8 +679,8 @@ lws_threadpool_end_reason(void);
  * if it has no wsi then [K1, K4].  Whoever has the token can have the task:
  * treat it as a password.
  *
- * Any thread.  But a task without a wsi, or about to lose it, may have ended
- * and be gone before you ask: ask in its function then.
+ * Any thread.  A task without a wsi, or about to lose it, may have ended and be
+ * gone before you ask: ask in its function then.
  *
  * Returns 0, or -1 if \p task is stale, a flag is unknown, \p token is NULL,
  * there are no random bits, memory is short, or the context is gone or being

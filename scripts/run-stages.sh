@@ -53,6 +53,13 @@ stage() {
 	return "$status"
 }
 
+# processor_time: sets that, in seconds, of all that we have waited for
+processor_time() {
+	times >"$WORK/times.now"
+	processor_time=$(awk -F '[ms ]' 'NR == 2 {
+		printf "%d\n", $1 * 60 + $2 + $4 * 60 + $5 }' "$WORK/times.now")
+}
+
 # What ends us ends the stage.
 end_early() {
 	[[ ! $stage_pid ]] || kill -TERM -- "-$stage_pid" 2>/dev/null || true
@@ -86,9 +93,11 @@ read_counts() {
 # all_left.
 run_stage() {
 	local log=$WORK/$1.log begun=$SECONDS status=0 passed=0 failed=0 left=0
-	local what
+	local what had
 
 	STAGE=$1
+	processor_time
+	had=$processor_time
 	rm -f -- "$WORK/$STAGE".{count,skip,left,notes}
 	printf '[%2d/%d] %-15s ' "$((++at))" "$stages" "$STAGE"
 	stage "$STAGE" >"$log" 2>&1 </dev/null || status=$?
@@ -100,6 +109,9 @@ run_stage() {
 		((++all_left))
 		return
 	fi
+	processor_time
+	printf '%s %d %d\n' "$STAGE" "$((SECONDS - begun))" \
+		"$((processor_time - had))" >>"$WORK/times"
 	read_counts "$status"
 	printf '%5d passed %3d failed %5d s\n' "$passed" "$failed" \
 		"$((SECONDS - begun))"
@@ -144,6 +156,7 @@ run_stages() {
 	local name
 
 	stages=$#
+	: >"$WORK/times"
 	trap end_early INT TERM
 	for name; do
 		run_stage "$name"

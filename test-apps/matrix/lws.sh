@@ -32,8 +32,12 @@ need_tree() {
 need_source() {
 	command -v dpkg-source >/dev/null ||
 		cannot_run "dpkg-source is missing: install dpkg-dev"
+	# of another row, perhaps, that is about to fetch it
+	exec 9>"$WORK/source.lock"
+	flock 9
 	need_lws_source "$WORK/source" ||
 		cannot_run "no source of this system's libwebsockets from apt"
+	exec 9>&-
 	TREE=$SOURCE
 	note "$SOURCE_NOTE"
 }

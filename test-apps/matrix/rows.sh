@@ -31,6 +31,7 @@ row_evlib() {
 	find /usr/lib -name "libwebsockets-evlib_$1.so" | grep -q . ||
 		cannot_run "install libwebsockets-evlib-$1"
 	export LWSTP_UNIT_EVLIB=$1
+	TREE_HERE=${LWSTP_TEST_TREE-}
 	try
 }
 

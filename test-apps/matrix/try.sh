@@ -11,6 +11,7 @@
 COMPILER=gcc
 EMULATOR=()
 TRY_OPTIONS=()
+TREE_HERE=	# where it is built already, as the row would
 EXAMPLE=lws-minimal-ws-server-threadpool
 CLIENT=lws-threadpool-ws-client
 PATIENCE=120	# seconds for the example to come up, or to end
@@ -47,7 +48,7 @@ versions() {
 }
 
 program() {
-	find "$WORK/$ROW/tree" -type f -name "$1" -perm -u+x
+	find "${TREE_HERE:-$WORK/$ROW/tree}" -type f -name "$1" -perm -u+x
 }
 
 run_tests() {
@@ -119,7 +120,8 @@ run_example() {
 # try [CMAKE-OPTION...]: the tree as configured, with the row's prefix if there
 # is one: every test of it, and the example.
 try() {
-	local prefix=$WORK/$ROW/prefix tree=$WORK/$ROW/tree dir
+	local prefix=$WORK/$ROW/prefix dir
+	local tree=${TREE_HERE:-$WORK/$ROW/tree}
 
 	[[ ! -d $prefix ]] || export PKG_CONFIG_PATH=$prefix/lib/pkgconfig
 	configure "$tree" -DCMAKE_BUILD_TYPE=RelWithDebInfo \

@@ -196,6 +196,6 @@ install_as() {
 		-DLWSTP_CLIENT=OFF -DLWSTP_EXAMPLES=OFF "$@"
 	build "$WORK/$STAGE/$name"
 	# shellcheck disable=SC2154 # the caller's
-	cmake --install "$WORK/$STAGE/$name" --prefix "$place/first"
-	mv "$place/first" "$place/$name"
+	cmake --install "$WORK/$STAGE/$name" --prefix "$place/first-$name"
+	mv "$place/first-$name" "$place/$name"
 }

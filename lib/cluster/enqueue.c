@@ -45,10 +45,19 @@ options_copy(struct lws_threadpool_task_options *o,
 static struct lws_threadpool_task *
 refuse(enum lws_threadpool_refused why, const char *me, const char *what)
 {
-	if (why == LWS_TP_REFUSED_AWAY)
-		lwsl_info("%s: %s\n", me, what);
-	else
-		lwsl_err("%s: %s\n", me, what);
+	lwsl_err("%s: %s\n", me, what);
+	lws_threadpool_refuse(why);
+
+	return NULL;
+}
+
+/* what is nobody's mistake here: tokens come from anywhere */
+static struct lws_threadpool_task *
+not_now(enum lws_threadpool_refused why, const char *me, const char *what)
+{
+	(void)me;
+	(void)what;
+	lwsl_info("%s: %s\n", me, what);
 	lws_threadpool_refuse(why);
 
 	return NULL;
@@ -132,7 +141,7 @@ lws_threadpool_cluster_enqueue(struct lws_threadpool_cluster *c,
 	if (!kind)
 		return refuse(LWS_TP_REFUSED_ARGS, __func__, "no such kind");
 	if (!lwstpc_engine_there(c))
-		return refuse(LWS_TP_REFUSED_AWAY, __func__, "no engine");
+		return not_now(LWS_TP_REFUSED_AWAY, __func__, "no engine");
 	job = getentropy(id, sizeof(id)) ? NULL : lwstpc_job_make(c, kind, id);
 	if (!job)
 		return refuse(LWS_TP_REFUSED_MEMORY, __func__, "no memory");
@@ -245,9 +254,9 @@ lws_threadpool_cluster_attach(struct lws_threadpool_cluster *c,
 	if (why)
 		return refuse(LWS_TP_REFUSED_ARGS, __func__, why);
 	if (!token || lwstpc_unhex(id, token))
-		return refuse(LWS_TP_REFUSED_ARGS, __func__, "no token");
+		return not_now(LWS_TP_REFUSED_ARGS, __func__, "no token");
 	if (!lwstpc_engine_there(c))
-		return refuse(LWS_TP_REFUSED_AWAY, __func__, "no engine");
+		return not_now(LWS_TP_REFUSED_AWAY, __func__, "no engine");
 	job = attach_make(c, id, have);
 	if (!job)
 		return refuse(LWS_TP_REFUSED_MEMORY, __func__, "no memory");

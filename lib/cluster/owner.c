@@ -89,12 +89,26 @@ __old_is_lost(struct lwstpc_job *job, const struct lwstpc_wire *wire,
 	return false;
 }
 
+/* A worker had it that was lost before it said a word */
+static LWSTPC_JOB_HELD void
+__count_unknown(struct lwstpc_job *job)
+{
+	if (job->fence || job->given || job->lost)
+		return;
+	job->lost++;
+	lwstpc_count(&job->c->n.retried, 1);
+	if (job->lost >= job->c->max_tries)
+		__lwstpc_job_verdict(job, LWS_TP_CLUSTER_POISON);
+}
+
 static LWSTPC_JOB_HELD bool
 __newcomer(struct lwstpc_job *job, const struct lwstpc_wire *wire,
 	   const char *worker)
 {
 	bool asks = wire->type == LWSTPC_HELLO && (wire->flags & LWSTPC_F_ASK);
 
+	if (wire->type == LWSTPC_GIVEN)
+		job->given = wire->fence;
 	if (wire->type == LWSTPC_GIVEN || wire->type == LWSTPC_TAKEN)
 		return false;
 	if (job->where == LWSTPC_OWNED && asks &&
@@ -106,6 +120,8 @@ __newcomer(struct lwstpc_job *job, const struct lwstpc_wire *wire,
 				  LWSTPC_F_DROP);
 		return false;
 	}
+	if (asks && (wire->flags & LWSTPC_F_AGAIN))
+		__count_unknown(job);
 	if (job->verdict) {
 		lwstpc_stop_other(job->c, worker, job->id_text, wire->fence, 0);
 		return false;

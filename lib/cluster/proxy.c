@@ -147,8 +147,8 @@ take_in(struct lwstpc_job *job, struct lwstpc_msg *msg)
 						wire.len);
 	lwstpc_msg_free(msg);
 	if (bad) {
-		lwsl_info("%s: decode_chunk of %s says no\n", __func__,
-			  job->kind->name);
+		lwsl_warn("lws_threadpool_cluster: %s %s: a chunk cannot be "
+			  "decoded\n", job->kind->name, job->id_text);
 		lwstpc_job_lock(job);
 		if (wire.type == LWSTPC_END)
 			__lwstpc_credit(job);	/* the worker may forget it */

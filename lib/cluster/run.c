@@ -32,6 +32,9 @@ static enum lws_threadpool_task_return
 end(struct lwstpc_work *work, unsigned int flags, unsigned char *buf,
     size_t len)
 {
+	if (flags & LWSTPC_F_REFUSED)
+		lwsl_warn("lws_threadpool_cluster: %s %s is refused here\n",
+			  work->kind->name, work->id_text);
 	if (!buf)
 		buf = malloc(LWSTPC_WIRE_HEADER);
 	lwstpc_work_lock(work);
@@ -90,7 +93,8 @@ may_begin(struct lwstpc_work *work)
 	may = work->answered;
 	if (!may && now - work->hello_at >= every) {
 		work->hello_at = now;
-		__lwstpc_tell(work, LWSTPC_HELLO, LWSTPC_F_ASK);
+		__lwstpc_tell(work, LWSTPC_HELLO, LWSTPC_F_ASK |
+			      (work->again ? LWSTPC_F_AGAIN : 0u));
 	}
 	work->parked = !may;
 	lwstpc_work_unlock(work);
@@ -229,6 +233,19 @@ call(struct lwstpc_work *work)
 	return LWS_TP_RETURN_CHECKING_IN;
 }
 
+/* decode_job says no, or it was stopped just now */
+static enum lws_threadpool_task_return
+unmade(struct lwstpc_work *work)
+{
+	bool begun;
+
+	lwstpc_work_lock(work);
+	begun = work->begun;
+	lwstpc_work_unlock(work);
+
+	return begun ? end(work, LWSTPC_F_REFUSED, NULL, 0) : over(work);
+}
+
 /* the park that call() may come back from was the function's own, so it is the
  * function's to be called for no reason */
 static enum lws_threadpool_task_return
@@ -250,7 +267,7 @@ running(struct lwstpc_work *work)
 		if (!may_begin(work))
 			return LWS_TP_RETURN_CHECKING_IN;	/* parked */
 		if (!make_user(work))
-			return end(work, LWSTPC_F_REFUSED, NULL, 0);
+			return unmade(work);
 	}
 
 	return call(work);

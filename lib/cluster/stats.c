@@ -77,10 +77,8 @@ lws_threadpool_cluster_get_stats(struct lws_threadpool_cluster *c,
 	struct lws_threadpool_cluster_stats s = { .size = 0 };
 
 	if (!c || !stats || stats->size < sizeof(s) ||
-	    stats->size > STRUCT_MOST) {
-		lwsl_err("%s: no cluster, or a bad size\n", __func__);
+	    stats->size > STRUCT_MOST)
 		return -1;
-	}
 	copy(c, &s);
 	count_jobs(c, &s);
 	count_works(c, &s);

@@ -190,7 +190,8 @@ work_make(lwstpc_t *c, struct lwstpc_kind *kind, const struct lwstpc_wire *wire,
 		return NULL;
 	}
 	work->fence = (uint64_t)wire->seq << ROUND_BITS | number;
-	work->must_ask = (wire->flags & LWSTPC_F_ASK) || times > 1 ||
+	work->again = times > 1;
+	work->must_ask = (wire->flags & LWSTPC_F_ASK) || work->again ||
 		kind->k.retry == LWS_TP_CLUSTER_RETRY_NEVER ||
 		(int64_t)lwstpc_wall() - published > ASK_AFTER_US;
 	work->msg = msg;
@@ -264,7 +265,7 @@ job_came(lwstpc_t *c, struct lwstpc_kind *kind, struct lwstpc_msg *msg)
 	data = lwstpc_msg_data(msg, &len);
 	is_job = !lwstpc_decode(&wire, data, len) && wire.type == LWSTPC_JOB;
 	if (!is_job) {
-		lwsl_info("%s: what is no job, or of another version\n",
+		lwsl_warn("%s: what is no job, or of another version\n",
 			  __func__);
 		lwstpc_ack(c->engine, lwstpc_msg_reply(msg));
 	} else if (!atomic_load(&c->draining) && !atomic_load(&c->dying)) {

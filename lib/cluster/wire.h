@@ -36,8 +36,9 @@ enum lwstpc_type {
 	LWSTPC_JOB = 1,
 
 	/* worker to front: prefix.f.FRONT.ID */
-	LWSTPC_HELLO,	/* it is here.  F_ASK: and waits for CREDIT or STOP before
-			 * it begins.  seq: chunks that it has sent */
+	LWSTPC_HELLO,	/* it is here.  F_ASK: and waits for CREDIT or STOP
+			 * before it begins.  F_AGAIN: it was delivered before.
+			 * seq: chunks that it has sent */
 	LWSTPC_BEAT,	/* it lives.  seq: chunks that it has sent */
 	LWSTPC_CHUNK,	/* number seq; data */
 	LWSTPC_END,	/* number seq, the last.  F_FINISHED, or F_REFUSED, or
@@ -67,7 +68,8 @@ enum {						/* flags */
 	LWSTPC_F_REFUSED = 4,
 	LWSTPC_F_DATA = 8,
 	LWSTPC_F_BEGUN = 16,
-	LWSTPC_F_QUEUED = 32,
+	LWSTPC_F_QUEUED = 32,	/* FOUND */
+	LWSTPC_F_AGAIN = 32,	/* HELLO */
 	LWSTPC_F_DROP = 64,
 	LWSTPC_F_LINGER = 128,
 };

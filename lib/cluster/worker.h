@@ -27,6 +27,7 @@ struct lwstpc_work {
 	uint32_t		window;
 	size_t			max_chunk;
 	bool			must_ask;
+	bool			again;		/* delivered before */
 	lws_usec_t		linger_us;
 	bool			in_table LWSTPC_BY_TABLES;
 

@@ -122,6 +122,13 @@ lwstpc_engine_there(lwstpc_t *c)
 	return atomic_load(&c->connected) && !atomic_load(&c->away_since);
 }
 
+lws_usec_t
+lwstpc_again_most(const lwstpc_t *c)
+{
+	return c->lease_us / 4 < LWSTPC_AGAIN_MOST_US ? c->lease_us / 4 :
+							LWSTPC_AGAIN_MOST_US;
+}
+
 struct lwstpc_kind *
 lwstpc_kind_find(lwstpc_t *c, const char *name)
 {

@@ -122,6 +122,8 @@ up(void *arg)
 	if (away)
 		atomic_fetch_add(&c->away_us, now - away);
 	atomic_store(&c->connected, true);
+	if (atomic_exchange(&c->was_up, true))
+		lwstpc_count(&c->n.reconnects, 1);
 	lwstpc_tick_now(c);
 }
 

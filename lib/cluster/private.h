@@ -35,6 +35,7 @@
 #define LWSTPC_CHUNK_MOST	1000000
 #define LWSTPC_PULLS		64	/* of a kind: at a time */
 #define LWSTPC_LATE_PART	4	/* of a lease: then an echo is late */
+#define LWSTPC_AGAIN_MOST_US	(2 * LWS_US_PER_SEC) /* to say it again */
 #define LWSTPC_NO_CHUNK		UINT32_MAX
 
 /* roles of clang's, see ../locks.h; declared, and defined nowhere */
@@ -103,6 +104,7 @@ struct lws_threadpool_cluster {
 	atomic_bool		dying;		/* destroy() */
 	atomic_bool		draining;
 	atomic_bool		connected;
+	atomic_bool		was_up;		/* once */
 	atomic_bool		fresh;		/* connected anew: for the ticker */
 	atomic_bool		queue_ready;
 	_Atomic(lws_usec_t)	now;		/* of the ticker */
@@ -161,6 +163,9 @@ lwstpc_silence(lwstpc_t *c, lws_usec_t heard, lws_usec_t now);
 /* the engine is there, and answers */
 bool
 lwstpc_engine_there(lwstpc_t *c);
+/* how long to wait at most until something is said again */
+lws_usec_t
+lwstpc_again_most(const lwstpc_t *c);
 struct lwstpc_kind *
 lwstpc_kind_find(lwstpc_t *c, const char *name);
 struct lwstpc_kind *

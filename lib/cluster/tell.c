@@ -34,7 +34,7 @@ __tell(struct lwstpc_job *job, enum lwstpc_type type, unsigned int flags)
 LWSTPC_JOB_HELD void
 __lwstpc_credit(struct lwstpc_job *job)
 {
-	lws_usec_t most = job->c->lease_us / 4;
+	lws_usec_t most = lwstpc_again_most(job->c);
 
 	if (job->kind && !job->lingers)
 		job->upto = job->done + (uint32_t)job->kind->k.window;

@@ -41,7 +41,7 @@ __tick_queued(struct lwstpc_job *job, const struct tick *t)
 static LWSTPC_JOB_HELD void
 __tick_quiet(struct lwstpc_job *job, const struct tick *t)
 {
-	lws_usec_t most = job->c->lease_us / 3;
+	lws_usec_t most = lwstpc_again_most(job->c);
 
 	if (job->complete || job->filled || !job->parked) {
 		job->nak_gap = 0;
@@ -61,7 +61,7 @@ static LWSTPC_JOB_HELD void
 __tick_owned(struct lwstpc_job *job, const struct tick *t)
 {
 	lwstpc_t *c = job->c;
-	lws_usec_t gap = 2 * job->credit_gap, most = c->lease_us / 4;
+	lws_usec_t gap = 2 * job->credit_gap, most = lwstpc_again_most(c);
 
 	if (lwstpc_silence(c, job->heard, t->now) > 2 * c->lease_us &&
 	    !job->complete) {
@@ -161,16 +161,35 @@ __tick_silent(struct lwstpc_work *work, const struct tick *t)
 	}
 }
 
+/* What it said may have been lost: then the front does not know of it, or waits
+ * for its END, or has forgotten it */
+static LWSTPC_WORK_HELD void
+__tick_unheard(struct lwstpc_work *work, const struct tick *t)
+{
+	lws_usec_t again = lwstpc_again_most(work->c), quiet = again / 2;
+
+	if (work->answered)
+		quiet += again;
+	if (work->lingers || t->now - work->heard < quiet ||
+	    t->now - work->told_at < again / 2)
+		return;
+	work->told_at = t->now;
+	__lwstpc_tell(work, LWSTPC_BEAT, 0);
+}
+
 /* True: it is done with */
 static LWSTPC_WORK_HELD bool
 __tick_work(struct lwstpc_work *work, const struct tick *t)
 {
 	lwstpc_t *c = work->c;
-	bool started = atomic_load(&work->started);
+	bool started = atomic_load(&work->started), hangs;
 
 	if (!lwstpc_engine_there(c) || work->given || work->stop)
 		return work->over && (work->given || work->stop);
-	if (!lwstpc_work_hangs(work) &&
+	hangs = lwstpc_work_hangs(work);
+	if (!hangs && (work->begun || work->ended))
+		__tick_unheard(work, t);
+	if (!hangs &&
 	    (t->fresh || t->now - work->beat_at >= c->lease_us / 3)) {
 		work->beat_at = t->now;
 		lwstpc_extend(c->engine, work->reply);

@@ -61,6 +61,7 @@ struct lwstpc_work {
 	struct lwstpc_sent	*ring LWSTPC_BY_WORK;	/* window + 1 */
 	lws_usec_t		heard LWSTPC_BY_WORK;
 	lws_usec_t		beat_at LWSTPC_BY_WORK;
+	lws_usec_t		told_at LWSTPC_BY_WORK;	/* again */
 };
 
 /*

@@ -22,6 +22,7 @@ extern "C" {
 
 /**
  * lws_threadpool_worker_kinds() - the kinds that a shared object has
+ * \ingroup lwstp_cluster
  *
  * Defined by the object, not by the library.  Called once, by the main thread,
  * before the program has a context or a thread: so it may also prepare what its

@@ -28,6 +28,7 @@ static void
 answered(lwstpc_t *c, const char *tail, struct lwstpc_msg *msg)
 {
 	struct lwstpc_kind *kind;
+	uint64_t which;
 
 	if (tail[0] == '-' && !tail[1]) {
 		echoed(c);
@@ -37,9 +38,11 @@ answered(lwstpc_t *c, const char *tail, struct lwstpc_msg *msg)
 		lwstpc_front_answer(c, tail, msg);
 		return;
 	}
-	if (lwstpc_make_answer(msg))
+	if (lwstpc_make_answer(msg, &which))
 		return;			/* the ticker tries again */
 	if (!tail[1]) {
+		atomic_store(&c->queue, which);
+		atomic_store(&c->beat, true);
 		atomic_store(&c->queue_ready, true);
 		lwstpc_tick_now(c);
 		return;
@@ -117,6 +120,7 @@ up(void *arg)
 	atomic_store(&c->echoed, now);
 	atomic_store(&c->smooth_since, now);
 	atomic_store(&c->queue_ready, false);
+	atomic_store(&c->queue, 0);
 	atomic_store(&c->fresh, true);
 	away = atomic_exchange(&c->away_since, 0);
 	if (away)

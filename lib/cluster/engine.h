@@ -111,9 +111,9 @@ lwstpc_make_queue(struct lwstpc_engine *e);
 bool
 lwstpc_make_consumer(struct lwstpc_engine *e, const char *kind,
 		     unsigned int number, int64_t lease_us);
-/* 0: it is there, by the answer */
+/* 0: it is there, by the answer.  A queue that was made anew is another. */
 int
-lwstpc_make_answer(struct lwstpc_msg *msg);
+lwstpc_make_answer(struct lwstpc_msg *msg, uint64_t *which);
 /* so many jobs, please; that there are no more of them comes with tail */
 bool
 lwstpc_take(struct lwstpc_engine *e, const char *kind, const char *tail,

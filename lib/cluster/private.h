@@ -107,6 +107,8 @@ struct lws_threadpool_cluster {
 	atomic_bool		was_up;		/* once */
 	atomic_bool		fresh;		/* connected anew: for the ticker */
 	atomic_bool		queue_ready;
+	atomic_bool		beat;		/* ... at once: for the ticker */
+	_Atomic(uint64_t)	queue;		/* which one, or 0: not known */
 	_Atomic(lws_usec_t)	now;		/* of the ticker */
 	_Atomic(lws_usec_t)	echoed;		/* when our own echo came last */
 	_Atomic(lws_usec_t)	smooth_since;	/* silence counts from then on */

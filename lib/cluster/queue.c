@@ -188,8 +188,21 @@ lwstpc_make_consumer(struct lwstpc_engine *e, const char *kind,
 	return lwstpc_engine_send(e, subject, reply, NULL, body, strlen(body));
 }
 
+/* of when it was made */
+static uint64_t
+json_hash(const char *text, size_t len, const char *name)
+{
+	const char *p = json_find(text, len, name), *end = text + len;
+	uint64_t hash = 14695981039346656037u;		/* FNV-1a */
+
+	for (; p && p < end && *p != ','; p++)
+		hash = (hash ^ (unsigned char)*p) * 1099511628211u;
+
+	return hash;
+}
+
 int
-lwstpc_make_answer(struct lwstpc_msg *msg)
+lwstpc_make_answer(struct lwstpc_msg *msg, uint64_t *which)
 {
 	const char *text;
 	size_t len;
@@ -197,6 +210,7 @@ lwstpc_make_answer(struct lwstpc_msg *msg)
 	if (lwstpc_msg_status(msg))
 		return -1;
 	text = lwstpc_msg_data(msg, &len);
+	*which = json_hash(text, len, "created");
 	if (!json_find(text, len, "error") ||
 	    json_number(text, len, "err_code") == EXISTS_OTHERWISE)
 		return 0;

@@ -190,6 +190,7 @@ work_make(lwstpc_t *c, struct lwstpc_kind *kind, const struct lwstpc_wire *wire,
 		return NULL;
 	}
 	work->fence = (uint64_t)wire->seq << ROUND_BITS | number;
+	work->queue = atomic_load(&c->queue);
 	work->again = times > 1;
 	work->must_ask = (wire->flags & LWSTPC_F_ASK) || work->again ||
 		kind->k.retry == LWS_TP_CLUSTER_RETRY_NEVER ||

@@ -19,6 +19,7 @@ struct tick {
 	lwstpc_t	*c;
 	lws_usec_t	now;
 	bool		fresh;		/* the connection is new */
+	bool		beat;		/* the queue is known again */
 	bool		away;		/* for longer than engine_secs */
 	lws_usec_t	last;
 	lws_usec_t	queue_at;	/* it was to be made */
@@ -190,9 +191,9 @@ __tick_work(struct lwstpc_work *work, const struct tick *t)
 	if (!hangs && (work->begun || work->ended))
 		__tick_unheard(work, t);
 	if (!hangs &&
-	    (t->fresh || t->now - work->beat_at >= c->lease_us / 3)) {
+	    (t->beat || t->now - work->beat_at >= c->lease_us / 3)) {
 		work->beat_at = t->now;
-		lwstpc_extend(c->engine, work->reply);
+		__lwstpc_work_extend(work);
 		if (work->begun || work->ended)
 			__lwstpc_tell(work, LWSTPC_BEAT, 0);
 	}
@@ -257,6 +258,7 @@ tick_engine(struct tick *t)
 	if (!atomic_load(&c->connected))
 		lwstpc_engine_connect(c->engine);
 	t->fresh = atomic_exchange(&c->fresh, false);
+	t->beat = atomic_exchange(&c->beat, false);
 	if (t->fresh) {
 		lwstpc_take_anew(c);
 		t->queue_at = 0;

@@ -108,6 +108,21 @@ __lwstpc_work_wake(struct lwstpc_work *work)
 	lws_threadpool_task_wake(atomic_load(&work->task));
 }
 
+/* In another queue its number is another job's.  While it is not known which
+ * queue it is nothing is said: what was not acked is asked for once more. */
+static bool
+same_queue(const struct lwstpc_work *work)
+{
+	return work->queue && work->queue == atomic_load(&work->c->queue);
+}
+
+LWSTPC_WORK_HELD void
+__lwstpc_work_extend(struct lwstpc_work *work)
+{
+	if (same_queue(work))
+		lwstpc_extend(work->c->engine, work->reply);
+}
+
 /* It is called once more, with STOPPING, if it has begun.  That the engine is
  * to forget it is said by whoever sees that `over` and `stop` are both true. */
 LWSTPC_WORK_HELD void
@@ -116,7 +131,8 @@ __lwstpc_work_stop(struct lwstpc_work *work)
 	if (work->stop || work->given)
 		return;
 	work->stop = true;
-	lwstpc_ack(work->c->engine, work->reply);
+	if (same_queue(work))
+		lwstpc_ack(work->c->engine, work->reply);
 	if (!work->over && atomic_load(&work->task))
 		lws_threadpool_task_wake(atomic_load(&work->task));
 }
@@ -131,7 +147,8 @@ __lwstpc_work_give(struct lwstpc_work *work, bool forget)
 		/* the front is to know before another worker asks it */
 		__lwstpc_tell(work, LWSTPC_GIVEN,
 			      work->begun ? LWSTPC_F_BEGUN : 0);
-		lwstpc_give_back(work->c->engine, work->reply);
+		if (same_queue(work))
+			lwstpc_give_back(work->c->engine, work->reply);
 	}
 	if (!work->over && atomic_load(&work->task))
 		lws_threadpool_task_wake(atomic_load(&work->task));

@@ -22,6 +22,7 @@ struct lwstpc_work {
 	unsigned char		id[LWSTPC_ID_BYTES];
 	char			id_text[LWSTPC_ID_TEXT];
 	char			*reply;		/* the delivery's */
+	uint64_t		queue;		/* that it came from */
 	uint64_t		fence;
 	uint32_t		version;
 	uint32_t		window;
@@ -88,6 +89,9 @@ __lwstpc_work_stop(struct lwstpc_work *work);
 /* to the engine, and the front is told.  forget: or to nobody */
 LWSTPC_WORK_HELD void
 __lwstpc_work_give(struct lwstpc_work *work, bool forget);
+/* the engine is to know that it lives here */
+LWSTPC_WORK_HELD void
+__lwstpc_work_extend(struct lwstpc_work *work);
 /* the function is in a call that has lasted longer than the lease */
 bool
 lwstpc_work_hangs(const struct lwstpc_work *work);

@@ -131,46 +131,77 @@ __attach(struct lwstpc_work *work, uint32_t have, const char *front)
 	work->upto = have + work->window;
 }
 
-void
-lwstpc_control_find(lwstpc_t *c, const struct lwstpc_wire *wire,
-		    const unsigned char *id)
+/* Each attach once: another may have taken it from that one since, whose FIND
+ * was said twice.  False: it had it before, and has not now. */
+static LWSTPC_WORK_HELD bool
+__is_due(struct lwstpc_work *work, uint64_t attach)
 {
-	struct lwstpc_work *work = lwstpc_work_find(c, id);
-	struct lwstpc_wire answer = { .type = LWSTPC_FOUND, .seq = wire->seq };
+	unsigned int n;
+
+	for (n = 1; n < LWSTPC_ATTACHES; n++)
+		if (work->attach[n] && work->attach[n] == attach)
+			return false;
+
+	return true;
+}
+
+static LWSTPC_WORK_HELD void
+__remember(struct lwstpc_work *work, uint64_t attach)
+{
+	memmove(work->attach + 1, work->attach,
+		sizeof(work->attach) - sizeof(work->attach[0]));
+	work->attach[0] = attach;
+}
+
+static LWSTPC_WORK_HELD void
+__found(struct lwstpc_work *work, const struct lwstpc_wire *wire,
+	const char *front)
+{
+	struct lwstpc_wire answer = {
+		.type = LWSTPC_FOUND, .seq = wire->seq, .fence = work->fence,
+		.time = wire->fence,
+	};
 	unsigned char buf[LWSTPC_WIRE_MOST + LWSTPC_NAME];
-	char front[LWSTPC_NODE_TEXT];
-	size_t len, name;
+	size_t len, name = strlen(work->kind->name);
+	bool is_anew = wire->fence != work->attach[0];
 	uint32_t most;
 
-	if (!work)
-		return;
-	lwstpc_text(front, &wire->front, sizeof(wire->front));
-	lwstpc_work_lock(work);
-	if (work->stop || work->given || !atomic_load(&work->started)) {
-		lwstpc_work_unlock(work);
-		lwstpc_work_drop(work);
-		return;
-	}
 	/* END has no number of its own for the reader; one that asks may still
 	 * begin anywhere, if its function can */
 	most = work->ended ? work->sent - 1 : work->sent;
 	if (__asks(work) &&
 	    work->kind->k.retry == LWS_TP_CLUSTER_RETRY_RESUME)
 		most = wire->seq;
-	if (wire->seq > most || wire->seq < work->oldest)
+	if (is_anew && (wire->seq > most || wire->seq < work->oldest))
 		answer.flags = LWSTPC_F_REFUSED;
-	else
+	if (is_anew && !answer.flags) {
 		__attach(work, wire->seq, front);
-	answer.fence = work->fence;
-	len = lwstpc_encode(buf, &answer);
-	name = strlen(work->kind->name);
-	memcpy(buf + len, work->kind->name, name);
-	lwstpc_send(c->engine, 'f', front, work->id_text, true, buf,
-		    len + name);
-	if (!answer.flags) {
-		__lwstpc_resend(work, wire->seq);
-		__lwstpc_work_wake(work);
+		__remember(work, wire->fence);
 	}
+	len = lwstpc_encode(buf, &answer);
+	memcpy(buf + len, work->kind->name, name);
+	lwstpc_send(work->c->engine, 'f', front, work->id_text, true, buf,
+		    len + name);
+	if (answer.flags)
+		return;
+	__lwstpc_resend(work, wire->seq);
+	__lwstpc_work_wake(work);
+}
+
+void
+lwstpc_control_find(lwstpc_t *c, const struct lwstpc_wire *wire,
+		    const unsigned char *id)
+{
+	struct lwstpc_work *work = lwstpc_work_find(c, id);
+	char front[LWSTPC_NODE_TEXT];
+
+	if (!work)
+		return;
+	lwstpc_text(front, &wire->front, sizeof(wire->front));
+	lwstpc_work_lock(work);
+	if (!work->stop && !work->given && atomic_load(&work->started) &&
+	    __is_due(work, wire->fence))
+		__found(work, wire, front);
 	lwstpc_work_unlock(work);
 	lwstpc_work_drop(work);
 }

@@ -215,6 +215,10 @@ attach_make(lwstpc_t *c, const unsigned char *id, uint32_t have)
 
 	if (!job)
 		return NULL;
+	if (getentropy(&job->attach, sizeof(job->attach))) {
+		lwstpc_job_drop(job);
+		return NULL;
+	}
 	job->attaches = true;
 	job->where = LWSTPC_SEEKING;
 	job->came = job->done = have;

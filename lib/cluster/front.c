@@ -95,7 +95,13 @@ __found_by(struct lwstpc_job *job, const struct lwstpc_wire *wire,
 	memcpy(job->worker, worker, sizeof(job->worker));
 	job->begun = true;
 	job->heard = lwstpc_now();
-	__lwstpc_credit(job);
+	if (job->gone) {		/* its reader went, before it was found */
+		job->keep_until = job->heard +
+				  kind->k.linger_secs * LWS_US_PER_SEC;
+		__lwstpc_linger(job);
+	} else {
+		__lwstpc_credit(job);
+	}
 }
 
 static void
@@ -111,7 +117,9 @@ found(struct lwstpc_job *job, const struct lwstpc_wire *wire,
 		kind = lwstpc_kind_find(job->c, name);
 	}
 	lwstpc_job_lock(job);
-	if (job->where == LWSTPC_SEEKING && (wire->flags & LWSTPC_F_QUEUED))
+	if (wire->time != job->attach)
+		lwsl_debug("%s: of another attach\n", __func__);
+	else if (job->where == LWSTPC_SEEKING && (wire->flags & LWSTPC_F_QUEUED))
 		job->heard = lwstpc_now();
 	else if (job->where == LWSTPC_SEEKING)
 		__found_by(job, wire, worker, kind);
@@ -256,7 +264,7 @@ lwstpc_front_find(lwstpc_t *c, const struct lwstpc_wire *wire,
 	struct lwstpc_job *job = lwstpc_job_find(c, id);
 	struct lwstpc_wire answer = {
 		.type = LWSTPC_FOUND, .flags = LWSTPC_F_QUEUED,
-		.seq = wire->seq,
+		.seq = wire->seq, .time = wire->fence,
 	};
 	unsigned char buf[LWSTPC_WIRE_MOST];
 	char front[LWSTPC_NODE_TEXT];

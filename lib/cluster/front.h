@@ -27,6 +27,7 @@ struct lwstpc_job {
 	unsigned char		id[LWSTPC_ID_BYTES];
 	char			id_text[LWSTPC_ID_TEXT];
 	bool			attaches;	/* by attach: never retried */
+	uint64_t		attach;		/* the number of it */
 	bool			in_table LWSTPC_BY_TABLES;
 
 	pthread_mutex_t		lock;

@@ -266,8 +266,8 @@ job_came(lwstpc_t *c, struct lwstpc_kind *kind, struct lwstpc_msg *msg)
 	data = lwstpc_msg_data(msg, &len);
 	is_job = !lwstpc_decode(&wire, data, len) && wire.type == LWSTPC_JOB;
 	if (!is_job) {
-		lwsl_warn("%s: what is no job, or of another version\n",
-			  __func__);
+		lwsl_warn("lws_threadpool_cluster: %s: what is no job, or of "
+			  "another version\n", kind->name);
 		lwstpc_ack(c->engine, lwstpc_msg_reply(msg));
 	} else if (!atomic_load(&c->draining) && !atomic_load(&c->dying)) {
 		work = work_make(c, kind, &wire, msg);

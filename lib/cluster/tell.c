@@ -79,7 +79,7 @@ LWSTPC_JOB_HELD void
 __lwstpc_find(struct lwstpc_job *job)
 {
 	struct lwstpc_wire wire = {
-		.type = LWSTPC_FIND, .seq = job->done,
+		.type = LWSTPC_FIND, .seq = job->done, .fence = job->attach,
 	};
 	unsigned char buf[LWSTPC_WIRE_MOST];
 
@@ -134,7 +134,10 @@ __lwstpc_job_leave(struct lwstpc_job *job, bool lingers)
 	if (!job->kind || !job->kind->k.linger_secs || job->complete ||
 	    job->verdict)
 		lingers = false;
-	if (lingers)
+	if (job->where == LWSTPC_SEEKING) {
+		keep = GONE_US;		/* who is found then is to linger */
+		lingers = true;
+	} else if (lingers)
 		keep = job->kind->k.linger_secs * LWS_US_PER_SEC;
 	else if (job->where == LWSTPC_QUEUED && !job->number)
 		keep = GONE_US;		/* its number is on its way */

@@ -45,7 +45,8 @@ enum lwstpc_type {
 			 * neither: STOPPED.  F_DATA: data is a last chunk */
 	LWSTPC_GIVEN,	/* the worker gave it back.  F_BEGUN: it had begun */
 	LWSTPC_TAKEN,	/* another front has it now */
-	LWSTPC_FOUND,	/* answer to FIND.  seq: have; data: the kind's name.
+	LWSTPC_FOUND,	/* answer to FIND.  seq: have; time: the attach's number;
+			 * data: the kind's name.
 			 * F_REFUSED: not from that chunk on.  F_QUEUED: from a
 			 * front: no worker has it yet */
 
@@ -58,7 +59,8 @@ enum lwstpc_type {
 	LWSTPC_LINGER,	/* the reader is gone: wait for another */
 
 	/* front to all workers and fronts: prefix.find.ID */
-	LWSTPC_FIND,	/* front: who asks.  seq: have */
+	LWSTPC_FIND,	/* front: who asks.  seq: have.  fence: a number of this
+			 * attach, for it is said again until it is answered */
 	LWSTPC_TYPES
 };
 

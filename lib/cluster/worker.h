@@ -53,6 +53,8 @@ struct lwstpc_work {
 	bool			over LWSTPC_BY_WORK;	/* nothing more to call */
 	bool			ended LWSTPC_BY_WORK;	/* END is in the ring */
 	bool			lingers LWSTPC_BY_WORK;
+	/* attaches, the one that has it first */
+	uint64_t		attach[LWSTPC_ATTACHES] LWSTPC_BY_WORK;
 	lws_usec_t		linger_until LWSTPC_BY_WORK;
 	uint32_t		tries LWSTPC_BY_WORK;
 	uint32_t		have LWSTPC_BY_WORK;	/* the front has */

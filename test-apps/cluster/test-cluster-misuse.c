@@ -1,0 +1,253 @@
+/*
+ * lws-threadpool cluster tests - bad arguments
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * Each is refused, with a line where the header says so, and does no harm.
+ */
+
+#include "field.h"
+
+static void
+create_says_no(struct field *f, struct lws_threadpool *pool,
+	       const struct lws_threadpool_cluster_options *options)
+{
+	int errors = log_count(LLL_ERR, "");
+
+	assert_null(lws_threadpool_cluster_create(pool, options));
+	f->errors = log_count(LLL_ERR, "");
+	assert_true(f->errors > errors);
+}
+
+static void
+create(void **state)
+{
+	struct lws_threadpool_cluster_options o;
+	struct field *f = *state;
+	struct lws_threadpool *pool = rig_pool(f->rig, 1, 10);
+
+	create_says_no(f, NULL, &f->options);
+	o = f->options;
+	o.size = 0;
+	create_says_no(f, pool, &o);
+	o = f->options;
+	o.size = 8192;
+	create_says_no(f, pool, &o);
+	o = f->options;
+	o.lease_secs = -1;
+	create_says_no(f, pool, &o);
+	o.lease_secs = 3601;
+	create_says_no(f, pool, &o);
+	o = f->options;
+	o.engine_secs = -1;
+	create_says_no(f, pool, &o);
+	o = f->options;
+	o.max_tries = -1;
+	create_says_no(f, pool, &o);
+	o = f->options;
+	o.prefix = "";
+	create_says_no(f, pool, &o);
+	o.prefix = "a.b";
+	create_says_no(f, pool, &o);
+	o.prefix = "a*";
+	create_says_no(f, pool, &o);
+	o.prefix = "abcdefghijklmnopqrstuvwxyz0123456";
+	create_says_no(f, pool, &o);
+	lws_threadpool_cluster_destroy(NULL);
+}
+
+static void
+kind_says_no(struct field *f, const struct lws_threadpool_cluster_kind *k)
+{
+	int errors = log_count(LLL_ERR, "");
+
+	assert_int_equal(lws_threadpool_cluster_add_kind(f->front, k), -1);
+	assert_int_equal(log_count(LLL_ERR, ""), errors + 1);
+	f->errors++;
+}
+
+static void
+fresh(struct lws_threadpool_cluster_kind *k)
+{
+	kind_fill(k, KIND_UNSENT);
+	k->name = "fresh";
+}
+
+static void
+add_kind_numbers(void **state)
+{
+	struct lws_threadpool_cluster_kind k;
+	struct field *f = *state;
+
+	front_create(f);
+	kind_says_no(f, NULL);
+	kind_says_no(f, &f->kinds[KIND_UNSENT]);	/* it is known */
+	fresh(&k);
+	k.size = 0;
+	kind_says_no(f, &k);
+	fresh(&k);
+	k.window = 257;
+	kind_says_no(f, &k);
+	k.window = -1;
+	kind_says_no(f, &k);
+	fresh(&k);
+	k.max_chunk = 1000001;
+	kind_says_no(f, &k);
+	fresh(&k);
+	k.deadline_secs = -1;
+	kind_says_no(f, &k);
+	fresh(&k);
+	k.linger_secs = -1;
+	kind_says_no(f, &k);
+	fresh(&k);
+	k.reserved = 1;
+	kind_says_no(f, &k);
+	fresh(&k);
+	assert_int_equal(lws_threadpool_cluster_add_kind(f->front, &k), 0);
+}
+
+static void
+add_kind_names_and_functions(void **state)
+{
+	static const char * const names[] = {
+		"", "A", "a.b", "a b", "a>", "*",
+		"abcdefghijklmnopqrstuvwxyz0123456"
+	};
+	struct lws_threadpool_cluster_kind k;
+	struct field *f = *state;
+	size_t n;
+
+	front_create(f);
+	fresh(&k);
+	k.name = NULL;
+	kind_says_no(f, &k);
+	for (n = 0; n < LWS_ARRAY_SIZE(names); n++) {
+		k.name = names[n];
+		kind_says_no(f, &k);
+	}
+	fresh(&k);
+	k.task = NULL;
+	kind_says_no(f, &k);
+	fresh(&k);
+	k.encode_job = NULL;
+	kind_says_no(f, &k);
+	fresh(&k);
+	k.decode_job = NULL;
+	kind_says_no(f, &k);
+	fresh(&k);
+	k.encode_chunk = NULL;
+	kind_says_no(f, &k);
+	fresh(&k);
+	k.decode_chunk = NULL;
+	kind_says_no(f, &k);
+	k.decode_chunk = f->kinds[KIND_UNSENT].decode_chunk;
+	k.name = "abcdefghijklmnopqrstuvwxyz-_0123";
+	k.cleanup = NULL;
+	assert_int_equal(lws_threadpool_cluster_add_kind(f->front, &k), 0);
+}
+
+static void
+serve(void **state)
+{
+	struct field *f = *state;
+	int errors;
+
+	front_create(f);
+	errors = log_count(LLL_ERR, "");
+	assert_int_equal(lws_threadpool_cluster_serve(f->front, "none", 0), -1);
+	assert_int_equal(lws_threadpool_cluster_serve(f->front, NULL, 0), -1);
+	assert_int_equal(lws_threadpool_cluster_serve(f->front, "unsent", -1),
+			 -1);
+	assert_int_equal(log_count(LLL_ERR, ""), errors + 3);
+	assert_int_equal(lws_threadpool_cluster_serve(f->front, "unsent", 0),
+			 0);
+	assert_int_equal(lws_threadpool_cluster_serve(f->front, "unsent", 0),
+			 -1);
+	lws_threadpool_cluster_drain(f->front);
+	assert_int_equal(lws_threadpool_cluster_serve(f->front, "never", 0),
+			 -1);
+	assert_int_equal(log_count(LLL_ERR, ""), errors + 5);
+	f->errors = errors + 5;
+}
+
+static void
+enqueue(void **state)
+{
+	struct lws_threadpool_task_args args;
+	struct field *f = *state;
+
+	front_start(f);
+	memset(&args, 0, sizeof(args));
+	assert_null(lws_threadpool_cluster_enqueue(f->front, "none", &args,
+						   NULL, NULL));
+	assert_int_equal(lws_threadpool_refused(), LWS_TP_REFUSED_ARGS);
+	assert_null(lws_threadpool_cluster_enqueue(f->front, NULL, &args, NULL,
+						   NULL));
+	assert_int_equal(lws_threadpool_refused(), LWS_TP_REFUSED_ARGS);
+	assert_null(lws_threadpool_cluster_enqueue(f->front, "unsent", NULL,
+						   NULL, NULL));
+	assert_int_equal(lws_threadpool_refused(), LWS_TP_REFUSED_ARGS);
+	f->errors = log_count(LLL_ERR, "");
+}
+
+/* What is no token, and what is no task of a cluster */
+static void
+tokens(void **state)
+{
+	static const char * const none[] = {
+		"", "x", "0123456789abcdef0123456789abcde",
+		"0123456789abcdef0123456789abcdef0",
+		"0123456789ABCDEF0123456789ABCDEF",
+		"0123456789abcdef.123456789abcdef", "*", ">"
+	};
+	char token[LWS_THREADPOOL_TOKEN_SIZE];
+	struct field *f = *state;
+	struct remote *r;
+	size_t n;
+
+	front_start(f);
+	for (n = 0; n < LWS_ARRAY_SIZE(none); n++) {
+		r = remote_attach(f, 0, 0, none[n], NULL);
+		assert_null(r->task);
+		assert_int_equal(lws_threadpool_refused(),
+				 LWS_TP_REFUSED_ARGS);
+	}
+	assert_int_equal(lws_threadpool_cluster_token(NULL, token), -1);
+	assert_int_equal(lws_threadpool_cluster_end_reason(NULL),
+			 LWS_TP_CLUSTER_NOT_YET);
+	/* its kind has no linger_secs */
+	r = remote_run(f, KIND_RESUME, 1, BOARD_FREE);
+	assert_int_equal(lws_threadpool_cluster_token(r->task, token), -1);
+	f->errors = log_count(LLL_ERR, "");
+	worker_start(f);
+	until_ended(r);
+	assert_complete(r);
+}
+
+static void
+stats(void **state)
+{
+	struct lws_threadpool_cluster_stats s;
+	struct field *f = *state;
+
+	front_create(f);
+	memset(&s, 0, sizeof(s));
+	assert_int_equal(lws_threadpool_cluster_get_stats(f->front, &s), -1);
+	s.size = 4;
+	assert_int_equal(lws_threadpool_cluster_get_stats(f->front, &s), -1);
+	s.size = sizeof(s);
+	assert_int_equal(lws_threadpool_cluster_get_stats(f->front, &s), 0);
+	f->errors = log_count(LLL_ERR, "");
+}
+
+static const struct CMUnitTest tests[] = {
+	FIELD_TEST(create),
+	FIELD_TEST(add_kind_numbers),
+	FIELD_TEST(add_kind_names_and_functions),
+	FIELD_TEST(serve),
+	FIELD_TEST(enqueue),
+	FIELD_TEST(tokens),
+	FIELD_TEST(stats),
+};
+
+FIELD_MAIN(tests)

@@ -1,0 +1,147 @@
+/*
+ * lws-threadpool cluster tests - somebody else who uses the same engine
+ *
+ * SPDX-License-Identifier: MIT
+ */
+
+#include "wild.h"
+
+#include <nats/nats.h>
+
+struct wild {
+	natsConnection		*nc;
+	natsSubscription	*sub;
+	struct field		*f;
+};
+
+static const char *
+prefix_of(const struct field *f)
+{
+	return f->options.prefix ? f->options.prefix : "lwstp";
+}
+
+struct wild *
+wild_open(struct field *f)
+{
+	struct wild *w = calloc(1, sizeof(*w));
+
+	assert_non_null(w);
+	w->f = f;
+	assert_int_equal(natsConnection_ConnectTo(&w->nc, f->engine->url),
+			 NATS_OK);
+
+	return w;
+}
+
+void
+wild_close(struct wild *w)
+{
+	natsSubscription_Destroy(w->sub);
+	natsConnection_Destroy(w->nc);
+	free(w);
+}
+
+static void
+wild_subject(const struct wild *w, const char *subject, char *buf, size_t len)
+{
+	snprintf(buf, len, "%s.%s", prefix_of(w->f), subject);
+}
+
+void
+wild_send(struct wild *w, const char *subject, const char *reply,
+	  const void *data, size_t len)
+{
+	char whole[200], back[200];
+	natsStatus status;
+
+	wild_subject(w, subject, whole, sizeof(whole));
+	if (reply) {
+		wild_subject(w, reply, back, sizeof(back));
+		status = natsConnection_PublishRequest(w->nc, whole, back, data,
+						       (int)len);
+	} else {
+		status = natsConnection_Publish(w->nc, whole, data, (int)len);
+	}
+	assert_int_equal(status, NATS_OK);
+	assert_int_equal(natsConnection_FlushTimeout(w->nc, 240000), NATS_OK);
+}
+
+void
+wild_listen(struct wild *w, const char *subject)
+{
+	char whole[200];
+
+	wild_subject(w, subject, whole, sizeof(whole));
+	assert_int_equal(natsConnection_SubscribeSync(&w->sub, w->nc, whole),
+			 NATS_OK);
+	assert_int_equal(natsConnection_FlushTimeout(w->nc, 240000), NATS_OK);
+}
+
+int
+wild_next(struct wild *w, struct wild_msg *msg)
+{
+	const char *reply;
+	natsMsg *m;
+
+	if (natsSubscription_NextMsg(&m, w->sub, 1) != NATS_OK)
+		return -1;
+	reply = natsMsg_GetReply(m);
+	snprintf(msg->subject, sizeof(msg->subject), "%s",
+		 natsMsg_GetSubject(m));
+	snprintf(msg->reply, sizeof(msg->reply), "%s", reply ? reply : "");
+	msg->len = natsMsg_GetDataLength(m);
+	if (msg->len > (int)sizeof(msg->data))
+		msg->len = (int)sizeof(msg->data);
+	memcpy(msg->data, natsMsg_GetData(m), (size_t)msg->len);
+	natsMsg_Destroy(m);
+
+	return 0;
+}
+
+/* The one stream whose subjects are below the prefix, as the engine tells of
+ * it in JSON */
+int
+wild_jobs(struct wild *w)
+{
+	char ask[80];
+	const char *found;
+	natsMsg *m = NULL;
+	int jobs = -1;
+
+	snprintf(ask, sizeof(ask), "{\"subject\":\"%s.job.>\"}",
+		 prefix_of(w->f));
+	if (natsConnection_RequestString(&m, w->nc, "$JS.API.STREAM.LIST", ask,
+					 5000) != NATS_OK)
+		return -1;
+	found = strstr(natsMsg_GetData(m), "\"messages\":");
+	if (found)
+		jobs = atoi(found + strlen("\"messages\":"));
+	natsMsg_Destroy(m);
+
+	return jobs;
+}
+
+struct jobs_wait {
+	struct wild	*w;
+	int		n;
+};
+
+static bool
+has_jobs(void *arg)
+{
+	struct jobs_wait *wait = arg;
+	int n = wild_jobs(wait->w);
+
+	rig_detail("%d jobs", n);
+
+	return n == wait->n;
+}
+
+void
+until_jobs_(struct field *f, int n, const char *file, int line)
+{
+	struct jobs_wait wait = { wild_open(f), n };
+
+	rig_until_(f->rig, has_jobs, &wait, "jobs in the engine", file, line);
+	wild_close(wait.w);
+}

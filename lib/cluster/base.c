@@ -4,8 +4,9 @@
  * SPDX-License-Identifier: MIT
  *
  * Silence is what is judged everywhere: it counts only while our own echo comes
- * back from the engine, and while our own ticker runs.  So neither an engine that
- * hangs, nor a process that was stopped for a while, makes others seem lost.
+ * back from the engine, and while our own ticker runs.  So neither an engine
+ * that hangs, nor a process that was stopped for a while, makes others seem
+ * lost.
  */
 
 #include <time.h>

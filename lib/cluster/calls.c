@@ -78,7 +78,8 @@ came(void *arg, enum lwstpc_inlet inlet, const char *tail,
 {
 	lwstpc_t *c = arg;
 
-	if (atomic_load(&c->dying)) {
+	/* a job is given back then */
+	if (atomic_load(&c->dying) && inlet != LWSTPC_IN_JOB) {
 		lwstpc_msg_free(msg);
 		return;
 	}

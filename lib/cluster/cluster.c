@@ -1,12 +1,12 @@
 /*
- * lws-threadpool-cluster - to create a cluster, give it kinds, serve, drain, and
+ * lws-threadpool-cluster - to create a cluster, give it kinds, serve, drain and
  * destroy it
  *
  * SPDX-License-Identifier: MIT
  *
- * destroy() tells everybody what becomes of the jobs, and leaves the rest to the
- * reference counts: tasks of the pool may outlive it, and find an engine that
- * sends nothing any more.
+ * destroy() tells everybody what becomes of the jobs, and leaves the rest to
+ * the reference counts: tasks of the pool may outlive it, and find an engine
+ * that sends nothing any more.
  */
 
 #include <signal.h>
@@ -25,7 +25,8 @@
 #define TRIES		4
 #define JOBS		1000
 #define PING_LEAST_MS	500
-#define DESTROY_MS	250
+#define DESTROY_MS	150
+#define TAKES_MS	50
 
 /* Members after those that we know must be zero */
 static bool
@@ -357,7 +358,7 @@ lws_threadpool_cluster_drain(struct lws_threadpool_cluster *c)
 	if (!atomic_exchange(&c->draining, true))
 		lwstpc_take_end(c->engine);
 
-	return give_back(c, false);
+	return give_back(c, false) + !lwstpc_take_ended(c->engine);
 }
 
 /* nobody is there any more to read what comes */
@@ -401,12 +402,16 @@ ticker_end(lwstpc_t *c)
 void
 lws_threadpool_cluster_destroy(struct lws_threadpool_cluster *c)
 {
+	unsigned int ms;
+
 	if (!c)
 		return;
 	if (!atomic_exchange(&c->draining, true))
 		lwstpc_take_end(c->engine);
 	atomic_store(&c->dying, true);
 	ticker_end(c);
+	for (ms = 0; ms < TAKES_MS && !lwstpc_take_ended(c->engine); ms++)
+		usleep(1000);
 	leave_jobs(c);
 	give_back(c, true);
 	lwstpc_engine_close(c->engine);

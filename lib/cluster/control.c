@@ -3,7 +3,8 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * On a thread of the engine.  What is not of this delivery's fence is not for us.
+ * On a thread of the engine.  What is not of this delivery's fence is not for
+ * us.
  */
 
 #include "private.h"

@@ -8,8 +8,8 @@
  * holds the lock for reading, so that the connection stays; only connect() and
  * close() change it.
  *
- * Each subscription has a thread of libnats's.  It holds the owner (arg) until it
- * has ended.
+ * Each subscription has a thread of libnats's.  It holds the owner (arg) until
+ * it has ended.
  */
 
 #include <pthread.h>
@@ -44,6 +44,7 @@ struct lwstpc_engine {
 	struct inlet		inlets[LWSTPC_INLETS];
 	atomic_bool		given_up;	/* nc is of no more use */
 	atomic_bool		closed;
+	atomic_bool		takes;		/* its subscription lives */
 	bool			warned;		/* connect()'s own */
 };
 
@@ -88,6 +89,8 @@ on_complete(void *arg)
 {
 	struct inlet *inlet = arg;
 
+	if (inlet->number == LWSTPC_IN_TAKE)
+		atomic_store(&inlet->engine->takes, false);
 	inlet->engine->calls.drop(inlet->engine->arg);
 }
 
@@ -216,6 +219,8 @@ subscribe(struct lwstpc_engine *e, natsConnection *nc, enum lwstpc_inlet n)
 				     inlet);
 	if (s != NATS_OK)
 		return s;
+	if (n == LWSTPC_IN_TAKE)
+		atomic_store(&e->takes, true);
 	e->calls.hold(e->arg);
 	if (natsSubscription_SetOnCompleteCB(inlet->sub, on_complete, inlet) !=
 	    NATS_OK)
@@ -436,4 +441,17 @@ lwstpc_take_end(struct lwstpc_engine *e)
 	if (e->nc && e->inlets[LWSTPC_IN_TAKE].sub)
 		natsSubscription_Drain(e->inlets[LWSTPC_IN_TAKE].sub);
 	pthread_rwlock_unlock(&e->lock);
+}
+
+bool
+lwstpc_take_ended(struct lwstpc_engine *e)
+{
+	bool there;
+
+	pthread_rwlock_rdlock(&e->lock);
+	there = e->nc && natsConnection_Status(e->nc) ==
+			 NATS_CONN_STATUS_CONNECTED;
+	pthread_rwlock_unlock(&e->lock);
+
+	return !there || !atomic_load(&e->takes);
 }

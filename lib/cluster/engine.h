@@ -20,7 +20,7 @@
 #define LWSTPC_SUBJECT	128		/* bytes of any subject of ours */
 
 struct lwstpc_engine;
-struct lwstpc_msg;			/* one that came: whoever has it frees it */
+struct lwstpc_msg;		/* one that came: whoever has it frees it */
 
 /* Where a message came in, and what its tail is: the end of its subject */
 enum lwstpc_inlet {
@@ -81,8 +81,8 @@ void
 lwstpc_msg_free(struct lwstpc_msg *msg);
 
 /*
- * The operations.  They may wait while the connection does not take more.  False:
- * it was not sent.
+ * The operations.  They may wait while the connection does not take more.
+ * False: it was not sent.
  */
 
 /* to prefix.WHERE.NODE.ID: 'f' or 'w', and with our own 'w' address as reply if
@@ -121,6 +121,9 @@ lwstpc_take(struct lwstpc_engine *e, const char *kind, const char *tail,
 /* and no more of them, from now on */
 void
 lwstpc_take_end(struct lwstpc_engine *e);
+/* what was on its way then has come in */
+bool
+lwstpc_take_ended(struct lwstpc_engine *e);
 /* what to do with a job that was taken, by its reply */
 bool
 lwstpc_extend(struct lwstpc_engine *e, const char *reply);
@@ -132,8 +135,8 @@ lwstpc_give_back(struct lwstpc_engine *e, const char *reply);
 bool
 lwstpc_delete(struct lwstpc_engine *e, uint64_t number);
 
-/* of the reply of a job: how often it was delivered, the number of this delivery
- * and when it was published, us since 1970.  False: it is none. */
+/* of the reply of a job: how often it was delivered, the number of this
+ * delivery and when it was published, us since 1970.  False: it is none. */
 bool
 lwstpc_delivery(const char *reply, uint64_t *times, uint64_t *number,
 		int64_t *published);

@@ -123,7 +123,7 @@ struct lws_threadpool_task *
 lws_threadpool_cluster_enqueue(struct lws_threadpool_cluster *c,
 			       const char *name,
 			       const struct lws_threadpool_task_args *args,
-			       const struct lws_threadpool_task_options *options,
+			    const struct lws_threadpool_task_options *options,
 			       const char *format, ...)
 {
 	unsigned char id[LWSTPC_ID_BYTES];

@@ -95,7 +95,7 @@ __found_by(struct lwstpc_job *job, const struct lwstpc_wire *wire,
 	memcpy(job->worker, worker, sizeof(job->worker));
 	job->begun = true;
 	job->heard = lwstpc_now();
-	if (job->gone) {		/* its reader went, before it was found */
+	if (job->gone) {	/* its reader went, before it was found */
 		job->keep_until = job->heard +
 				  kind->k.linger_secs * LWS_US_PER_SEC;
 		__lwstpc_linger(job);
@@ -119,7 +119,8 @@ found(struct lwstpc_job *job, const struct lwstpc_wire *wire,
 	lwstpc_job_lock(job);
 	if (wire->time != job->attach)
 		lwsl_debug("%s: of another attach\n", __func__);
-	else if (job->where == LWSTPC_SEEKING && (wire->flags & LWSTPC_F_QUEUED))
+	else if (job->where == LWSTPC_SEEKING &&
+		 (wire->flags & LWSTPC_F_QUEUED))
 		job->heard = lwstpc_now();
 	else if (job->where == LWSTPC_SEEKING)
 		__found_by(job, wire, worker, kind);
@@ -162,8 +163,8 @@ __came(struct lwstpc_job *job, const struct lwstpc_wire *wire,
 	}
 }
 
-/* whom to answer, by the reply of a worker's message: its node.  False: it is no
- * worker's */
+/* whom to answer, by the reply of a worker's message: its node.  False: it is
+ * no worker's */
 static bool
 worker_of(lwstpc_t *c, const char *reply, char worker[LWSTPC_NODE_TEXT])
 {

@@ -54,7 +54,7 @@ struct lwstpc_job {
 	uint32_t		came LWSTPC_BY_JOB;
 	uint32_t		done LWSTPC_BY_JOB;
 	uint32_t		upto LWSTPC_BY_JOB;	/* told to the worker */
-	uint32_t		naked LWSTPC_BY_JOB;	/* the gap that was told */
+	uint32_t		naked LWSTPC_BY_JOB;	/* the gap it told */
 	bool			complete LWSTPC_BY_JOB;	/* END came */
 	struct lwstpc_msg	**inbox LWSTPC_BY_JOB;	/* window + 2 */
 	unsigned int		room LWSTPC_BY_JOB;

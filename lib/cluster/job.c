@@ -6,8 +6,8 @@
  * By id, in the cluster's table, from enqueue to end, and a while longer if the
  * job has to be stopped or lingers.  By the task's handle, in a table of the
  * process, from enqueue until the cleanup has returned: the task may be called
- * before its enqueue has returned the handle, so whoever looks for one waits for
- * the enqueues that are under way.
+ * before its enqueue has returned the handle, so whoever looks for one waits
+ * for the enqueues that are under way.
  */
 
 #include "private.h"

@@ -7,10 +7,11 @@
  * the engine brings, and by the task's handle for what a thread of the pool
  * does.  A worker has a struct lwstpc_work for each job that it took.
  *
- * Locks: the cluster's for its tables, one for each job and work, and one of the
- * process for the tasks' handles.  Order: tables, then a job or a work.  None is
- * held while a function of the user's is called, nor while one of the base is
- * that may call one.  Jobs, works and the cluster count their references.
+ * Locks: the cluster's for its tables, one for each job and work, and one of
+ * the process for the tasks' handles.  Order: tables, then a job or a work.
+ * None is held while a function of the user's is called, nor while one of the
+ * base is that may call one.  Jobs, works and the cluster count their
+ * references.
  */
 
 #ifndef LWSTP_CLUSTER_PRIVATE_H
@@ -49,7 +50,8 @@ extern struct lwstp_role lwstpc_role_work;
 #define LWSTPC_BY_WORK		LWSTP_SAFETY(guarded_by(lwstpc_role_work))
 #define LWSTPC_TABLES_HELD \
 	LWSTP_SAFETY(requires_capability(lwstpc_role_tables))
-#define LWSTPC_JOB_HELD		LWSTP_SAFETY(requires_capability(lwstpc_role_job))
+#define LWSTPC_JOB_HELD \
+	LWSTP_SAFETY(requires_capability(lwstpc_role_job))
 #define LWSTPC_WORK_HELD \
 	LWSTP_SAFETY(requires_capability(lwstpc_role_work))
 
@@ -73,7 +75,7 @@ struct lwstpc_kind {
 
 	/* a worker's */
 	bool			served LWSTPC_BY_TABLES;
-	bool			ready LWSTPC_BY_TABLES;	/* its consumer is there */
+	bool			ready LWSTPC_BY_TABLES;	/* its consumer is */
 	unsigned int		max_jobs LWSTPC_BY_TABLES;
 	unsigned int		jobs LWSTPC_BY_TABLES;	/* not ended */
 	unsigned int		unstarted LWSTPC_BY_TABLES; /* of these */
@@ -106,13 +108,13 @@ struct lws_threadpool_cluster {
 	atomic_bool		draining;
 	atomic_bool		connected;
 	atomic_bool		was_up;		/* once */
-	atomic_bool		fresh;		/* connected anew: for the ticker */
+	atomic_bool		fresh;		/* a new connection: ticker */
 	atomic_bool		queue_ready;
-	atomic_bool		beat;		/* ... at once: for the ticker */
+	atomic_bool		beat;		/* ... at once: to the ticker */
 	_Atomic(uint64_t)	queue;		/* which one, or 0: not known */
 	_Atomic(lws_usec_t)	now;		/* of the ticker */
-	_Atomic(lws_usec_t)	echoed;		/* when our own echo came last */
-	_Atomic(lws_usec_t)	smooth_since;	/* silence counts from then on */
+	_Atomic(lws_usec_t)	echoed;		/* our own echo came last */
+	_Atomic(lws_usec_t)	smooth_since;	/* silence counts since */
 	_Atomic(lws_usec_t)	away_since;	/* or 0: it is there */
 	_Atomic(lws_usec_t)	away_us;	/* before that */
 

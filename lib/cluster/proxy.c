@@ -5,8 +5,8 @@
  *
  * A task function of the local pool.  It publishes the job, parks, decodes what
  * came into the application's data and says SYNC, and tells the worker of what
- * the reader has answered.  `user` is the application's: the job is found by the
- * task's handle.
+ * the reader has answered.  `user` is the application's: the job is found by
+ * the task's handle.
  */
 
 #include "private.h"

@@ -3,8 +3,8 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * Nothing here waits for an answer.  Answers are JSON of one level, in which two
- * or three numbers are looked for.
+ * Nothing here waits for an answer.  Answers are JSON of one level, in which
+ * two or three numbers are looked for.
  */
 
 #include <stdio.h>
@@ -15,7 +15,7 @@
 
 #define DUPLICATES_NS	"120000000000"	/* two minutes */
 #define NO_RESPONDERS	503
-#define EXISTS_OTHERWISE 10058		/* a stream, with another configuration */
+#define EXISTS_OTHERWISE 10058		/* a stream, of another form */
 
 #define MOST_DELIVERIES	1000
 #define MOST_PENDING	100000

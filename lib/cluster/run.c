@@ -140,8 +140,8 @@ make_user(struct lwstpc_work *work)
  * Its calls
  */
 
-/* A chunk in memory of its own, with room for a header.  NULL: encode_chunk says
- * no, or there is no memory */
+/* A chunk in memory of its own, with room for a header.  NULL: encode_chunk
+ * says no, or there is no memory */
 static unsigned char *
 chunk(struct lwstpc_work *work, size_t *len)
 {

@@ -45,8 +45,8 @@ enum lwstpc_type {
 			 * neither: STOPPED.  F_DATA: data is a last chunk */
 	LWSTPC_GIVEN,	/* the worker gave it back.  F_BEGUN: it had begun */
 	LWSTPC_TAKEN,	/* another front has it now */
-	LWSTPC_FOUND,	/* answer to FIND.  seq: have; time: the attach's number;
-			 * data: the kind's name.
+	LWSTPC_FOUND,	/* answer to FIND.  seq: have; time: the number of the
+			 * attach; data: the kind's name.
 			 * F_REFUSED: not from that chunk on.  F_QUEUED: from a
 			 * front: no worker has it yet */
 
@@ -105,8 +105,8 @@ lwstpc_encode(void *buf, const struct lwstpc_wire *wire);
 int
 lwstpc_decode(struct lwstpc_wire *wire, const void *buf, size_t len);
 
-/* Ids in subjects: base64url without padding.  text has 4 * bytes / 3 + 2 bytes:
- * 23 for a job's id, 12 for a front or worker. */
+/* Ids in subjects: base64url without padding.  text has 4 * bytes / 3 + 2
+ * bytes: 23 for a job's id, 12 for a front or worker. */
 #define LWSTPC_ID_TEXT		23
 #define LWSTPC_NODE_TEXT	12
 void

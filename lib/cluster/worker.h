@@ -36,8 +36,7 @@ struct lwstpc_work {
 	struct lwstpc_msg	*msg;		/* the job's, until it begins */
 	void			*user;
 	lws_usec_t		hello_at;
-	uint32_t		fills;		/* the number of the next chunk */
-	bool			spoke;		/* it has told the front of itself */
+	bool			spoke;		/* its front knows of it */
 
 	_Atomic(struct lws_threadpool_task *) task;
 	atomic_bool		started;	/* a thread has it, or had it */
@@ -48,9 +47,9 @@ struct lwstpc_work {
 	bool			answered LWSTPC_BY_WORK; /* its HELLO|ASK */
 	bool			begun LWSTPC_BY_WORK;	/* user is there */
 	bool			parked LWSTPC_BY_WORK;	/* a wake helps */
-	bool			stop LWSTPC_BY_WORK;	/* not wanted any more */
+	bool			stop LWSTPC_BY_WORK;	/* it is not wanted */
 	bool			given LWSTPC_BY_WORK;	/* back, or dropped */
-	bool			over LWSTPC_BY_WORK;	/* nothing more to call */
+	bool			over LWSTPC_BY_WORK;	/* not called again */
 	bool			ended LWSTPC_BY_WORK;	/* END is in the ring */
 	bool			lingers LWSTPC_BY_WORK;
 	/* attaches, the one that has it first */

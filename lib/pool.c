@@ -180,7 +180,8 @@ wait_for_threads(struct lwstp_pool *pool)
 		__running_names(pool, names, sizeof(names));
 		lwstp_unlock(pool);
 		lwstp_log(LLL_WARN, "lws_threadpool_destroy: pool %s: waiting "
-			  "for %d s for: %s\n", pool->name, waited, names);
+			  "for %d s for: %s\n", pool->name, waited,
+			  *names ? names : "thread_end()");
 		lwstp_deadline(&ts, DESTROY_WARN_SECS * LWS_US_PER_SEC);
 		lwstp_lock(pool);
 	}

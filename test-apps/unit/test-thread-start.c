@@ -331,6 +331,31 @@ elsewhere_there_is_none(void **state)
 	free(crew);
 }
 
+/* ---- an end that takes its time ---- */
+
+static void
+slow_end(void *opaque, int index, void *state)
+{
+	(void)index;
+	(void)state;
+	gate_pass(opaque);
+}
+
+/* P6, P4: destroy() waits for it, and says so */
+static void
+an_end_that_blocks_is_named(void **state)
+{
+	struct rig *rig = *state;
+	struct gate *gate = gate_new(rig);
+	const struct lws_threadpool_options o = {
+		.size = sizeof(o), .thread_end = slow_end, .opaque = gate,
+	};
+	struct lws_threadpool *tp = rig_pool_ext(rig, 1, 10, &o);
+
+	job_destroy_waits(rig, tp, gate, "for: thread_end()");
+	assert_true(log_claim(LLL_WARN, "for: thread_end()") >= 1);
+}
+
 /* ---- what a start may do ---- */
 
 static int
@@ -423,6 +448,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		RIG_TEST(an_end_that_blocks_is_named),
 		RIG_TEST(each_starts_and_ends_once),
 		RIG_TEST(state_is_there_from_start_to_end),
 		RIG_TEST(elsewhere_there_is_none),

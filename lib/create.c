@@ -132,7 +132,8 @@ pool_init(struct lwstp_pool *pool, struct lwstp_context *context,
 	pool->indexes = pool->threads = pool->alive = 0;
 	atomic_store(&pool->destroying, false);
 	pool->refused_since = 0;
-	pool->refused_said = pool->refused_unsaid = 0;
+	pool->refused_said = 0;
+	memset(pool->refused_unsaid, 0, sizeof(pool->refused_unsaid));
 	atomic_store(&pool->taken, 0);
 	atomic_store(&pool->room_until, 0);
 	atomic_store(&pool->listed, 0);

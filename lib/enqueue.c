@@ -266,7 +266,7 @@ enqueue(struct lwstp_pool *pool, uint32_t generation,
 }
 
 static void
-refuse(struct lws_threadpool *tp, struct lwstp_pool *pool,
+refuse(struct lws_threadpool *tp, struct lwstp_pool *pool, const char *me,
        const struct lws_threadpool_task_args *args,
        const struct lwstp_refusal *why)
 {
@@ -275,7 +275,7 @@ refuse(struct lws_threadpool *tp, struct lwstp_pool *pool,
 			  args ? (const void *)args->wsi : NULL;
 
 	atomic_fetch_add(&pool->n_refused, 1);	/* enqueues alone */
-	lwstp_refuse(tp, "lws_threadpool_enqueue", "a task", why, wsi, ss);
+	lwstp_refuse(tp, me, "a task", why, wsi, ss);
 }
 
 static struct lws_threadpool_task *
@@ -305,7 +305,7 @@ lws_threadpool_enqueue(struct lws_threadpool *tp,
 	why = enqueue(pool, generation, args, NULL, format, ap, &handle);
 	va_end(ap);
 	if (why) {
-		refuse(tp, pool, args, why);
+		refuse(tp, pool, __func__, args, why);
 		LWSTP_PROBE_REFUSE(pool, args, format);
 		return NULL;
 	}
@@ -340,7 +340,7 @@ lws_threadpool_enqueue_ext(struct lws_threadpool *tp,
 			      format, ap, &handle);
 	va_end(ap);
 	if (why) {
-		refuse(tp, pool, args, why);
+		refuse(tp, pool, __func__, args, why);
 		LWSTP_PROBE_REFUSE(pool, args, format);
 		return NULL;
 	}

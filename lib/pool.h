@@ -129,7 +129,8 @@ struct lwstp_pool {
 	LWSTP_BY_POOL bool exists; /* from create() to its end */
 	atomic_bool		destroying;	/* set before finishing */
 	LWSTP_BY_POOL lws_usec_t refused_since; /* P2: lines of this second */
-	LWSTP_BY_POOL unsigned int refused_said, refused_unsaid;
+	LWSTP_BY_POOL unsigned int refused_said;
+	LWSTP_BY_POOL unsigned int refused_unsaid[LWSTP_REFUSED_CODES];
 	_Atomic uint64_t	taken;		/* written under lock: accepted
 						 * ones that left the queue */
 	LWSTP_BY_POOL uint64_t n_finished, n_stopped, n_timed_out;

@@ -279,10 +279,10 @@ lwstp_this_thread(void)
 }
 
 #include "task.h"
+#include "refuse.h"
 #include "pool.h"
 #include "probe.h"
 #include "context.h"
-#include "refuse.h"
 #include "lws.h"
 
 #endif /* LWSTP_PRIVATE_H */

@@ -35,8 +35,8 @@ lwstp_refuse(struct lws_threadpool *tp, const char *me, const char *what,
 	}
 	said = pool->refused_said & (1u << why->code);
 	pool->refused_said |= 1u << why->code;
-	others = pool->refused_unsaid;
-	pool->refused_unsaid = said ? others + 1 : 0;
+	others = pool->refused_unsaid[why->code];
+	pool->refused_unsaid[why->code] = said ? others + 1 : 0;
 	depth = pool->max_queue_depth;
 	memcpy(name, pool->name, sizeof(name));
 	lwstp_unlock(pool);

@@ -64,6 +64,7 @@ enum {						/* the codes */
 	LWSTP_REFUSED_SS_THREADS,
 	LWSTP_REFUSED_DRAINING,
 	LWSTP_REFUSED_OPTIONS,	/* and: what is wrong was logged */
+	LWSTP_REFUSED_CODES	/* so many */
 };
 
 #endif /* LWSTP_REFUSE_H */

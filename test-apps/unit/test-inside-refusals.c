@@ -34,6 +34,41 @@ refusals_are_logged_each_second(void **state)
 	gate_open(gate);
 }
 
+/* P2: each reason counts for itself */
+static void
+others_are_of_the_same_reason(void **state)
+{
+	struct rig *rig = *state;
+	struct lws_threadpool *tp = rig_pool(rig, 1, 1);
+	struct gate *gate = gate_new(rig);
+	int n, second;
+
+	job_block(rig, tp, gate);
+	assert_non_null(job_enqueue(tp, job_new(rig), NULL));
+	clock_stop();
+	for (second = 0; second < 2; second++) {
+		for (n = 0; n < 5; n++) {
+			assert_null(job_enqueue(tp, job_new(rig), NULL));
+			if (n < 3)
+				assert_null(lws_threadpool_enqueue_ext(tp,
+						NULL, NULL, "no args"));
+		}
+		assert_int_equal(log_claim(LLL_WARN, "refuses a task"),
+				 second + 1);
+		assert_int_equal(log_claim(LLL_ERR, "refuses a task"),
+				 second + 1);
+		clock_forward(1);
+	}
+	assert_int_equal(log_count(LLL_WARN, "; 0 more"), 1);
+	assert_int_equal(log_count(LLL_WARN, "; 4 more"), 1);
+	assert_int_equal(log_count(LLL_WARN, "lws_threadpool_enqueue: "), 2);
+	assert_int_equal(log_count(LLL_ERR, "lws_threadpool_enqueue_ext: "), 2);
+	assert_int_equal(log_count(LLL_ERR, "; 0 more"), 1);
+	assert_int_equal(log_count(LLL_ERR, "; 2 more"), 1);
+	clock_go();
+	gate_open(gate);
+}
+
 static void
 add_alive(struct lws_threadpool *tp, int n)
 {
@@ -119,6 +154,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		INSIDE_TEST(refusals_are_logged_each_second),
+		INSIDE_TEST(others_are_of_the_same_reason),
 		INSIDE_TEST(free_threads_are_counted_each_time),
 		INSIDE_TEST(options_and_their_defaults),
 		INSIDE_TEST(processors_that_are_not_known),

@@ -140,6 +140,7 @@ down(void *arg)
 
 	if (atomic_load(&c->dying) || !atomic_exchange(&c->connected, false))
 		return;
+	atomic_store(&c->queue, 0);
 	atomic_compare_exchange_strong(&c->away_since, &none, lwstpc_now());
 	lwsl_warn("lws_threadpool_cluster: the engine is away\n");
 }

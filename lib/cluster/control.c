@@ -76,7 +76,7 @@ __came(struct lwstpc_work *work, const struct lwstpc_wire *wire)
 		break;
 	}
 
-	return work->over && (work->stop || work->given);
+	return __lwstpc_work_done(work);
 }
 
 void

@@ -12,41 +12,17 @@
  * it has ended.
  */
 
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <libwebsockets.h>
 
-#include "nats-options.h"
+#include "nats.h"
 
 #define JOB		".job."
 #define JOB_LEN		(sizeof(JOB) - 1)
-#define FLUSH_MS	100		/* for what a close has to tell */
-
-struct inlet {
-	struct lwstpc_engine	*engine;
-	enum lwstpc_inlet	number;
-	size_t			before;		/* bytes before the tail */
-	natsSubscription	*sub;		/* by the lock */
-};
-
-struct lwstpc_engine {
-	struct lwstpc_engine_options o;		/* as the next ones: constant */
-	struct lwstpc_engine_calls calls;
-	void			*arg;
-	char			node[LWSTPC_NODE_TEXT];
-
-	pthread_rwlock_t	lock;
-	natsConnection		*nc;		/* by the lock, or NULL */
-	struct inlet		inlets[LWSTPC_INLETS];
-	atomic_bool		given_up;	/* nc is of no more use */
-	atomic_bool		closed;
-	atomic_bool		takes;		/* its subscription lives */
-	bool			warned;		/* connect()'s own */
-};
+#define FLUSH_MS	50		/* for what a close has to tell */
 
 /*
  * What comes
@@ -134,43 +110,6 @@ on_error(natsConnection *nc, natsSubscription *sub, natsStatus status,
 	(void)arg;
 	(void)status;
 	lwsl_info("%s: %s\n", __func__, natsStatus_GetText(status));
-}
-
-const void *
-lwstpc_msg_data(const struct lwstpc_msg *msg, size_t *len)
-{
-	const natsMsg *m = (const natsMsg *)msg;
-
-	*len = (size_t)natsMsg_GetDataLength(m);
-
-	return natsMsg_GetData(m);
-}
-
-const char *
-lwstpc_msg_reply(const struct lwstpc_msg *msg)
-{
-	const char *reply = natsMsg_GetReply((const natsMsg *)msg);
-
-	return reply ? reply : "";
-}
-
-int
-lwstpc_msg_status(struct lwstpc_msg *msg)
-{
-	natsMsg *m = (natsMsg *)msg;
-	const char *text = NULL;
-
-	if (natsMsg_GetDataLength(m) ||
-	    natsMsgHeader_Get(m, "Status", &text) != NATS_OK || !text)
-		return 0;
-
-	return atoi(text);
-}
-
-void
-lwstpc_msg_free(struct lwstpc_msg *msg)
-{
-	natsMsg_Destroy((natsMsg *)msg);
 }
 
 /*
@@ -377,81 +316,4 @@ lwstpc_engine_free(struct lwstpc_engine *e)
 	free(e->o.cert_file);
 	free(e->o.key_file);
 	free(e);
-}
-
-/*
- * To send
- */
-
-const char *
-lwstpc_engine_prefix(const struct lwstpc_engine *e)
-{
-	return e->o.prefix;
-}
-
-const char *
-lwstpc_engine_node(const struct lwstpc_engine *e)
-{
-	return e->node;
-}
-
-/* with a key the engine takes it once only */
-static natsStatus
-send_keyed(natsConnection *nc, const char *subject, const char *reply,
-	   const char *key, const void *buf, size_t len)
-{
-	natsMsg *msg;
-	natsStatus s = natsMsg_Create(&msg, subject, reply, buf, (int)len);
-
-	if (s != NATS_OK)
-		return s;
-	s = natsMsgHeader_Set(msg, "Nats-Msg-Id", key);
-	if (s == NATS_OK)
-		s = natsConnection_PublishMsg(nc, msg);
-	natsMsg_Destroy(msg);
-
-	return s;
-}
-
-bool
-lwstpc_engine_send(struct lwstpc_engine *e, const char *subject,
-		   const char *reply, const char *key, const void *buf,
-		   size_t len)
-{
-	natsStatus s = NATS_CONNECTION_CLOSED;
-
-	pthread_rwlock_rdlock(&e->lock);
-	if (e->nc && key)
-		s = send_keyed(e->nc, subject, reply, key, buf, len);
-	else if (e->nc && reply)
-		s = natsConnection_PublishRequest(e->nc, subject, reply, buf,
-						  (int)len);
-	else if (e->nc)
-		s = natsConnection_Publish(e->nc, subject, buf, (int)len);
-	pthread_rwlock_unlock(&e->lock);
-
-	return s == NATS_OK;
-}
-
-/* The subject is unsubscribed from before what is sent after this */
-void
-lwstpc_take_end(struct lwstpc_engine *e)
-{
-	pthread_rwlock_rdlock(&e->lock);
-	if (e->nc && e->inlets[LWSTPC_IN_TAKE].sub)
-		natsSubscription_Drain(e->inlets[LWSTPC_IN_TAKE].sub);
-	pthread_rwlock_unlock(&e->lock);
-}
-
-bool
-lwstpc_take_ended(struct lwstpc_engine *e)
-{
-	bool there;
-
-	pthread_rwlock_rdlock(&e->lock);
-	there = e->nc && natsConnection_Status(e->nc) ==
-			 NATS_CONN_STATUS_CONNECTED;
-	pthread_rwlock_unlock(&e->lock);
-
-	return !there || !atomic_load(&e->takes);
 }

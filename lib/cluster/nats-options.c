@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "nats-options.h"
+#include "nats.h"
 
 #define CONNECT_MS	1000
 #define RECONNECT_MS	100

@@ -297,7 +297,7 @@ void
 lwstpc_run_cleanup(struct lws *wsi, void *user)
 {
 	struct lwstpc_work *work = user;
-	bool ended;
+	bool done;
 
 	(void)wsi;
 	if (!atomic_exchange(&work->started, true)) {
@@ -311,9 +311,9 @@ lwstpc_run_cleanup(struct lws *wsi, void *user)
 		work->kind->k.cleanup(NULL, work->user);
 	lwstpc_work_lock(work);
 	atomic_store(&work->task, NULL);
-	ended = work->ended && !work->stop && !work->given;
+	done = __lwstpc_work_done(work);
 	lwstpc_work_unlock(work);
-	if (!ended)
+	if (done || atomic_load(&work->c->dying))
 		lwstpc_work_unlist(work);
 	lwstpc_take_over(work);
 	lwstpc_work_drop(work);

@@ -4,7 +4,7 @@
  * SPDX-License-Identifier: MIT
  *
  * It pulls: as many as there is room for, so that none waits here for a thread
- * that is idle elsewhere.  A pull ends when its jobs have come, when the engine
+ * that is idle elsewhere for longer than a pull takes.  A pull ends when its jobs have come, when the engine
  * says so, or by its time; a new connection knows of none.
  */
 
@@ -14,6 +14,8 @@
 
 #define EXPIRES_US	(5 * LWS_US_PER_SEC)
 #define EXPIRED_US	(EXPIRES_US + 2 * LWS_US_PER_SEC)
+#define DEPTH_US	(4 * LWS_US_PER_MS)	/* what starts in that time */
+#define DEPTH_MOST	128
 #define ASK_AFTER_US	LWS_US_PER_SEC	/* so long in the queue: ask first */
 #define ROUND_BITS	48		/* of a fence, below the job's round */
 
@@ -26,16 +28,37 @@ __room(const lwstpc_t *c, const struct lwstpc_kind *kind)
 {
 	unsigned int waiting = kind->unstarted + kind->asked;
 	unsigned int all = kind->jobs + kind->asked, room;
+	unsigned int depth = 2 * c->threads;
 
+	if (depth < kind->depth)
+		depth = kind->depth;
 	if (!kind->served || !kind->ready || all >= kind->max_jobs ||
-	    waiting >= 2 * c->threads)
+	    waiting >= depth)
 		return 0;
-	room = 2 * c->threads - waiting;
+	room = depth - waiting;
 	if (room > kind->max_jobs - all)
 		room = kind->max_jobs - all;
 
 	/* half of it at a time, unless there is nothing under way */
-	return room < c->threads && kind->asked ? 0 : room;
+	return room < depth / 2 && kind->asked ? 0 : room;
+}
+
+/* A pull takes a millisecond or so.  Where jobs are shorter than that, two for
+ * each thread would leave the threads idle: so there are as many under way as
+ * have started in some milliseconds, which is how long they wait here. */
+static LWSTPC_TABLES_HELD void
+__count_start(struct lwstpc_kind *kind)
+{
+	lws_usec_t now = lwstpc_now(), us = now - kind->starts_at;
+	lws_usec_t depth;
+
+	kind->starts++;
+	if (us < DEPTH_US)
+		return;
+	depth = kind->starts * DEPTH_US / us;
+	kind->depth = depth > DEPTH_MOST ? DEPTH_MOST : (unsigned int)depth;
+	kind->starts = 0;
+	kind->starts_at = now;
 }
 
 /* the number of the pull, or -1 */
@@ -333,6 +356,7 @@ lwstpc_take_started(struct lwstpc_work *work)
 {
 	lwstpc_lock(work->c);
 	work->kind->unstarted--;
+	__count_start(work->kind);
 	lwstpc_unlock(work->c);
 	lwstpc_take_more(work->c, work->kind);
 }

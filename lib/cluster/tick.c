@@ -186,7 +186,7 @@ __tick_work(struct lwstpc_work *work, const struct tick *t)
 	bool started = atomic_load(&work->started), hangs;
 
 	if (!lwstpc_engine_there(c) || work->given || work->stop)
-		return work->over && (work->given || work->stop);
+		return __lwstpc_work_done(work);
 	hangs = lwstpc_work_hangs(work);
 	if (!hangs && (work->begun || work->ended))
 		__tick_unheard(work, t);
@@ -200,7 +200,7 @@ __tick_work(struct lwstpc_work *work, const struct tick *t)
 	if (started)
 		__tick_silent(work, t);
 
-	return work->over && work->stop;
+	return __lwstpc_work_done(work);
 }
 
 static void

@@ -109,7 +109,7 @@ __lwstpc_work_wake(struct lwstpc_work *work)
 }
 
 /* In another queue its number is another job's.  While it is not known which
- * queue it is nothing is said: what was not acked is asked for once more. */
+ * queue it is nothing is said. */
 static bool
 same_queue(const struct lwstpc_work *work)
 {
@@ -123,16 +123,33 @@ __lwstpc_work_extend(struct lwstpc_work *work)
 		lwstpc_extend(work->c->engine, work->reply);
 }
 
-/* It is called once more, with STOPPING, if it has begun.  That the engine is
- * to forget it is said by whoever sees that `over` and `stop` are both true. */
+static LWSTPC_WORK_HELD void
+__ack(struct lwstpc_work *work)
+{
+	if (work->acked || !atomic_load(&work->c->queue))
+		return;
+	work->acked = true;
+	if (same_queue(work))
+		lwstpc_ack(work->c->engine, work->reply);
+}
+
+LWSTPC_WORK_HELD bool
+__lwstpc_work_done(struct lwstpc_work *work)
+{
+	if (work->stop)
+		__ack(work);
+
+	return work->over && (work->given || work->acked);
+}
+
+/* It is called once more, with STOPPING, if it has begun */
 LWSTPC_WORK_HELD void
 __lwstpc_work_stop(struct lwstpc_work *work)
 {
 	if (work->stop || work->given)
 		return;
 	work->stop = true;
-	if (same_queue(work))
-		lwstpc_ack(work->c->engine, work->reply);
+	__ack(work);
 	if (!work->over && atomic_load(&work->task))
 		lws_threadpool_task_wake(atomic_load(&work->task));
 }

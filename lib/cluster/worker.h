@@ -48,6 +48,7 @@ struct lwstpc_work {
 	bool			begun LWSTPC_BY_WORK;	/* user is there */
 	bool			parked LWSTPC_BY_WORK;	/* a wake helps */
 	bool			stop LWSTPC_BY_WORK;	/* it is not wanted */
+	bool			acked LWSTPC_BY_WORK;	/* the engine knows */
 	bool			given LWSTPC_BY_WORK;	/* back, or dropped */
 	bool			over LWSTPC_BY_WORK;	/* not called again */
 	bool			ended LWSTPC_BY_WORK;	/* END is in the ring */
@@ -90,6 +91,9 @@ __lwstpc_work_stop(struct lwstpc_work *work);
 /* to the engine, and the front is told.  forget: or to nobody */
 LWSTPC_WORK_HELD void
 __lwstpc_work_give(struct lwstpc_work *work, bool forget);
+/* True: it is done with: nobody has to be told anything any more */
+LWSTPC_WORK_HELD bool
+__lwstpc_work_done(struct lwstpc_work *work);
 /* the engine is to know that it lives here */
 LWSTPC_WORK_HELD void
 __lwstpc_work_extend(struct lwstpc_work *work);

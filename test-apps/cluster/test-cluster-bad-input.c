@@ -1,0 +1,329 @@
+/*
+ * lws-threadpool cluster tests - others write to the subjects of the engine
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * What cannot be read is dropped.  What can be read, and is a lie, may end the
+ * job that it is about, with a reason; it harms no other.
+ */
+
+#include "wild.h"
+
+#include "wire.h"
+
+#define CHUNKS	40
+#define LIES	400	/* of each kind */
+
+static uint64_t dice_state;
+
+static unsigned int
+dice(unsigned int sides)
+{
+	dice_state ^= dice_state << 13;
+	dice_state ^= dice_state >> 7;
+	dice_state ^= dice_state << 17;
+
+	return (unsigned int)((dice_state >> 20) % sides);
+}
+
+static void
+start(struct field *f)
+{
+	/* of the deadline: at the latest */
+	f->kinds[KIND_NEVER].deadline_secs = 20;
+	dice_state = 0x9e3779b97f4a7c15u;
+	front_start(f);
+	worker_start(f);
+}
+
+static void
+healthy_ends(struct remote *healthy)
+{
+	struct field *f = healthy->f;
+	struct remote *r;
+
+	remote_release(healthy);
+	until_ended(healthy);
+	assert_complete(healthy);
+	r = remote_run(f, KIND_RESUME, 10, BOARD_FREE);
+	until_ended(r);
+	assert_complete(r);
+	until_no_jobs(f);
+}
+
+/* --- jobs ----------------------------------------------------------------- */
+
+static void
+jobs_that_are_none(void **state)
+{
+	static const char * const none[] = {
+		"", "x", "not a job", "\xc7", "\xc7\x01", "\xc7\x01\x01",
+		("\xc7\x02\x01 of another version of the wire, and long enough "
+		 "to be one: 24 bytes, and then what a job has more"),
+		"\xc7\x01\x01 too short for a job",
+		"\xc7\x01\xff of no type that there is"
+	};
+	struct field *f = *state;
+	struct remote *healthy;
+	struct wild *w;
+	size_t n;
+
+	f->options.lease_secs = 3000;
+	start(f);
+	healthy = remote_run(f, KIND_RESUME, CHUNKS, 5);
+	w = wild_open(f);
+	for (n = 0; n < LWS_ARRAY_SIZE(none); n++)
+		wild_send(w, "job.resume", NULL, none[n],
+			  strlen(none[n]));
+	wild_close(w);
+	healthy_ends(healthy);
+	/* each is told of, once */
+	assert_int_equal(board_lines("what is no job"), LWS_ARRAY_SIZE(none));
+}
+
+static size_t
+job_encode(uint8_t *buf, const struct ask *ask)
+{
+	struct lwstpc_wire wire;
+	size_t len;
+
+	memset(&wire, 0, sizeof(wire));
+	wire.type = LWSTPC_JOB;
+	memset(wire.id, (int)dice(256), sizeof(wire.id));
+	wire.id[0] = (unsigned char)dice(256);
+	wire.front = dice(1000000);
+	wire.version = 1;
+	wire.window = 8;
+	wire.max_chunk = 65536;
+	len = lwstpc_encode(buf, &wire);
+	memcpy(buf + len, ask, sizeof(*ask));
+
+	return len + sizeof(*ask);
+}
+
+/* Whole ones, of fronts that there are not, with bytes that are changed: not of
+ * linger, that might be years */
+static void
+jobs_that_are_changed(void **state)
+{
+	uint8_t buf[LWSTPC_WIRE_MOST + sizeof(struct ask)];
+	struct field *f = *state;
+	struct remote *healthy;
+	struct wild *w;
+	struct ask ask;
+	unsigned int n, k;
+	size_t len;
+
+	/* those who are said to have sent them never ask for more */
+	f->options.lease_secs = 3;
+	start(f);
+	healthy = remote_run(f, KIND_RESUME, CHUNKS, 5);
+	ask_fill(&ask, 1000, 3);
+	w = wild_open(f);
+	for (n = 0; n < LIES; n++) {
+		len = job_encode(buf, &ask);
+		/* the first bytes make it a job at all */
+		for (k = 0; k <= n % 4; k++)
+			buf[3 + dice((unsigned int)(len - sizeof(ask)) - 7)] =
+				(uint8_t)dice(256);
+		if (n & 1)
+			len -= dice((unsigned int)sizeof(ask));
+		wild_send(w, "job.resume", NULL, buf, len);
+	}
+	wild_close(w);
+	healthy_ends(healthy);
+}
+
+/* --- what goes to and from a job that runs -------------------------------- */
+
+struct subjects {
+	struct wild	*w;
+	struct wild_msg	msg;		/* a chunk that went to the front */
+	char		front[160];	/* without the prefix */
+	char		worker[160];
+};
+
+static bool
+has_come(void *arg)
+{
+	struct subjects *s = arg;
+	struct lwstpc_wire wire;
+
+	return !wild_next(s->w, &s->msg) && s->msg.reply[0] &&
+	       !lwstpc_decode(&wire, s->msg.data, (size_t)s->msg.len) &&
+	       wire.type == LWSTPC_CHUNK;
+}
+
+/* A job whose messages are known to us; it is stopped in its middle, and to be
+ * attacked there. */
+static struct remote *
+overhear(struct field *f, struct subjects *s)
+{
+	struct remote *r = remote_new(f, KIND_NEVER, CHUNKS);
+	size_t skip = strlen(f->prefix) + 1;
+
+	wild_listen(s->w, "f.>");
+	r->work.attacked = true;
+	r->conn = reader_open(f);
+	remote_limit(r, 5);
+	assert_non_null(remote_enqueue(r, r->conn->wsi));
+	until(f, has_come, s);
+	until_read(r, 5);
+	snprintf(s->front, sizeof(s->front), "%s", s->msg.subject + skip);
+	snprintf(s->worker, sizeof(s->worker), "%s", s->msg.reply + skip);
+
+	return r;
+}
+
+static void
+is_attacked(struct field *f, void (*attack)(struct subjects *s))
+{
+	struct remote *healthy, *r;
+	struct subjects s;
+	struct wild *w;
+
+	f->options.lease_secs = 5;
+	start(f);
+	w = wild_open(f);
+	s.w = w;
+	r = overhear(f, &s);
+	healthy = remote_run(f, KIND_RESUME, CHUNKS, 5);
+	until_read(healthy, 5);
+	attack(&s);
+	remote_release(r);
+	until_ended(r);
+	if (r->ended == LWS_TP_STATUS_FINISHED)
+		assert_complete(r);
+	else
+		assert_int_not_equal(r->why, LWS_TP_CLUSTER_NOT_YET);
+	wild_close(w);
+	healthy_ends(healthy);
+}
+
+/* No message of ours: nothing happens to the job, either. */
+static void
+send_garbage(struct subjects *s)
+{
+	uint8_t buf[200];
+	unsigned int n, k, len;
+
+	for (n = 0; n < LIES; n++) {
+		len = n < 100 ? n : dice(sizeof(buf));
+		for (k = 0; k < len; k++)
+			buf[k] = (uint8_t)dice(256);
+		/* ours, of another version, or of no type */
+		buf[0] = n & 1 ? LWSTPC_WIRE_MAGIC : 0;
+		buf[1] = n & 2 ? LWSTPC_WIRE_VERSION : 2;
+		buf[2] = n & 4 ? LWSTPC_TYPES : 0;
+		wild_send(s->w, s->front, n & 8 ? s->worker : NULL, buf, len);
+		wild_send(s->w, s->worker, NULL, buf, len);
+		wild_send(s->w, "find.x", s->front, buf, len);
+		wild_send(s->w, "f.x.y", NULL, buf, len);
+	}
+}
+
+static void
+garbage(void **state)
+{
+	struct field *f = *state;
+	struct remote *r;
+
+	is_attacked(f, send_garbage);
+	for (r = f->remotes; r; r = r->next)
+		assert_complete(r);
+}
+
+static void
+send_lies_to(struct subjects *s, const char *subject, unsigned int first,
+	     unsigned int last)
+{
+	uint8_t buf[LWSTPC_WIRE_MOST + 100];
+	struct lwstpc_wire wire, real;
+	unsigned int n;
+	size_t len;
+
+	assert_int_equal(lwstpc_decode(&real, s->msg.data,
+				       (size_t)s->msg.len), 0);
+	for (n = 0; n < LIES; n++) {
+		memset(&wire, 0, sizeof(wire));
+		wire.type = (enum lwstpc_type)(first + n % (last - first + 1));
+		wire.flags = n % 3 ? dice(256) : 0;
+		wire.seq = n % 2 ? dice(20) : dice(1u << 31);
+		wire.fence = real.fence + dice(3) - 1;
+		if (!(n % 7))
+			wire.fence = (uint64_t)dice(1u << 31) << 32;
+		wire.upto = n % 2 ? dice(20) : dice(1u << 31);
+		wire.tries = dice(1u << 31);
+		wire.front = dice(1000);
+		len = lwstpc_encode(buf, &wire);
+		memset(buf + len, (int)dice(256), 100);
+		/* from the worker that has it, from none, from nobody */
+		wild_send(s->w, subject, n % 5 ? s->worker :
+			  n % 2 ? "w.AAAAAAAAAAA.x" : NULL, buf,
+			  len + dice(100));
+	}
+}
+
+static void
+send_lies_to_the_front(struct subjects *s)
+{
+	send_lies_to(s, s->front, LWSTPC_HELLO, LWSTPC_FOUND);
+}
+
+static void
+send_lies_to_the_worker(struct subjects *s)
+{
+	send_lies_to(s, s->worker, LWSTPC_CREDIT, LWSTPC_FIND);
+}
+
+static void
+send_a_false_chunk(struct subjects *s)
+{
+	uint8_t buf[LWSTPC_WIRE_MOST + 20];
+	struct lwstpc_wire wire;
+	size_t len;
+
+	assert_int_equal(lwstpc_decode(&wire, s->msg.data,
+				       (size_t)s->msg.len), 0);
+	wire.seq = 5;
+	len = lwstpc_encode(buf, &wire);
+	memset(buf + len, 'x', 20);
+	wild_send(s->w, s->front, s->worker, buf, len + 20);
+}
+
+static void
+lies_to_the_front(void **state)
+{
+	is_attacked(*state, send_lies_to_the_front);
+}
+
+static void
+lies_to_the_worker(void **state)
+{
+	is_attacked(*state, send_lies_to_the_worker);
+}
+
+/* The one that is to come, as the front must believe; it cannot be decoded. */
+static void
+false_chunk(void **state)
+{
+	struct field *f = *state;
+	struct remote *r;
+
+	is_attacked(f, send_a_false_chunk);
+	for (r = f->remotes; r; r = r->next)
+		if (r->kind == KIND_NEVER)
+			assert_end(r, LWS_TP_STATUS_STOPPED,
+				   LWS_TP_CLUSTER_CHUNK);
+}
+
+static const struct CMUnitTest tests[] = {
+	FIELD_TEST(jobs_that_are_none),
+	FIELD_TEST(jobs_that_are_changed),
+	FIELD_TEST(garbage),
+	FIELD_TEST(lies_to_the_front),
+	FIELD_TEST(lies_to_the_worker),
+	FIELD_TEST(false_chunk),
+};
+
+FIELD_MAIN(tests)

@@ -1,54 +1,12 @@
 # shellcheck shell=bash
 #
-# For scripts/test-matrix: the rows with a system of their own, in a root that
-# debootstrap makes.  To be sourced.
+# For scripts/test-matrix: the rows with a system of their own, in a root as
+# scripts/root.sh makes it.  To be sourced.
 #
 # SPDX-License-Identifier: MIT
 
 # the variables of scripts/test-matrix
 # shellcheck disable=SC2153,SC2034
-
-# make_root SUITE ARCH: as it was made for another row today, or from the mirror of Debian that apt uses here, if it has
-# all of it, else from debootstrap's own; through apt's proxy, if it has one.
-make_root() {
-	local mirror proxy='' made=$WORK/$1-$2.tar
-
-	if [[ $(find "$made" -mmin -720 2>/dev/null) ]]; then
-		rm -rf --one-file-system -- "$ROOT"
-		mkdir -p "$ROOT"
-		tar -C "$ROOT" --numeric-owner -xpf "$made"
-		return
-	fi
-	eval "$(apt-config shell proxy Acquire::http::Proxy)"
-	[[ -z $proxy || $proxy == DIRECT ]] || export http_proxy=$proxy
-	# shellcheck disable=SC2016 # apt's own
-	mirror=$(apt-get indextargets --format '$(REPO_URI)' \
-		'Created-By: Packages' 'Origin: Debian' 'Label: Debian' |
-		grep -m 1 '^http' || true)
-	for mirror in ${mirror:+"$mirror"} ''; do
-		rm -rf --one-file-system -- "$ROOT"
-		debootstrap --arch="$2" --variant=minbase \
-			--include=ca-certificates "$1" "$ROOT" \
-			${mirror:+"$mirror"} || continue
-		printf 'Acquire::Check-Valid-Until "false";\n' \
-			>"$ROOT/etc/apt/apt.conf.d/90stands-still"
-		[[ -z ${http_proxy-} ]] ||
-			printf 'Acquire::http::Proxy "%s";\n' "$http_proxy" \
-				>"$ROOT/etc/apt/apt.conf.d/90proxy"
-		tar -C "$ROOT" --numeric-owner --one-file-system \
-			-cpf "$made.new" .
-		mv "$made.new" "$made"
-		return
-	done
-	return 1
-}
-
-copy_checkout() {
-	rm -rf -- "$ROOT/checkout"
-	mkdir -p "$ROOT/checkout"
-	tar -C "$TOP" --exclude=./build --exclude=./.git -cf - . |
-		tar -C "$ROOT/checkout" -xf -
-}
 
 # need_root SUITE ARCH PACKAGE...: sets ROOT.  Packages of another machine have
 # its name, as package:arch.
@@ -70,13 +28,8 @@ need_root() {
 	for arch in $foreign; do
 		chroot "$ROOT" dpkg --add-architecture "$arch"
 	done
-	# a mirror that has stood still will do, as it does for debootstrap
-	if ! chroot "$ROOT" apt-get -q -o Acquire::Check-Valid-Until=false \
-		update || ! chroot "$ROOT" \
-		env DEBIAN_FRONTEND=noninteractive apt-get -y -q install \
-		--no-install-recommends "${@:3}"; then
+	install_in_root "${@:3}" ||
 		cannot_run "apt does not get the packages of $suite"
-	fi
 	touch "$ROOT/installed"
 }
 
@@ -153,24 +106,6 @@ row_cross() {
 	run_in_root --cross "$triplet"
 }
 
-bare_unmount() {
-	local mount
-
-	for mount in "$ROOT"/{dev,proc}; do
-		! mountpoint -q "$mount" || umount -R "$mount"
-	done
-}
-
-# in_bare COMMAND [ARGUMENT...]: as root has it after login there; by CI without the
-# stages that say the same as here
-in_bare() {
-	local brief=${LWSTP_TEST_CI-}
-
-	chroot "$ROOT" /usr/bin/env -i HOME=/root TERM=dumb \
-		LWSTP_TEST_BRIEF="$brief" PATH=/usr/sbin:/usr/bin:/sbin:/bin \
-		/bin/bash -c 'cd /checkout && exec "$@"' in_bare "$@"
-}
-
 # of_stages SUFFIX: what the stages there have left in such files
 of_stages() {
 	find "$ROOT/checkout/build/test" -maxdepth 1 -name "*.$1" \
@@ -188,19 +123,15 @@ row_bare() {
 	command -v debootstrap >/dev/null || cannot_run "install debootstrap"
 	[[ $2 == "$(dpkg --print-architecture)" ]] ||
 		cannot_run "this machine is no $2"
-	bare_unmount
+	unmount_root
 	make_root "$1" "$2" || cannot_run "debootstrap of $1 (see its log)"
 	copy_checkout
-	trap bare_unmount EXIT
-	if ! mount -t proc proc "$ROOT/proc" ||
-		! mount --rbind /dev "$ROOT/dev" ||
-		! mount --make-rslave "$ROOT/dev"; then
-		cannot_run "cannot mount /proc and /dev in it"
-	fi
+	trap unmount_root EXIT
+	mount_root || cannot_run "cannot mount /proc and /dev in it"
 
-	in_bare scripts/demo || fail "scripts/demo ended with $?"
+	in_root scripts/demo || fail "scripts/demo ended with $?"
 	count 1 0 0
-	in_bare scripts/test --jobs "$JOBS" | tee "$WORK/$ROW/check.log" || true
+	in_root scripts/test --jobs "$JOBS" | tee "$WORK/$ROW/check.log" || true
 	result=$(tail -n 1 "$WORK/$ROW/check.log")
 	[[ $result =~ $counts ]] ||
 		fail "scripts/test did not get to its end"

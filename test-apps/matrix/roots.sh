@@ -149,3 +149,36 @@ row_bare() {
 	printf 'gcc %s\n' "$(chroot "$ROOT" gcc -dumpfullversion)" \
 		>"$WORK/$ROW/compiler"
 }
+
+# The packages, made in a system with what that takes and tried by autopkgtest
+# there; and put into a bare one, from which they leave without a trace.
+row_package() {
+	local log=$WORK/$ROW/check.log
+	local -a needs
+
+	[[ $2 == "$(dpkg --print-architecture)" ]] ||
+		cannot_run "this machine is no $2"
+	mapfile -t needs < <(scripts/package --needs)
+	need_root "$1" "$2" autopkgtest apt-utils "${needs[@]}"
+	unmount_root
+	copy_checkout
+	trap unmount_root EXIT
+	mount_root || cannot_run "cannot mount /proc and /dev in it"
+	chroot "$ROOT" pkg-config --modversion libwebsockets | sed 's/-.*//' \
+		>"$WORK/$ROW/version"
+	printf 'gcc %s\n' "$(chroot "$ROOT" gcc -dumpfullversion)" \
+		>"$WORK/$ROW/compiler"
+
+	in_root env DEB_BUILD_OPTIONS=nocheck scripts/package --no-install \
+		--jobs "$JOBS" || fail "scripts/package"
+	count 1 0 0
+	in_root bash -c 'rm -rf /debs && mkdir /debs &&
+		mv build/package/*.deb /debs && rm -rf build &&
+		exec autopkgtest --no-built-binaries --test-name=consumer \
+		/debs/*.deb ./ -- null' || fail "autopkgtest"
+	count 1 0 0
+	unmount_root
+	STAGE=$ROW test-apps/package/bare "$1" "$ROOT/debs" | tee "$log"
+	grep -q '^all run$' "$log" || fail "in the bare one"
+	count "$(grep -c '^ok ' "$log")" 0 0
+}

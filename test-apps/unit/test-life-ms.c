@@ -6,12 +6,13 @@
  */
 
 #include <limits.h>
+#include <unistd.h>
 
 #include "task-options.h"
 
 /* long enough for a task to start in, and to do what it is to do, on a machine
  * that is busy with other things */
-#define LIFE_MS 1000
+#define LIFE_MS 2000
 
 /* What its STOPPING call and its cleanup were told.  Neither comes before its
  * time: from before its enqueue, that is. */
@@ -50,6 +51,8 @@ live(struct job *j, enum lws_threadpool_task_status s)
 	}
 	if (life->us)
 		return (int)lws_threadpool_park(life->us) | j->data;
+	if (j->ret == LWS_TP_RETURN_CHECKING_IN)
+		usleep(500);	/* others have to start, too */
 
 	return atomic_load(&j->running) > j->repeat ? j->last :
 						      j->ret | j->data;

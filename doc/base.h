@@ -22,9 +22,9 @@ enum lws_threadpool_task_status {
 				 * waits for a thread, or it is parked [T9] */
 	LWS_TP_STATUS_SYNCING,	/**< it waits for the service thread, and holds
 				 * no thread [S1] */
-	LWS_TP_STATUS_STOPPING,	/**< it was asked to stop, and has not ended
+	LWS_TP_STATUS_STOPPING, /**< it was asked to stop, and has not ended
 				 * [T4] */
-	LWS_TP_STATUS_FINISHED,	/**< it ended by itself; also the status of a
+	LWS_TP_STATUS_FINISHED, /**< it ended by itself; also the status of a
 				 * handle that is stale [Q6] */
 	LWS_TP_STATUS_STOPPED	/**< it ended early */
 };
@@ -58,9 +58,9 @@ enum lws_threadpool_task_return {
  * For lws_threadpool_create() and lws_threadpool_create_ext().
  */
 struct lws_threadpool_create_args {
-	int threads;		/**< threads of the pool, 1..1024 [P1] */
-	int max_queue_depth;	/**< tasks that may wait in its queue,
-				 * 1..INT_MAX [P2] */
+	int threads;	     /**< threads of the pool, 1..1024 [P1] */
+	int max_queue_depth; /**< tasks that may wait in its queue,
+			      * 1..INT_MAX [P2] */
 };
 
 /**
@@ -87,8 +87,8 @@ struct lws_threadpool_task_args {
 	/**< its name, used if the format of the enqueue is NULL */
 	char async_task;
 	/**< not 0: it outlives its wsi from the start [T5] */
-	enum lws_threadpool_task_return (*task)(void *user,
-					enum lws_threadpool_task_status s);
+	enum lws_threadpool_task_return (*task)(
+		void *user, enum lws_threadpool_task_status s);
 	/**< its function, called on the threads of the pool, by one at a time,
 	 * with RUNNING or STOPPING [T2].  It must not call lws */
 	void (*cleanup)(struct lws *wsi, void *user);
@@ -370,7 +370,8 @@ lws_threadpool_get_task_ss(struct lws_ss_handle *ss);
  */
 LWS_VISIBLE LWS_EXTERN int
 lws_threadpool_foreach_task_ss(struct lws_ss_handle *ss, void *user,
-		int (*cb)(struct lws_threadpool_task *task, void *user));
+			       int (*cb)(struct lws_threadpool_task *task,
+					 void *user));
 #endif
 
 #endif

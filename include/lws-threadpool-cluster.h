@@ -29,7 +29,8 @@ extern "C" {
 /** struct lws_threadpool_cluster - a pool's door to other machines */
 struct lws_threadpool_cluster;
 
-/** enum lws_threadpool_cluster_retry - may it run again when its worker is lost?
+/** enum lws_threadpool_cluster_retry - may it run again when its worker is
+ * lost?
  *
  * "Runs" is a call of the task function.  A job that was given back before its
  * first call may always run elsewhere. */
@@ -47,18 +48,18 @@ enum lws_threadpool_cluster_retry {
  *
  * Later versions may add reasons at the end. */
 enum lws_threadpool_cluster_end {
-	LWS_TP_CLUSTER_NOT_YET,	/**< it has not, or is no task of a cluster */
-	LWS_TP_CLUSTER_ITSELF,	/**< its function returned FINISHED or STOPPED */
-	LWS_TP_CLUSTER_ASKED,	/**< its wsi closed, a dequeue,
-				 * lws_threadpool_task_sync(task, 1), the end of
-				 * the pool or the cluster, or another attached
-				 * to the job */
-	LWS_TP_CLUSTER_DEADLINE,/**< deadline_secs, or life_ms */
-	LWS_TP_CLUSTER_LOST,	/**< its worker was lost, and retry says no
-				 * more; or nobody knows the token */
-	LWS_TP_CLUSTER_POISON,	/**< max_tries workers were lost with it */
-	LWS_TP_CLUSTER_ENGINE,	/**< the engine was away for engine_secs */
-	LWS_TP_CLUSTER_REFUSED,	/**< encode_job, decode_job or encode_chunk said
+	LWS_TP_CLUSTER_NOT_YET, /**< it has not, or is no task of a cluster */
+	LWS_TP_CLUSTER_ITSELF, /**< its function returned FINISHED or STOPPED */
+	LWS_TP_CLUSTER_ASKED,  /**< its wsi closed, a dequeue,
+				* lws_threadpool_task_sync(task, 1), the end of
+				* the pool or the cluster, or another attached
+				* to the job */
+	LWS_TP_CLUSTER_DEADLINE, /**< deadline_secs, or life_ms */
+	LWS_TP_CLUSTER_LOST,	 /**< its worker was lost, and retry says no
+				  * more; or nobody knows the token */
+	LWS_TP_CLUSTER_POISON,	 /**< max_tries workers were lost with it */
+	LWS_TP_CLUSTER_ENGINE,	 /**< the engine was away for engine_secs */
+	LWS_TP_CLUSTER_REFUSED, /**< encode_job, decode_job or encode_chunk said
 				 * no, a chunk was too large, the engine's queue
 				 * is full, or the worker has not the chunks
 				 * any more that an attach asks for */
@@ -67,13 +68,13 @@ enum lws_threadpool_cluster_end {
 
 /** struct lws_threadpool_cluster_job_info - what decode_job may want to know */
 struct lws_threadpool_cluster_job_info {
-	size_t		size;		/**< set by the library */
-	unsigned int	version;	/**< the front's, of the kind */
-	unsigned int	tries;		/**< 1: the first */
-	uint32_t	resume;		/**< chunks that the reader has already:
-					 * other than 0 only with
-					 * LWS_TP_CLUSTER_RETRY_RESUME */
-	uint32_t	reserved;	/**< 0 */
+	size_t size;	      /**< set by the library */
+	unsigned int version; /**< the front's, of the kind */
+	unsigned int tries;   /**< 1: the first */
+	uint32_t resume;      /**< chunks that the reader has already:
+			       * other than 0 only with
+			       * LWS_TP_CLUSTER_RETRY_RESUME */
+	uint32_t reserved;    /**< 0 */
 };
 
 /**
@@ -86,71 +87,71 @@ struct lws_threadpool_cluster_job_info {
  * is called on a service thread, nor with a lock held.
  */
 struct lws_threadpool_cluster_kind {
-	size_t		size;
+	size_t size;
 	/**< sizeof(struct lws_threadpool_cluster_kind) */
-	const char	*name;
+	const char *name;
 	/**< 1..32 of a-z 0-9 _ - */
-	unsigned int	version;
+	unsigned int version;
 	/**< of what encode_job writes.  decode_job is told it, and refuses the
 	 * versions that it does not know */
-	unsigned int	reserved;
+	unsigned int reserved;
 	/**< must be 0 */
-	enum lws_threadpool_task_return (*task)(void *user,
-				enum lws_threadpool_task_status status);
+	enum lws_threadpool_task_return (*task)(
+		void *user, enum lws_threadpool_task_status status);
 	/**< the task function, as for lws_threadpool_enqueue(): called by
 	 * workers only.  LWS_TP_RETURN_FLAG_OUTLIVE means nothing */
-	void		(*cleanup)(struct lws *wsi, void *user);
+	void (*cleanup)(struct lws *wsi, void *user);
 	/**< worker: for what decode_job made; wsi is NULL.  NULL: none */
-	int		(*encode_job)(void *user, void *buf, size_t *len);
+	int (*encode_job)(void *user, void *buf, size_t *len);
 	/**< front, once: the request.  *len is the room, max_chunk, then what
 	 * was used.  Other than 0: REFUSED */
-	void *		(*decode_job)(const void *buf, size_t len,
-			const struct lws_threadpool_cluster_job_info *info);
+	void *(*decode_job)(const void *buf, size_t len,
+			    const struct lws_threadpool_cluster_job_info *info);
 	/**< worker: makes `user`.  NULL: REFUSED, and not tried again */
-	int		(*encode_chunk)(void *user, void *buf, size_t *len);
+	int (*encode_chunk)(void *user, void *buf, size_t *len);
 	/**< worker: after each SYNC, and after FINISHED, where *len = 0 means
 	 * that there is no more to say.  Other than 0: REFUSED */
-	int		(*decode_chunk)(void *user, const void *buf,
-					size_t len);
+	int (*decode_chunk)(void *user, const void *buf, size_t len);
 	/**< front: before WRITEABLE is asked for, so that the callback finds in
 	 * `user` what it would have found there with a local task.  Other than
 	 * 0: the task ends STOPPED, LWS_TP_CLUSTER_CHUNK */
 	enum lws_threadpool_cluster_retry retry;
 	/**< what becomes of a job whose worker is lost: 0 =
 	 * LWS_TP_CLUSTER_RETRY_UNSENT */
-	int		window;
-	/**< chunks that may be on their way: 1..256, 0 = 8.  With 1 the function
-	 * is called again only after lws_threadpool_task_sync(), as locally */
-	size_t		max_chunk;
+	int window;
+	/**< chunks that may be on their way: 1..256, 0 = 8.  With 1 the
+	 * function is called again only after lws_threadpool_task_sync(), as
+	 * locally */
+	size_t max_chunk;
 	/**< bytes: 0 = 65536, 1,000,000 at most.  A job's request, too */
-	int		deadline_secs;
+	int deadline_secs;
 	/**< from enqueue to end, 0 = none */
-	int		linger_secs;
+	int linger_secs;
 	/**< how long the job waits for lws_threadpool_cluster_attach() after
 	 * its wsi closed or its front died: 0 = not, it is stopped */
 };
 
 /** struct lws_threadpool_cluster_options - where the engine is */
 struct lws_threadpool_cluster_options {
-	size_t		size;
+	size_t size;
 	/**< sizeof(struct lws_threadpool_cluster_options) */
-	const char	*url;
+	const char *url;
 	/**< NULL = nats://127.0.0.1:4222; several, with commas between */
-	const char	*creds_file;	/**< of NATS, or NULL */
-	const char	*ca_file;	/**< PEM, or NULL.  With it, or with
-					 * cert_file, TLS is required */
-	const char	*cert_file;	/**< the client's, PEM, or NULL */
-	const char	*key_file;	/**< the client's, PEM, or NULL */
-	const char	*prefix;
+	const char *creds_file; /**< of NATS, or NULL */
+	const char *ca_file;	/**< PEM, or NULL.  With it, or with
+				 * cert_file, TLS is required */
+	const char *cert_file;	/**< the client's, PEM, or NULL */
+	const char *key_file;	/**< the client's, PEM, or NULL */
+	const char *prefix;
 	/**< of stream and subjects, 1..32 of a-z 0-9 _ -, NULL = "lwstp" */
-	int		lease_secs;
+	int lease_secs;
 	/**< a worker that is silent for so long is lost: 0 = 10, 3600 at most.
 	 * Beats come at a third of it */
-	int		engine_secs;
+	int engine_secs;
 	/**< 0 = 30: see LWS_TP_CLUSTER_ENGINE */
-	int		max_tries;
+	int max_tries;
 	/**< 0 = 4: see LWS_TP_CLUSTER_POISON */
-	int		low_latency;
+	int low_latency;
 	/**< not 0: a system call for each message: a tenth of the latency, half
 	 * the rate */
 };
@@ -170,8 +171,9 @@ struct lws_threadpool_cluster_options {
  * options, no memory, no thread.
  */
 LWS_VISIBLE LWS_EXTERN struct lws_threadpool_cluster *
-lws_threadpool_cluster_create(struct lws_threadpool *pool,
-		const struct lws_threadpool_cluster_options *options);
+lws_threadpool_cluster_create(
+	struct lws_threadpool *pool,
+	const struct lws_threadpool_cluster_options *options);
 
 /**
  * lws_threadpool_cluster_add_kind() - make a kind known
@@ -185,7 +187,7 @@ lws_threadpool_cluster_create(struct lws_threadpool *pool,
  */
 LWS_VISIBLE LWS_EXTERN int
 lws_threadpool_cluster_add_kind(struct lws_threadpool_cluster *c,
-			const struct lws_threadpool_cluster_kind *kind);
+				const struct lws_threadpool_cluster_kind *kind);
 
 /**
  * lws_threadpool_cluster_enqueue() - lws_threadpool_enqueue(), elsewhere
@@ -207,11 +209,11 @@ lws_threadpool_cluster_add_kind(struct lws_threadpool_cluster *c,
  * kind->task here.  lws_threadpool_refused() tells why.
  */
 LWS_VISIBLE LWS_EXTERN struct lws_threadpool_task *
-lws_threadpool_cluster_enqueue(struct lws_threadpool_cluster *c,
-			       const char *kind,
-			       const struct lws_threadpool_task_args *args,
-			       const struct lws_threadpool_task_options *options,
-			       const char *format, ...) LWS_FORMAT(5);
+lws_threadpool_cluster_enqueue(
+	struct lws_threadpool_cluster *c, const char *kind,
+	const struct lws_threadpool_task_args *args,
+	const struct lws_threadpool_task_options *options, const char *format,
+	...) LWS_FORMAT(5);
 
 /**
  * lws_threadpool_cluster_end_reason() - why it ended
@@ -256,9 +258,9 @@ lws_threadpool_cluster_token(struct lws_threadpool_task *task,
  *
  * Returns what lws_threadpool_cluster_enqueue() returns, but what is no token
  * at all is refused, too (LWS_TP_REFUSED_ARGS).  Where nobody knows the token,
- * for a lease, the task ends STOPPED, LWS_TP_CLUSTER_LOST; where its kind is not
- * known here, LWS_TP_CLUSTER_REFUSED.  deadline_secs of the kind does not begin
- * anew.
+ * for a lease, the task ends STOPPED, LWS_TP_CLUSTER_LOST; where its kind is
+ *not known here, LWS_TP_CLUSTER_REFUSED.  deadline_secs of the kind does not
+ *begin anew.
  */
 LWS_VISIBLE LWS_EXTERN struct lws_threadpool_task *
 lws_threadpool_cluster_attach(struct lws_threadpool_cluster *c,
@@ -282,8 +284,8 @@ lws_threadpool_cluster_attach(struct lws_threadpool_cluster *c,
  * not known or served already, max_jobs is negative, or it drains.
  */
 LWS_VISIBLE LWS_EXTERN int
-lws_threadpool_cluster_serve(struct lws_threadpool_cluster *c,
-			     const char *kind, int max_jobs);
+lws_threadpool_cluster_serve(struct lws_threadpool_cluster *c, const char *kind,
+			     int max_jobs);
 
 /**
  * lws_threadpool_cluster_drain() - take no more
@@ -313,32 +315,32 @@ lws_threadpool_cluster_destroy(struct lws_threadpool_cluster *c);
 /**
  * struct lws_threadpool_cluster_stats - the numbers of a cluster
  *
- * Of this process.  Those of the first group are of now, the others since it was
- * created.
+ * Of this process.  Those of the first group are of now, the others since it
+ * was created.
  */
 struct lws_threadpool_cluster_stats {
-	size_t		size;		/**< set by the caller */
-	uint32_t	connected;	/**< 1: the engine is there */
-	uint32_t	waiting;	/**< tasks whose job no worker has begun */
-	uint32_t	remote;		/**< tasks whose job a worker has */
-	uint32_t	serving;	/**< jobs of others that we have */
-	uint32_t	parked;		/**< of these, those that wait for their
-					 * front */
-	uint32_t	reserved;	/**< 0 */
-	uint64_t	jobs;		/**< accepted enqueues and attaches */
-	uint64_t	ended[16];	/**< tasks that ended, by
-					 * enum lws_threadpool_cluster_end */
-	uint64_t	retried;	/**< jobs that went to another worker */
-	uint64_t	chunks;		/**< that came, each once */
-	uint64_t	chunk_bytes;	/**< of these */
-	uint64_t	resent;		/**< chunks that we sent again */
-	uint64_t	duplicate;	/**< chunks that came again */
-	uint64_t	fenced;		/**< messages of lost workers */
-	uint64_t	reconnects;	/**< of the engine */
-	uint64_t	away_us;	/**< that it was away, in all */
-	uint64_t	latency_us[24];	/**< chunks by log2 of their us on the
-					 * way: with the clocks of two machines
-					 * as good as these */
+	size_t size;		 /**< set by the caller */
+	uint32_t connected;	 /**< 1: the engine is there */
+	uint32_t waiting;	 /**< tasks whose job no worker has begun */
+	uint32_t remote;	 /**< tasks whose job a worker has */
+	uint32_t serving;	 /**< jobs of others that we have */
+	uint32_t parked;	 /**< of these, those that wait for their
+				  * front */
+	uint32_t reserved;	 /**< 0 */
+	uint64_t jobs;		 /**< accepted enqueues and attaches */
+	uint64_t ended[16];	 /**< tasks that ended, by
+				  * enum lws_threadpool_cluster_end */
+	uint64_t retried;	 /**< jobs that went to another worker */
+	uint64_t chunks;	 /**< that came, each once */
+	uint64_t chunk_bytes;	 /**< of these */
+	uint64_t resent;	 /**< chunks that we sent again */
+	uint64_t duplicate;	 /**< chunks that came again */
+	uint64_t fenced;	 /**< messages of lost workers */
+	uint64_t reconnects;	 /**< of the engine */
+	uint64_t away_us;	 /**< that it was away, in all */
+	uint64_t latency_us[24]; /**< chunks by log2 of their us on the
+				  * way: with the clocks of two machines
+				  * as good as these */
 };
 
 /**

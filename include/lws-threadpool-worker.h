@@ -4,8 +4,8 @@
  * SPDX-License-Identifier: MIT
  *
  * The program lws-threadpool-worker serves the kinds of the shared objects that
- * it is given.  Such an object defines this one function; it is linked with what
- * its task functions use, and with -llws-threadpool if they call that.
+ * it is given.  Such an object defines this one function; it is linked with
+ * what its task functions use, and with -llws-threadpool if they call that.
  */
 
 #ifndef LWS_THREADPOOL_WORKER_H
@@ -18,7 +18,7 @@ extern "C" {
 #endif
 
 /** the name to look up */
-#define LWS_THREADPOOL_WORKER_KINDS	"lws_threadpool_worker_kinds"
+#define LWS_THREADPOOL_WORKER_KINDS "lws_threadpool_worker_kinds"
 
 /**
  * lws_threadpool_worker_kinds() - the kinds that a shared object has
@@ -29,7 +29,7 @@ extern "C" {
  * task functions need.
  *
  * Returns an array of pointers that ends with NULL; it and all that it leads to
- * stay as they are until the process ends, and the object is never unloaded.  Or
+ * stay as they are until the process ends, and the object is never unloaded. Or
  * NULL, after it has said why on stderr: the program then ends with status 1.
  */
 LWS_VISIBLE LWS_EXTERN const struct lws_threadpool_cluster_kind *const *

@@ -63,16 +63,16 @@ extern "C" {
  * are then at their defaults.
  */
 struct lws_threadpool_options {
-	size_t		size;
+	size_t size;
 	/**< sizeof(struct lws_threadpool_options), so that an older program
 	 * goes on working with a newer library */
-	int		sync_timeout_secs;
+	int sync_timeout_secs;
 	/**< seconds that a task may stay SYNCING before it is stopped with a
 	 * warning: 0 = the default of 300, negative = never.  The pool's
 	 * threads look at the time, so if all of them are busy it is later.
 	 * The stop waits until the service thread is between two callbacks
 	 * [S5, S7] */
-	int		sync_spin_us;
+	int sync_spin_us;
 	/**< microseconds that a thread without work spins, in place of
 	 * sleeping at once, after one of its tasks said SYNC: a quick answer
 	 * finds it awake.  0 = the default of 20, negative = none.  If
@@ -81,20 +81,20 @@ struct lws_threadpool_options {
 	 * one processor.  A processor is busy meanwhile.  The service thread
 	 * does not spin: while SYNCs and answers flow, lws's loop looks for
 	 * them before it polls, and two looks that find nothing end that */
-	int		pin_tasks;
+	int pin_tasks;
 	/**< 0 = after a SYNC or a park a task goes on with any thread of the
 	 * pool, not 0 = only with the thread that it began on, for libraries
 	 * that are bound to a thread [S1] */
-	int		keep_secs;
+	int keep_secs;
 	/**< seconds that a task with a token is kept after its end if it has no
 	 * wsi then: 0 = the default of 300, negative = for ever [K4] */
-	int		max_kept;
+	int max_kept;
 	/**< kept tasks at a time.  Beyond it the one that was kept longest is
 	 * reaped.  0 = the default of 1000, negative = none: a task with a
 	 * token that ends without a wsi reaps itself [K4] */
-	int		reserved;
+	int reserved;
 	/**< must be 0 */
-	int		(*thread_start)(void *opaque, int index, void **state);
+	int (*thread_start)(void *opaque, int index, void **state);
 	/**< NULL, or called on each thread of the pool before any task.
 	 * \p opaque is the member of that name, \p index the number at the end
 	 * of the thread's name, from 0, and what is put into \p *state is what
@@ -102,14 +102,14 @@ struct lws_threadpool_options {
 	 * return 0, this thread does not start, and its number stays unused
 	 * [P1].  lws_threadpool_create_ext() waits for all of these calls, so
 	 * they must not wait for the service thread [P6] */
-	void		(*thread_end)(void *opaque, int index, void *state);
+	void (*thread_end)(void *opaque, int index, void *state);
 	/**< NULL, or called on each thread that started as its last act,
 	 * between lws_threadpool_finish() and the return of
 	 * lws_threadpool_destroy() [P6] */
-	void		*opaque;
+	void *opaque;
 	/**< for thread_start and thread_end.  It stays yours, and has to be
 	 * there until lws_threadpool_destroy() has returned */
-	size_t		stack_size;
+	size_t stack_size;
 	/**< bytes of stack of each thread, 0 = the system's default.  A size
 	 * that the system refuses makes lws_threadpool_create_ext() return
 	 * NULL */
@@ -404,9 +404,9 @@ lws_threadpool_task_attached(struct lws_threadpool_task *task);
 
 /** enum - what on_sync of struct lws_threadpool_task_options may return */
 enum {
-	LWS_TP_ON_SYNC_RESUME,	/**< 0: the task goes on [S4] */
-	LWS_TP_ON_SYNC_STAY,	/**< 1: it stays SYNCING [S5] */
-	LWS_TP_ON_SYNC_STOP	/**< 2: it is asked to stop [T4] */
+	LWS_TP_ON_SYNC_RESUME, /**< 0: the task goes on [S4] */
+	LWS_TP_ON_SYNC_STAY,   /**< 1: it stays SYNCING [S5] */
+	LWS_TP_ON_SYNC_STOP    /**< 2: it is asked to stop [T4] */
 };
 
 /**
@@ -418,17 +418,17 @@ enum {
  * returns 0 [H1].
  */
 struct lws_threadpool_task_options {
-	size_t		size;
+	size_t size;
 	/**< sizeof(struct lws_threadpool_task_options) */
-	int		(*on_sync)(struct lws *wsi, void *user);
+	int (*on_sync)(struct lws *wsi, void *user);
 	/**< NULL, or called by lws_threadpool_serve() when the task is SYNCING:
 	 * send what it has.  LWS_TP_ON_SYNC_RESUME, 0: the task goes on;
 	 * LWS_TP_ON_SYNC_STAY, 1: it stays SYNCING, for a later WRITEABLE or
 	 * lws_threadpool_task_sync(); LWS_TP_ON_SYNC_STOP, 2, and all above: it
 	 * is asked to stop; negative: it stays SYNCING, and the connection is
 	 * to be closed [H1, W1] */
-	int		(*on_end)(struct lws *wsi, void *user,
-				  enum lws_threadpool_task_status how);
+	int (*on_end)(struct lws *wsi, void *user,
+		      enum lws_threadpool_task_status how);
 	/**< NULL, or called once when the task is FINISHED or STOPPED, which
 	 * \p how tells, before its cleanup: by lws_threadpool_serve(), which
 	 * returns what it returns.  For a task that never had a wsi it is
@@ -437,19 +437,19 @@ struct lws_threadpool_task_options {
 	 * there [K3].  It is not called if the wsi closed first, nor in the
 	 * other cases of H1: anything that must happen belongs in the cleanup
 	 * [H1] */
-	int		queue_ms;
+	int queue_ms;
 	/**< milliseconds after the enqueue by which it has to have started,
 	 * else it is STOPPED without having been called.  0 = no limit [D1] */
-	int		life_ms;
+	int life_ms;
 	/**< milliseconds after the enqueue by which it has to have ended, else
 	 * it is asked to stop.  0 = no limit [D2] */
-	const void	*key;
+	const void *key;
 	/**< tasks of a pool with the same key start in the order of their
 	 * enqueues.  It is compared, and never followed.  NULL = no key [O1] */
-	int		key_max;
+	int key_max;
 	/**< it starts when fewer than so many tasks of its key have started and
 	 * not ended: 1 = one after the other.  0 = no limit [O1] */
-	int		reserved;
+	int reserved;
 	/**< must be 0 */
 };
 
@@ -510,22 +510,22 @@ lws_threadpool_serve(struct lws *wsi);
  * Later versions may add reasons at the end.
  */
 enum lws_threadpool_refused {
-	LWS_TP_REFUSED_NONE,		/**< it was not: it succeeded */
-	LWS_TP_REFUSED_QUEUE_FULL,	/**< max_queue_depth tasks wait [P2] */
-	LWS_TP_REFUSED_FINISHING,	/**< lws_threadpool_finish() [P3] */
-	LWS_TP_REFUSED_DRAINING,	/**< lws_threadpool_drain() [P7] */
-	LWS_TP_REFUSED_MEMORY,		/**< out of memory; or no thread of the
-					 * new pool could be started */
-	LWS_TP_REFUSED_FDS,		/**< out of fds */
-	LWS_TP_REFUSED_CLOSING,		/**< the wsi is closing [W4] */
-	LWS_TP_REFUSED_NOT_CONNECTED,	/**< the wsi has no usable connection,
-					 * or is none at all [W4, Q6] */
-	LWS_TP_REFUSED_WRONG_THREAD,	/**< not the service thread of the wsi
-					 * [W2, K3] */
-	LWS_TP_REFUSED_CONTEXT,		/**< the wsi is another context's, or
-					 * the context is being destroyed */
-	LWS_TP_REFUSED_ARGS,		/**< an argument is bad, or stale */
-	LWS_TP_REFUSED_AWAY		/**< no call of this library gives it */
+	LWS_TP_REFUSED_NONE,	      /**< it was not: it succeeded */
+	LWS_TP_REFUSED_QUEUE_FULL,    /**< max_queue_depth tasks wait [P2] */
+	LWS_TP_REFUSED_FINISHING,     /**< lws_threadpool_finish() [P3] */
+	LWS_TP_REFUSED_DRAINING,      /**< lws_threadpool_drain() [P7] */
+	LWS_TP_REFUSED_MEMORY,	      /**< out of memory; or no thread of the
+				       * new pool could be started */
+	LWS_TP_REFUSED_FDS,	      /**< out of fds */
+	LWS_TP_REFUSED_CLOSING,	      /**< the wsi is closing [W4] */
+	LWS_TP_REFUSED_NOT_CONNECTED, /**< the wsi has no usable connection,
+				       * or is none at all [W4, Q6] */
+	LWS_TP_REFUSED_WRONG_THREAD,  /**< not the service thread of the wsi
+				       * [W2, K3] */
+	LWS_TP_REFUSED_CONTEXT,	      /**< the wsi is another context's, or
+				       * the context is being destroyed */
+	LWS_TP_REFUSED_ARGS,	      /**< an argument is bad, or stale */
+	LWS_TP_REFUSED_AWAY	      /**< no call of this library gives it */
 };
 
 /**
@@ -535,16 +535,16 @@ enum lws_threadpool_refused {
  * Later versions may add reasons at the end.
  */
 enum lws_threadpool_stop {
-	LWS_TP_STOP_NONE,	/**< it was not */
-	LWS_TP_STOP_ASKED,	/**< lws_threadpool_task_sync(task, 1), a
-				 * dequeue, or LWS_TP_ON_SYNC_STOP */
-	LWS_TP_STOP_CLOSED,	/**< its wsi closed [W1] */
-	LWS_TP_STOP_TIMEOUT,	/**< nobody answered its SYNC in time [S5] */
-	LWS_TP_STOP_QUEUE_MS,	/**< it had not started in time [D1] */
-	LWS_TP_STOP_LIFE_MS,	/**< it had not ended in time [D2] */
-	LWS_TP_STOP_FINISH,	/**< the pool was finished or destroyed [P3] */
-	LWS_TP_STOP_BAD_RETURN	/**< its function returned what is no
-				 * enum lws_threadpool_task_return [T6] */
+	LWS_TP_STOP_NONE,      /**< it was not */
+	LWS_TP_STOP_ASKED,     /**< lws_threadpool_task_sync(task, 1), a
+				* dequeue, or LWS_TP_ON_SYNC_STOP */
+	LWS_TP_STOP_CLOSED,    /**< its wsi closed [W1] */
+	LWS_TP_STOP_TIMEOUT,   /**< nobody answered its SYNC in time [S5] */
+	LWS_TP_STOP_QUEUE_MS,  /**< it had not started in time [D1] */
+	LWS_TP_STOP_LIFE_MS,   /**< it had not ended in time [D2] */
+	LWS_TP_STOP_FINISH,    /**< the pool was finished or destroyed [P3] */
+	LWS_TP_STOP_BAD_RETURN /**< its function returned what is no
+				* enum lws_threadpool_task_return [T6] */
 };
 
 /**
@@ -645,15 +645,12 @@ lws_threadpool_end_reason(void);
 	case __LINE__:; \
 	} while (0)
 /** LWS_TP_TASK_CHECK_IN() - be called again at once, or with STOPPING [T3] */
-#define LWS_TP_TASK_CHECK_IN(p) \
-	LWS_TP_TASK_LEAVE_(p, LWS_TP_RETURN_CHECKING_IN)
+#define LWS_TP_TASK_CHECK_IN(p) LWS_TP_TASK_LEAVE_(p, LWS_TP_RETURN_CHECKING_IN)
 /** LWS_TP_TASK_SYNC() - go on after the service thread has answered [S1] */
-#define LWS_TP_TASK_SYNC(p) \
-	LWS_TP_TASK_LEAVE_(p, LWS_TP_RETURN_SYNC)
+#define LWS_TP_TASK_SYNC(p) LWS_TP_TASK_LEAVE_(p, LWS_TP_RETURN_SYNC)
 /** LWS_TP_TASK_PARK() - go on after a wake, or \p us microseconds [T9].  It may
  * go on for no reason: wait for something in a loop. */
-#define LWS_TP_TASK_PARK(p, us) \
-	LWS_TP_TASK_LEAVE_(p, lws_threadpool_park(us))
+#define LWS_TP_TASK_PARK(p, us) LWS_TP_TASK_LEAVE_(p, lws_threadpool_park(us))
 /** LWS_TP_TASK_END() - the end of the function: the task is FINISHED */
 #define LWS_TP_TASK_END(p) \
 	} \
@@ -661,10 +658,10 @@ lws_threadpool_end_reason(void);
 	return LWS_TP_RETURN_FINISHED
 
 /** bytes of a token: 32 hex digits and the NUL [K1] */
-#define LWS_THREADPOOL_TOKEN_SIZE	33
+#define LWS_THREADPOOL_TOKEN_SIZE 33
 /** flag for lws_threadpool_task_token(): a SYNC without a wsi waits for one,
  * where it is the same as CHECKING_IN otherwise [T5, K4] */
-#define LWS_TP_TOKEN_WAIT		1
+#define LWS_TP_TOKEN_WAIT 1
 
 /**
  * lws_threadpool_task_token() - a name for a task that nobody can guess
@@ -764,37 +761,37 @@ lws_threadpool_drain(struct lws_threadpool *tp);
  * are measured, and each of these counts for all that it stands for [N1].
  */
 struct lws_threadpool_stats {
-	size_t		size;
+	size_t size;
 	/**< sizeof(struct lws_threadpool_stats), set by the caller */
 
-	uint32_t	threads;	/**< threads of the pool */
-	uint32_t	running;	/**< RUNNING tasks, on a thread or
-					 * waiting for one; no parked ones */
-	uint32_t	queued;		/**< QUEUED tasks */
-	uint32_t	syncing;	/**< SYNCING tasks */
-	uint32_t	parked;		/**< parked tasks [T9] */
-	uint32_t	done;		/**< ended and not reaped, nor kept */
-	uint32_t	kept;		/**< kept tasks [K4] */
-	uint32_t	reserved;	/**< 0 */
+	uint32_t threads;  /**< threads of the pool */
+	uint32_t running;  /**< RUNNING tasks, on a thread or
+			    * waiting for one; no parked ones */
+	uint32_t queued;   /**< QUEUED tasks */
+	uint32_t syncing;  /**< SYNCING tasks */
+	uint32_t parked;   /**< parked tasks [T9] */
+	uint32_t done;	   /**< ended and not reaped, nor kept */
+	uint32_t kept;	   /**< kept tasks [K4] */
+	uint32_t reserved; /**< 0 */
 
-	uint64_t	accepted;	/**< enqueues */
-	uint64_t	refused;	/**< enqueues, for any reason */
-	uint64_t	finished;	/**< tasks that ended FINISHED */
-	uint64_t	stopped;	/**< tasks that ended STOPPED */
-	uint64_t	timed_out;	/**< of these, by S5, D1 or D2 */
-	uint64_t	syncs;		/**< SYNCs */
-	uint64_t	wakes;		/**< lws_threadpool_task_wake() of live
-					 * tasks, with an effect or without */
-	uint64_t	calls;		/**< of lws_threadpool_call() [R1] */
+	uint64_t accepted;  /**< enqueues */
+	uint64_t refused;   /**< enqueues, for any reason */
+	uint64_t finished;  /**< tasks that ended FINISHED */
+	uint64_t stopped;   /**< tasks that ended STOPPED */
+	uint64_t timed_out; /**< of these, by S5, D1 or D2 */
+	uint64_t syncs;	    /**< SYNCs */
+	uint64_t wakes;	    /**< lws_threadpool_task_wake() of live
+			     * tasks, with an effect or without */
+	uint64_t calls;	    /**< of lws_threadpool_call() [R1] */
 
-	uint64_t	queue_us[32];	/**< from enqueue to first call */
-	uint64_t	run_us[32];	/**< each stay on a thread, until it was
-					 * parked, SYNCING or ended */
-	uint64_t	sync_us[32];	/**< from a SYNC to its answer */
+	uint64_t queue_us[32]; /**< from enqueue to first call */
+	uint64_t run_us[32];   /**< each stay on a thread, until it was
+				* parked, SYNCING or ended */
+	uint64_t sync_us[32];  /**< from a SYNC to its answer */
 
-	uint64_t	queue_total_us;	/**< the sum of queue_us's times */
-	uint64_t	run_total_us;	/**< the sum of run_us's */
-	uint64_t	sync_total_us;	/**< the sum of sync_us's */
+	uint64_t queue_total_us; /**< the sum of queue_us's times */
+	uint64_t run_total_us;	 /**< the sum of run_us's */
+	uint64_t sync_total_us;	 /**< the sum of sync_us's */
 };
 
 /**
@@ -834,30 +831,30 @@ lws_threadpool_metrics(struct lws_threadpool *tp, char *buf, size_t len);
  * \ingroup lwstp_numbers
  */
 struct lws_threadpool_task_info {
-	size_t		size;
+	size_t size;
 	/**< lws_threadpool_task_get_info(): set by the caller.
 	 * lws_threadpool_foreach_task(): the library's */
 	struct lws_threadpool_task *task;
 	/**< its handle */
-	char		name[48];
+	char name[48];
 	/**< its name, NUL-terminated */
 	enum lws_threadpool_task_status status;
 	/**< where it is in its life [T1] */
-	int		parked;
+	int parked;
 	/**< 1: it is parked, and RUNNING [T9] */
-	int		attached;
+	int attached;
 	/**< 1: it has a wsi or a secure stream */
-	int		kept;
+	int kept;
 	/**< 1: it has ended, and is kept for somebody to attach it [K4] */
-	uint64_t	state_us;
+	uint64_t state_us;
 	/**< microseconds since it is in this state */
-	uint64_t	age_us;
+	uint64_t age_us;
 	/**< microseconds since its enqueue */
-	int		thread;
+	int thread;
 	/**< the number of the pool's thread that is calling it, or -1 */
 	enum lws_threadpool_stop stop;
 	/**< why it was first asked to stop, so far */
-	void		*user;
+	void *user;
 	/**< its args.user: the task's own, which may be in use */
 };
 
@@ -879,7 +876,8 @@ struct lws_threadpool_task_info {
  * memory is short.
  */
 LWS_VISIBLE LWS_EXTERN int
-lws_threadpool_foreach_task(struct lws_threadpool *tp, void *arg,
+lws_threadpool_foreach_task(
+	struct lws_threadpool *tp, void *arg,
 	int (*cb)(const struct lws_threadpool_task_info *info, void *arg));
 
 /**

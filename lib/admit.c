@@ -57,19 +57,15 @@ has_room(struct lwstp_pool *pool, uint32_t generation, uint32_t count)
 const struct lwstp_refusal *
 lwstp_accept(struct lwstp_pool *pool, uint32_t generation, bool ask)
 {
-	static const struct lwstp_refusal stale = {
-		LWSTP_REFUSED_STALE, LWS_TP_REFUSED_ARGS, LLL_ERR,
-		"it is gone"
-	}, finishing = {
-		LWSTP_REFUSED_FINISHING, LWS_TP_REFUSED_FINISHING, LLL_WARN,
-		"the pool is finishing"
-	}, draining = {
-		LWSTP_REFUSED_DRAINING, LWS_TP_REFUSED_DRAINING, LLL_WARN,
-		"the pool is draining"
-	}, full = {
-		LWSTP_REFUSED_FULL, LWS_TP_REFUSED_QUEUE_FULL, LLL_WARN,
-		"max_queue_depth tasks wait"
-	};
+	static const struct lwstp_refusal
+		stale = { LWSTP_REFUSED_STALE, LWS_TP_REFUSED_ARGS, LLL_ERR,
+			  "it is gone" },
+		finishing = { LWSTP_REFUSED_FINISHING, LWS_TP_REFUSED_FINISHING,
+			      LLL_WARN, "the pool is finishing" },
+		draining = { LWSTP_REFUSED_DRAINING, LWS_TP_REFUSED_DRAINING,
+			     LLL_WARN, "the pool is draining" },
+		full = { LWSTP_REFUSED_FULL, LWS_TP_REFUSED_QUEUE_FULL,
+			 LLL_WARN, "max_queue_depth tasks wait" };
 	uint64_t word = atomic_load(&pool->slot.word), to;
 	uint32_t count;
 
@@ -81,8 +77,10 @@ lwstp_accept(struct lwstp_pool *pool, uint32_t generation, bool ask)
 		if (word & LWSTP_POOL_DRAINING)
 			return &draining;
 		count = (uint32_t)(word & LWSTP_POOL_COUNT);
-		if ((int32_t)(count - atomic_load_explicit(&pool->room_until,
-					memory_order_relaxed)) >= 0 &&
+		if ((int32_t)(count -
+			      atomic_load_explicit(&pool->room_until,
+						   memory_order_relaxed)) >=
+			    0 &&
 		    !has_room(pool, generation, count))
 			return &full;
 		if (ask)
@@ -114,18 +112,16 @@ is_mux_connection(struct lws *wsi)
 static LWSTP_ON_SERVICE const struct lwstp_refusal *
 wsi_refusal(struct lwstp_service *service, struct lws *wsi)
 {
-	static const struct lwstp_refusal closing = {
-		LWSTP_REFUSED_CLOSING, LWS_TP_REFUSED_CLOSING, LLL_ERR,
-		"the wsi is closing"
-	}, mux = {
-		LWSTP_REFUSED_MUX, LWS_TP_REFUSED_NOT_CONNECTED, LLL_ERR,
-		"the wsi is that of an http/2 connection, whose tasks belong "
-		"to its streams"
-	}, unconnected = {
-		LWSTP_REFUSED_UNCONNECTED, LWS_TP_REFUSED_NOT_CONNECTED,
-		LLL_ERR,
-		"the wsi is closing, or has no connection"
-	};
+	static const struct lwstp_refusal
+		closing = { LWSTP_REFUSED_CLOSING, LWS_TP_REFUSED_CLOSING,
+			    LLL_ERR, "the wsi is closing" },
+		mux = { LWSTP_REFUSED_MUX, LWS_TP_REFUSED_NOT_CONNECTED,
+			LLL_ERR,
+			"the wsi is that of an http/2 connection, whose tasks "
+			"belong to its streams" },
+		unconnected = { LWSTP_REFUSED_UNCONNECTED,
+				LWS_TP_REFUSED_NOT_CONNECTED, LLL_ERR,
+				"the wsi is closing, or has no connection" };
 
 	if (lwstp_wsi_is_closing(service, wsi) || lwstp_hook_closing(wsi))
 		return &closing;
@@ -136,8 +132,7 @@ wsi_refusal(struct lwstp_service *service, struct lws *wsi)
 }
 
 const struct lwstp_refusal lwstp_no_memory = {
-	LWSTP_REFUSED_MEMORY, LWS_TP_REFUSED_MEMORY, LLL_ERR,
-	"out of memory"
+	LWSTP_REFUSED_MEMORY, LWS_TP_REFUSED_MEMORY, LLL_ERR, "out of memory"
 };
 
 /* what is known of the wsi from now on; NULL: *why */
@@ -145,15 +140,15 @@ static LWSTP_ON_SERVICE struct lwstp_wsi *
 wsi_make(struct lwstp_service *service, struct lws *wsi,
 	 const struct lwstp_refusal **why)
 {
-	static const struct lwstp_refusal no_context = {
-		LWSTP_REFUSED_NO_CONTEXT, LWS_TP_REFUSED_CONTEXT, LLL_ERR,
-		"the context is being destroyed, or its hidden vhost could "
-		"not be made"
-	}, no_role = {
-		LWSTP_REFUSED_NO_ROLE, LWS_TP_REFUSED_NOT_CONNECTED, LLL_ERR,
-		"the wsi is no connection: it listens, is not one yet, or is "
-		"of a callback that is about none"
-	};
+	static const struct lwstp_refusal
+		no_context = { LWSTP_REFUSED_NO_CONTEXT, LWS_TP_REFUSED_CONTEXT,
+			       LLL_ERR,
+			       "the context is being destroyed, or its hidden "
+			       "vhost could not be made" },
+		no_role = { LWSTP_REFUSED_NO_ROLE, LWS_TP_REFUSED_NOT_CONNECTED,
+			    LLL_ERR,
+			    "the wsi is no connection: it listens, is not one "
+			    "yet, or is of a callback that is about none" };
 	struct lwstp_context *context = service->context;
 	struct lwstp_wsi *on;
 	int error;

@@ -49,8 +49,8 @@ give_token(struct lwstp_pool *pool, struct lwstp_task *task, uint64_t word,
 			memcpy(bytes, has, LWSTP_TOKEN_BYTES);
 		given = has || __lwstp_token_make(pool, task, bytes);
 		if (given)
-			atomic_fetch_or(&task->slot.word, LWSTP_TOKEN |
-					LWSTP_OUTLIVE | flags);
+			atomic_fetch_or(&task->slot.word,
+					LWSTP_TOKEN | LWSTP_OUTLIVE | flags);
 	}
 	lwstp_unlock(pool);
 
@@ -61,7 +61,10 @@ int
 lws_threadpool_task_token(struct lws_threadpool_task *handle,
 			  unsigned int flags, char *token)
 {
-	struct { uint64_t key[2]; unsigned char bytes[LWSTP_TOKEN_BYTES]; } r;
+	struct {
+		uint64_t key[2];
+		unsigned char bytes[LWSTP_TOKEN_BYTES];
+	} r;
 	static const char hex[] = "0123456789abcdef";
 	struct lwstp_pool *pool;
 	struct lwstp_task *task;
@@ -78,14 +81,19 @@ lws_threadpool_task_token(struct lws_threadpool_task *handle,
 		return -1;
 	pool = atomic_load(&task->pool);
 	if (!random_bytes(pool, &r, sizeof(r))) {
-		lwstp_log(LLL_ERR, "%s: no random bytes: the context is "
-			  "ending, or lws_get_random() failed\n", __func__);
+		lwstp_log(LLL_ERR,
+			  "%s: no random bytes: the context is "
+			  "ending, or lws_get_random() failed\n",
+			  __func__);
 		return -1;
 	}
-	if (!give_token(pool, task, word, flags & LWS_TP_TOKEN_WAIT ?
-			LWSTP_WAITS : 0, r.bytes, r.key)) {
-		lwstp_log(LLL_ERR, "%s: out of memory, or task %p has ended "
-			  "meanwhile\n", __func__, (void *)handle);
+	if (!give_token(pool, task, word,
+			flags & LWS_TP_TOKEN_WAIT ? LWSTP_WAITS : 0, r.bytes,
+			r.key)) {
+		lwstp_log(LLL_ERR,
+			  "%s: out of memory, or task %p has ended "
+			  "meanwhile\n",
+			  __func__, (void *)handle);
 		return -1;
 	}
 	for (n = 0; n < LWSTP_TOKEN_BYTES; n++) {
@@ -114,7 +122,7 @@ token_bytes(const char *token, unsigned char *bytes)
 	int high, low;
 
 	if (strnlen(token, LWS_THREADPOOL_TOKEN_SIZE) !=
-					LWS_THREADPOOL_TOKEN_SIZE - 1)
+	    LWS_THREADPOOL_TOKEN_SIZE - 1)
 		return false;
 	for (n = 0; n < LWSTP_TOKEN_BYTES; n++) {
 		high = hex_digit(token[2 * n]);
@@ -165,7 +173,7 @@ __attached(struct lwstp_pool *pool, struct lwstp_task *task)
 		posts = lwstp_status(word) == LWS_TP_STATUS_SYNCING ||
 			lwstp_is_done(word);
 		to = word & ~(LWSTP_DETACHED | LWSTP_KEPT | LWSTP_CROWDED |
-			     LWSTP_TOLD_END);
+			      LWSTP_TOLD_END);
 		if (posts)
 			to |= LWSTP_POSTED;
 		else if (lwstp_status(word) == LWS_TP_STATUS_RUNNING && !parked)
@@ -182,14 +190,13 @@ __attached(struct lwstp_pool *pool, struct lwstp_task *task)
 	return posts && !(word & LWSTP_POSTED) && lwstp_task_post(task);
 }
 
-static const struct lwstp_refusal stale = {
-	LWSTP_REFUSED_STALE, LWS_TP_REFUSED_ARGS, LLL_INFO,
-	"the task is stale"
-}, elsewhere = {
-	LWSTP_REFUSED_POOL_THREAD, LWS_TP_REFUSED_WRONG_THREAD, LLL_ERR,
-	"it is for the service thread of the wsi, and of the one that the task "
-	"has or had"
-};
+static const struct lwstp_refusal
+	stale = { LWSTP_REFUSED_STALE, LWS_TP_REFUSED_ARGS, LLL_INFO,
+		  "the task is stale" },
+	elsewhere = { LWSTP_REFUSED_POOL_THREAD, LWS_TP_REFUSED_WRONG_THREAD,
+		      LLL_ERR,
+		      "it is for the service thread of the wsi, and of the one "
+		      "that the task has or had" };
 
 /* NULL: it is done; the lock keeps the task from being released */
 static LWSTP_ON_SERVICE const struct lwstp_refusal *
@@ -229,8 +236,7 @@ move_to(struct lwstp_pool *pool, struct lwstp_task *task, uint64_t before,
 }
 
 int
-lws_threadpool_task_attach(struct lws_threadpool_task *handle,
-			   struct lws *wsi)
+lws_threadpool_task_attach(struct lws_threadpool_task *handle, struct lws *wsi)
 {
 	static const struct lwstp_refusal no_wsi = {
 		LWSTP_REFUSED_ARGS, LWS_TP_REFUSED_ARGS, LLL_ERR, "wsi is NULL"

@@ -39,9 +39,10 @@ call_wrong(const struct lwstp_context *context, int tsi,
 	if (!call)
 		lwstp_log(LLL_ERR, "lws_threadpool_call: call is NULL\n");
 	else if (tsi < 0 || tsi >= context->services)
-		lwstp_log(LLL_ERR, "lws_threadpool_call: tsi is %d, and the "
-			  "context has %d service threads\n", tsi,
-			  context->services);
+		lwstp_log(LLL_ERR,
+			  "lws_threadpool_call: tsi is %d, and the "
+			  "context has %d service threads\n",
+			  tsi, context->services);
 	else
 		return false;
 
@@ -85,14 +86,14 @@ lws_threadpool_call(struct lws_threadpool *tp, int tsi,
 		return -1;
 	context = pool->context;
 	word = atomic_load(&pool->slot.word);
-	lwstp_context_hold(context);	/* the pool does, too */
+	lwstp_context_hold(context); /* the pool does, too */
 	lwstp_unlock(pool);
 
 	made = make_call(context, tsi, call, arg);
 	lwstp_context_put(context);
 	/* not in the figures of another pool that has its place by now */
 	if (made && lwstp_generation(atomic_load(&pool->slot.word)) ==
-						lwstp_generation(word))
+			    lwstp_generation(word))
 		atomic_fetch_add_explicit(&pool->n_calls, 1,
 					  memory_order_relaxed);
 
@@ -102,12 +103,13 @@ lws_threadpool_call(struct lws_threadpool *tp, int tsi,
 struct lws_threadpool_wsi *
 lws_threadpool_wsi_handle(struct lws_threadpool *tp, struct lws *wsi)
 {
-	static const struct lwstp_refusal pool_thread = {
-		LWSTP_REFUSED_POOL_THREAD, LWS_TP_REFUSED_WRONG_THREAD, LLL_ERR,
-		"it is for the service thread of the wsi, not for a pool thread"
-	}, no_wsi = {
-		LWSTP_REFUSED_ARGS, LWS_TP_REFUSED_ARGS, LLL_ERR, "wsi is NULL"
-	};
+	static const struct lwstp_refusal
+		pool_thread = { LWSTP_REFUSED_POOL_THREAD,
+				LWS_TP_REFUSED_WRONG_THREAD, LLL_ERR,
+				"it is for the service thread of the wsi, not "
+				"for a pool thread" },
+		no_wsi = { LWSTP_REFUSED_ARGS, LWS_TP_REFUSED_ARGS, LLL_ERR,
+			   "wsi is NULL" };
 	const struct lwstp_refusal *why = &pool_thread;
 	struct lws_threadpool_wsi *handle = NULL;
 	struct lwstp_wsi *on = NULL;

@@ -15,8 +15,8 @@
 
 #include "private.h"
 
-#define EXPECT_US	(10 * LWS_US_PER_MS)
-#define EXPECT_MOST_US	(1 * LWS_US_PER_SEC)
+#define EXPECT_US      (10 * LWS_US_PER_MS)
+#define EXPECT_MOST_US (1 * LWS_US_PER_SEC)
 
 /*
  * Deadlines
@@ -34,8 +34,7 @@ expire(const struct lwstp_context *context, uint32_t index)
 		lwstp_slot_at(LWSTP_POOLS, sizeof(*pool), index);
 	lws_usec_t at = 0;
 
-	if (!pool || !atomic_load(&pool->ready) ||
-	    pool->fork != lwstp_forks())
+	if (!pool || !atomic_load(&pool->ready) || pool->fork != lwstp_forks())
 		return 0;
 	lwstp_lock(pool);
 	if (pool->context == context && pool->clock_at) {
@@ -64,8 +63,8 @@ set(struct lwstp_service *service, lws_usec_t at)
 static void
 ring(lws_sorted_usec_list_t *sul)
 {
-	struct lwstp_service *service = lws_container_of(sul,
-						struct lwstp_service, clock);
+	struct lwstp_service *service = lws_container_of(
+		sul, struct lwstp_service, clock);
 	uint32_t n, used = atomic_load(&lwstp_slots[LWSTP_POOLS].used);
 	lws_usec_t first = 0, at;
 
@@ -104,8 +103,8 @@ lwstp_clock_look(struct lwstp_service *service, struct lwstp_post *post)
 static void
 expected(lws_sorted_usec_list_t *sul)
 {
-	struct lwstp_service *service = lws_container_of(sul,
-					struct lwstp_service, expect);
+	struct lwstp_service *service = lws_container_of(
+		sul, struct lwstp_service, expect);
 	bool late;
 
 	lwstp_on_service();
@@ -127,8 +126,7 @@ lwstp_service_expect(struct lwstp_service *service)
 	if (!lws_dll2_is_detached(&service->expect.list))
 		return;
 	service->expect_us = EXPECT_US;
-	lwstp_schedule(service, &service->expect, expected,
-		       service->expect_us);
+	lwstp_schedule(service, &service->expect, expected, service->expect_us);
 #else
 	(void)service;
 #endif

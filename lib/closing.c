@@ -18,7 +18,7 @@
 
 #include "private.h"
 
-#define MARK_US	(10 * LWS_US_PER_SEC)
+#define MARK_US (10 * LWS_US_PER_SEC)
 
 /* which socket a wsi has: false if it has none of its own */
 static bool
@@ -73,8 +73,8 @@ lwstp_wsi_is_closing(struct lwstp_service *service, struct lws *wsi)
 static void
 sweep(lws_sorted_usec_list_t *sul)
 {
-	struct lwstp_service *service = lws_container_of(sul,
-					struct lwstp_service, sweep);
+	struct lwstp_service *service = lws_container_of(
+		sul, struct lwstp_service, sweep);
 	lws_usec_t now = lwstp_now();
 	struct lwstp_wsi *on;
 
@@ -114,7 +114,7 @@ detach_all(struct lwstp_wsi *on)
 
 	on->detaching = true;
 	while (on->attached) {
-		task = on->attached->att_prev;	/* the last */
+		task = on->attached->att_prev; /* the last */
 		lwstp_detach(task, atomic_load(&task->slot.word), true);
 	}
 	on->detaching = false;
@@ -136,8 +136,7 @@ lwstp_wsi_close(struct lwstp_service *service, struct lws *wsi,
 	if (how == LWSTP_CLOSE_GONE)
 		lwstp_wsi_free(on);
 	else if (how == LWSTP_CLOSE_SEEN)
-		lwstp_schedule(service, &service->sweep, sweep,
-			       LWS_US_PER_SEC);
+		lwstp_schedule(service, &service->sweep, sweep, LWS_US_PER_SEC);
 }
 
 /* called again, by a cleanup that it runs, it does nothing */
@@ -210,7 +209,7 @@ lwstp_wsi_is_no_connection(struct lws *wsi)
 		return true;
 #endif
 	if (lws_get_network_wsi(wsi) != wsi)
-		return false;		/* a stream of a connection */
+		return false; /* a stream of a connection */
 
 	if (wsi == no_connection && lws_get_context(wsi) == no_connection_of)
 		return true;

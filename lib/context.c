@@ -35,13 +35,13 @@
  * vhost, it stays on that list until the context is freed: so we free it only
  * when another context has the same address. */
 struct lwstp_notifier {
-	lws_state_notify_link_t	link;
-	struct lwstp_context	*context;	/* NULL: forgotten */
-	struct lws_context	*lws;
-	struct lwstp_notifier	*next;		/* making_lock: forgotten */
+	lws_state_notify_link_t link;
+	struct lwstp_context *context; /* NULL: forgotten */
+	struct lws_context *lws;
+	struct lwstp_notifier *next; /* making_lock: forgotten */
 };
 
-static struct lwstp_notifier *forgotten;	/* making_lock */
+static struct lwstp_notifier *forgotten; /* making_lock */
 static pthread_mutex_t making_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /*
@@ -93,8 +93,8 @@ static int
 state_changed(struct lws_state_manager *mgr, struct lws_state_notify_link *link,
 	      int current, int target)
 {
-	struct lwstp_notifier *notifier = lws_container_of(link,
-					struct lwstp_notifier, link);
+	struct lwstp_notifier *notifier = lws_container_of(
+		link, struct lwstp_notifier, link);
 	struct lwstp_context *context = notifier->context;
 
 	(void)mgr;
@@ -335,8 +335,9 @@ make(struct lws_context *lws, struct lwstp_failure *failure)
 	context->max_fd = INT_MAX;
 	/* as lws sizes its tables, at about the same time */
 	if (!getrlimit(RLIMIT_NOFILE, &limit))
-		context->max_fd = limit.rlim_cur > SILLY_FD_LIMIT ? 2560 :
-						(int)limit.rlim_cur;
+		context->max_fd = limit.rlim_cur > SILLY_FD_LIMIT ?
+					  2560 :
+					  (int)limit.rlim_cur;
 	context->idle_fd = lwstp_fd_idle(failure);
 	make_services(context, failure);
 	if (context->idle_fd < 0 || !make_notifier(context, lws)) {
@@ -364,7 +365,7 @@ lwstp_context_get(struct lws_context *lws, struct lwstp_failure *failure)
 	pthread_mutex_lock(&making_lock);
 	context = lwstp_context_find(lws);
 	if (!context)
-		context = make(lws, failure);	/* that reference is lws's */
+		context = make(lws, failure); /* that reference is lws's */
 	else if (lwstp_context_dying(context))
 		context = NULL;
 	if (context)

@@ -30,9 +30,9 @@ lwstp_hash(const void *key)
  * table.c: what is known of an address
  */
 
-struct lwstp_entry {				/* the first of its struct */
-	UT_hash_handle		hh;
-	const void		*key;
+struct lwstp_entry { /* the first of its struct */
+	UT_hash_handle hh;
+	const void *key;
 };
 
 struct lwstp_entry *
@@ -48,13 +48,13 @@ lwstp_table_remove(struct lwstp_entry **table, struct lwstp_entry *entry);
 /* R2: what a handle of a wsi names.  Of its word, below the generation: POSTED,
  * as a task's, and FREE. */
 struct lwstp_wsi_slot {
-	struct lwstp_slot	slot;		/* must be first */
-	struct lwstp_post	post;		/* in its service's inbox */
+	struct lwstp_slot slot;			 /* must be first */
+	struct lwstp_post post;			 /* in its service's inbox */
 	_Atomic(struct lwstp_service *) service; /* constant while it lives */
 	LWSTP_BY_SERVICE struct lwstp_wsi *on;
 };
 
-struct lwstp_cursor {				/* a foreach under way */
+struct lwstp_cursor { /* a foreach under way */
 	LWSTP_BY_SERVICE struct lwstp_cursor *outer;
 	LWSTP_BY_SERVICE struct lwstp_wsi *on; /* NULL: it is gone */
 	LWSTP_BY_SERVICE struct lwstp_task *next;
@@ -66,8 +66,8 @@ struct lwstp_cursor {				/* a foreach under way */
 struct lwstp_wsi {
 	_Alignas(LWSTP_CACHE_LINE) struct lwstp_entry entry; /* BY_SERVICE */
 
-	struct lwstp_service	*service;	/* constant */
-	struct lws		*wsi;		/* constant; or NULL and: ss */
+	struct lwstp_service *service; /* constant */
+	struct lws *wsi;	       /* constant; or NULL and: ss */
 	LWSTP_BY_SERVICE struct lwstp_task *attention; /* longest first */
 	/* service->to_ask or ->streams, or ->closed once closing */
 	LWSTP_BY_SERVICE struct lwstp_wsi *prev, *next;
@@ -75,20 +75,20 @@ struct lwstp_wsi {
 	LWSTP_BY_SERVICE struct lwstp_wsi *ask_prev, *ask_next;
 	LWSTP_BY_SERVICE lws_usec_t asked_at; /* if closing: closed at */
 	LWSTP_BY_SERVICE bool is_to_ask, is_due_stream, is_asked;
-	LWSTP_BY_SERVICE bool closing;	/* set with the service's lock */
-	LWSTP_BY_SERVICE bool wanted; /* lws_threadpool_wsi_writeable() */
+	LWSTP_BY_SERVICE bool closing; /* set with the service's lock */
+	LWSTP_BY_SERVICE bool wanted;  /* lws_threadpool_wsi_writeable() */
 
 	LWSTP_BY_SERVICE struct lwstp_task *attached; /* oldest first */
-	struct lws_ss_handle	*ss;		/* constant; if wsi is NULL */
+	struct lws_ss_handle *ss; /* constant; if wsi is NULL */
 	/* constant: asks lws for a WRITEABLE */
-	void			(*ask)(struct lwstp_wsi *on);
+	void (*ask)(struct lwstp_wsi *on);
 	LWSTP_BY_SERVICE struct lws *watch; /* our child of it, or NULL */
 	LWSTP_BY_SERVICE struct lwstp_wsi_slot *handle; /* or NULL */
-	LWSTP_BY_SERVICE struct lwstp_cursor *cursors; /* innermost first */
-	LWSTP_BY_SERVICE uint32_t seq; /* the next att_seq */
+	LWSTP_BY_SERVICE struct lwstp_cursor *cursors;	/* innermost first */
+	LWSTP_BY_SERVICE uint32_t seq;			/* the next att_seq */
 	LWSTP_BY_SERVICE uint32_t serves; /* the latest task->served */
-	LWSTP_BY_SERVICE bool given_up; /* the ss: all its retries failed */
-	LWSTP_BY_SERVICE bool detaching; /* cleanups may be running */
+	LWSTP_BY_SERVICE bool given_up;	  /* the ss: all its retries failed */
+	LWSTP_BY_SERVICE bool detaching;  /* cleanups may be running */
 	LWSTP_BY_SERVICE bool has_socket; /* of this identity: */
 	LWSTP_BY_SERVICE dev_t dev;
 	LWSTP_BY_SERVICE ino_t ino;
@@ -97,26 +97,26 @@ struct lwstp_wsi {
 #endif
 };
 
-struct lwstp_service {				/* one a service thread */
-	struct lwstp_context	*context;	/* constant */
-	int			tsi;		/* constant */
-	int			fd;		/* constant: ours to write to,
-						 * -1: none */
-	struct lwstp_inbox	inbox;		/* any thread puts in */
-	atomic_bool		adopted;	/* lws polls our fd */
-	atomic_bool		looking;	/* it looks before it polls */
-	atomic_bool		answered;	/* a SYNC was, since it last
-						 * looked */
-	atomic_uint		thread;		/* its number, 0: not known */
+struct lwstp_service {		       /* one a service thread */
+	struct lwstp_context *context; /* constant */
+	int tsi;		       /* constant */
+	int fd;			       /* constant: ours to write to,
+					* -1: none */
+	struct lwstp_inbox inbox;      /* any thread puts in */
+	atomic_bool adopted;	       /* lws polls our fd */
+	atomic_bool looking;	       /* it looks before it polls */
+	atomic_bool answered;	       /* a SYNC was, since it last
+					* looked */
+	atomic_uint thread;	       /* its number, 0: not known */
 
 	LWSTP_BY_SERVICE struct lwstp_entry *table; /* of wsi and ss; changed
-						 * with the lock */
-	LWSTP_BY_SERVICE struct lwstp_wsi *to_ask; /* of lws, in order */
+						     * with the lock */
+	LWSTP_BY_SERVICE struct lwstp_wsi *to_ask;  /* of lws, in order */
 	LWSTP_BY_SERVICE unsigned int n_to_ask, n_asked;
 	LWSTP_BY_SERVICE struct lwstp_wsi *streams; /* to ask, by a timer */
-	LWSTP_BY_SERVICE struct lwstp_wsi *asked; /* of lws, once or again */
-	LWSTP_BY_SERVICE struct lwstp_wsi *closed; /* W4's marks */
-	LWSTP_BY_SERVICE struct lwstp_post *held, *held_last; /* S7 */
+	LWSTP_BY_SERVICE struct lwstp_wsi *asked;   /* of lws, once or again */
+	LWSTP_BY_SERVICE struct lwstp_wsi *closed;  /* W4's marks */
+	LWSTP_BY_SERVICE struct lwstp_post *held, *held_last;	/* S7 */
 	LWSTP_BY_SERVICE struct lwstp_post *calls, *calls_last; /* R1, H1 */
 	LWSTP_BY_SERVICE unsigned int open; /* wsi that are not closing */
 	LWSTP_BY_SERVICE bool is_signalled; /* it has signalled itself */
@@ -124,38 +124,38 @@ struct lwstp_service {				/* one a service thread */
 	LWSTP_BY_SERVICE bool heard; /* lws ever told it of a signal */
 	LWSTP_BY_SERVICE bool ended; /* as its context: no timers any more */
 	LWSTP_BY_SERVICE lws_usec_t expect_us; /* interval of expect */
-	LWSTP_BY_SERVICE lws_usec_t clock_at; /* when clock goes off */
+	LWSTP_BY_SERVICE lws_usec_t clock_at;  /* when clock goes off */
 
 	/* far from thread, which others read while this one takes it */
-	pthread_mutex_t		lock;
+	pthread_mutex_t lock;
 
 	/* lws's timers: BY_SERVICE */
-	lws_sorted_usec_list_t	look, ask_again, ask_streams, sweep, expect,
-				clock;
+	lws_sorted_usec_list_t look, ask_again, ask_streams, sweep, expect,
+		clock;
 };
 
 /* One for each lws_context.  The structs live on, its services' too, and are
  * used again: so the list of all can be read without a lock. */
 struct lwstp_context {
-	_Atomic(struct lwstp_context *) next;	/* constant once listed */
-	_Atomic(struct lws_context *) lws;	/* NULL: destroyed, or not used;
-						 * reset with lock held */
-	atomic_uint		refs;		/* pools, and lws's */
-	pthread_mutex_t		lock;
+	_Atomic(struct lwstp_context *) next; /* constant once listed */
+	_Atomic(struct lws_context *) lws;    /* NULL: destroyed, or not used;
+					       * reset with lock held */
+	atomic_uint refs;		      /* pools, and lws's */
+	pthread_mutex_t lock;
 	LWSTP_BY_CONTEXT bool dying; /* lws is not to be woken any more */
 	LWSTP_BY_CONTEXT struct lwstp_entry *passing; /* vhosts */
-	_Atomic(struct lws_vhost *) passed;	/* the latest, of passing */
-	int			services;	/* constant */
-	struct lwstp_service	*service;	/* constant: so many */
-	struct lws_vhost	*vhost;		/* hidden; service thread 0, or
-						 * under watch.c's lock */
-	lws_sorted_usec_list_t	open;		/* service thread 0 */
-	struct lwstp_notifier	*notifier;	/* service thread 0 */
+	_Atomic(struct lws_vhost *) passed; /* the latest, of passing */
+	int services;			    /* constant */
+	struct lwstp_service *service;	    /* constant: so many */
+	struct lws_vhost *vhost;	    /* hidden; service thread 0, or
+					     * under watch.c's lock */
+	lws_sorted_usec_list_t open;	    /* service thread 0 */
+	struct lwstp_notifier *notifier;    /* service thread 0 */
 #if defined(LWSTP_HANGUPS)
 	LWSTP_BY_SERVICE struct lwstp_hangup hangup;
 #endif
-	int			idle_fd;	/* constant: never readable */
-	int			max_fd;		/* constant: limit when made */
+	int idle_fd; /* constant: never readable */
+	int max_fd;  /* constant: limit when made */
 };
 
 static inline LWSTP_LOCKS(lwstp_role_context) LWSTP_UNCHECKED void
@@ -186,7 +186,7 @@ static inline bool
 lwstp_service_is_this(const struct lwstp_service *service)
 {
 	return atomic_load_explicit(&service->thread, memory_order_relaxed) ==
-							lwstp_this_thread();
+	       lwstp_this_thread();
 }
 
 /* this thread is its service thread, unless it is a pool's */
@@ -274,8 +274,8 @@ lwstp_wsi_handle_find(struct lws_threadpool_wsi *handle, uint64_t *word,
 
 /* what a handler returned, and whether its task is to be reaped after it */
 struct lwstp_handled {
-	int			ret;
-	bool			reap;
+	int ret;
+	bool reap;
 };
 
 LWSTP_ON_SERVICE struct lwstp_handled
@@ -289,9 +289,9 @@ lwstp_on_end(struct lwstp_task *task, uint64_t word, struct lws *wsi);
 
 /* R1: any other thread may have made it */
 struct lwstp_call {
-	struct lwstp_post	post;
-	lws_threadpool_call_t	call;
-	void			*arg;
+	struct lwstp_post post;
+	lws_threadpool_call_t call;
+	void *arg;
 };
 
 /* what the inbox does with one */
@@ -357,9 +357,9 @@ lwstp_service_expect(struct lwstp_service *service);
  */
 
 enum lwstp_close {
-	LWSTP_CLOSE_SEEN,	/* nothing else will come: sweep the mark */
-	LWSTP_CLOSE_TOLD,	/* LWSTP_CLOSE_GONE will follow */
-	LWSTP_CLOSE_GONE,	/* it is freed next: no mark is needed */
+	LWSTP_CLOSE_SEEN, /* nothing else will come: sweep the mark */
+	LWSTP_CLOSE_TOLD, /* LWSTP_CLOSE_GONE will follow */
+	LWSTP_CLOSE_GONE, /* it is freed next: no mark is needed */
 };
 
 /* The wsi begins to close.  `watch`, our child of it, tells so or, where that
@@ -398,8 +398,8 @@ bool
 lwstp_context_ending(struct lws_context *lws);
 
 struct lwstp_failure {
-	const char		*call;		/* NULL: none */
-	int			error;		/* its errno */
+	const char *call; /* NULL: none */
+	int error;	  /* its errno */
 };
 
 /* With a reference for the caller, which is on a service thread of the context,

@@ -16,8 +16,8 @@ lwstp_context_find(const struct lws_context *lws)
 {
 	struct lwstp_context *context = atomic_load(&lwstp_contexts);
 
-	while (context && atomic_load_explicit(&context->lws,
-					memory_order_relaxed) != lws)
+	while (context &&
+	       atomic_load_explicit(&context->lws, memory_order_relaxed) != lws)
 		context = atomic_load_explicit(&context->next,
 					       memory_order_relaxed);
 

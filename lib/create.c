@@ -72,9 +72,8 @@ processors(void)
 static void
 numbers_init(struct lwstp_pool *pool)
 {
-	struct lwstp_histogram *h[] = {
-		&pool->queue_us, &pool->run_us, &pool->sync_us
-	};
+	struct lwstp_histogram *h[] = { &pool->queue_us, &pool->run_us,
+					&pool->sync_us };
 	unsigned int i, n;
 
 	atomic_store(&pool->n_refused, 0);
@@ -94,16 +93,23 @@ __take_options(struct lwstp_pool *pool, const struct lws_threadpool_options *o)
 {
 	pool->starts = 0;
 	pool->pin_tasks = o->pin_tasks;
-	pool->sync_timeout = o->sync_timeout_secs < 0 ? 0 :
-		(o->sync_timeout_secs ? o->sync_timeout_secs :
-			LWSTP_SYNC_TIMEOUT_SECS) * LWS_US_PER_SEC;
-	pool->spin_us = o->sync_spin_us < 0 || processors() < 2 ? 0 :
-		(o->sync_spin_us ? o->sync_spin_us : LWSTP_SYNC_SPIN_US);
+	pool->sync_timeout = o->sync_timeout_secs < 0 ?
+				     0 :
+				     (o->sync_timeout_secs ?
+					      o->sync_timeout_secs :
+					      LWSTP_SYNC_TIMEOUT_SECS) *
+					     LWS_US_PER_SEC;
+	pool->spin_us = o->sync_spin_us < 0 || processors() < 2 ?
+				0 :
+				(o->sync_spin_us ? o->sync_spin_us :
+						   LWSTP_SYNC_SPIN_US);
 	pool->max_kept = o->max_kept < 0 ? 0 :
-		o->max_kept ? (unsigned int)o->max_kept : LWSTP_MAX_KEPT;
+			 o->max_kept	 ? (unsigned int)o->max_kept :
+					   LWSTP_MAX_KEPT;
 	pool->keep_us = o->keep_secs < 0 ? 0 :
-		(o->keep_secs ? o->keep_secs : LWSTP_KEEP_SECS) *
-							LWS_US_PER_SEC;
+					   (o->keep_secs ? o->keep_secs :
+							   LWSTP_KEEP_SECS) *
+						   LWS_US_PER_SEC;
 	pool->thread_start = o->thread_start;
 	pool->thread_end = o->thread_end;
 	pool->opaque = o->opaque;
@@ -240,8 +246,10 @@ no_context(struct lws_context *lws, const struct lwstp_failure *failure,
 {
 	if (lwstp_context_ending(lws)) {
 		lwstp_refused = LWS_TP_REFUSED_CONTEXT;
-		lwstp_log(LLL_ERR, "lws_threadpool_create: pool %s: the "
-			  "context is being destroyed\n", name);
+		lwstp_log(LLL_ERR,
+			  "lws_threadpool_create: pool %s: the "
+			  "context is being destroyed\n",
+			  name);
 		return;
 	}
 	if (failure->call && failure->error != ENOMEM)
@@ -258,8 +266,10 @@ write_name(char name[LWSTP_POOL_NAME], const char *format, va_list ap)
 	int n = vsnprintf(name, LWSTP_POOL_NAME, format, ap);
 
 	if (n >= LWSTP_POOL_NAME)
-		lwstp_log(LLL_WARN, "lws_threadpool_create: a name of %d bytes "
-			  "is cut to %s\n", n, name);
+		lwstp_log(LLL_WARN,
+			  "lws_threadpool_create: a name of %d bytes "
+			  "is cut to %s\n",
+			  n, name);
 }
 
 static struct lws_threadpool *
@@ -267,7 +277,7 @@ create(struct lws_context *lws, const struct lws_threadpool_create_args *args,
        const struct lws_threadpool_options *options, const char *format,
        va_list ap)
 {
-	static const char * const me = "lws_threadpool_create";
+	static const char *const me = "lws_threadpool_create";
 	struct lws_threadpool_options o;
 	struct lwstp_failure failure = { NULL, 0 };
 	struct lwstp_context *context = NULL;
@@ -291,14 +301,14 @@ create(struct lws_context *lws, const struct lws_threadpool_create_args *args,
 		return NULL;
 	}
 	if (failure.call)
-		lwstp_log(LLL_WARN, "%s: pool %s: %s: %s: SYNCs go by "
-			  "lws_cancel_service(), which is slower\n", me, name,
-			  failure.call, lwstp_error(failure.error));
+		lwstp_log(LLL_WARN,
+			  "%s: pool %s: %s: %s: SYNCs go by "
+			  "lws_cancel_service(), which is slower\n",
+			  me, name, failure.call, lwstp_error(failure.error));
 
 	pool_init(pool, context, args, &o, name);
-	word = atomic_load(&pool->slot.word) & ~(LWSTP_POOL_FINISHING |
-						 LWSTP_POOL_DRAINING |
-						 LWSTP_POOL_COUNT);
+	word = atomic_load(&pool->slot.word) &
+	       ~(LWSTP_POOL_FINISHING | LWSTP_POOL_DRAINING | LWSTP_POOL_COUNT);
 	atomic_store(&pool->slot.word, word);
 	lwstp_threads_start(pool, args->threads, o.stack_size);
 	if (pool->threads) {

@@ -14,18 +14,18 @@
 
 #include "private.h"
 
-#define EXPIRE_MOST	16	/* timers at a time */
+#define EXPIRE_MOST 16 /* timers at a time */
 /* If a timer is LATE_US late, because the process was stopped, say, the service
  * thread gets GRACE_US more: the answer may be there. */
-#define LATE_US		(LWS_US_PER_SEC / 2)
-#define GRACE_US	(LWS_US_PER_SEC / 4)
+#define LATE_US	 (LWS_US_PER_SEC / 2)
+#define GRACE_US (LWS_US_PER_SEC / 4)
 
 struct due {
-	struct lwstp_task	*task;
-	uint64_t		word;
-	enum lws_threadpool_stop why;		/* NONE: only: */
-	struct lwstp_deferred	deferred;
-	char			name[LWSTP_TASK_NAME];
+	struct lwstp_task *task;
+	uint64_t word;
+	enum lws_threadpool_stop why; /* NONE: only: */
+	struct lwstp_deferred deferred;
+	char name[LWSTP_TASK_NAME];
 };
 
 /*
@@ -38,13 +38,13 @@ __lwstp_time_sync(struct lwstp_pool *pool, struct lwstp_task *task,
 {
 	if (!pool->sync_timeout ||
 	    lwstp_generation(atomic_load(&task->slot.word)) !=
-						lwstp_generation(word))
+		    lwstp_generation(word))
 		return;
 	task->graced = false;
 	__lwstp_timer_by(&pool->timers, &task->timer,
 			 atomic_load_explicit(&task->since,
 					      memory_order_relaxed) +
-			 pool->sync_timeout);
+				 pool->sync_timeout);
 }
 
 LWSTP_POOL_HELD void
@@ -88,7 +88,8 @@ __sync_is_due(const struct lwstp_pool *pool, struct lwstp_task *task,
 {
 	lws_usec_t due = atomic_load_explicit(&task->since,
 					      memory_order_relaxed) +
-			 pool->sync_timeout, late = now - due;
+			 pool->sync_timeout,
+		   late = now - due;
 	bool waits = lwstp_status(word) == LWS_TP_STATUS_SYNCING &&
 		     !lwstp_is_held(word);
 
@@ -96,7 +97,8 @@ __sync_is_due(const struct lwstp_pool *pool, struct lwstp_task *task,
 		return true;
 	task->graced = waits && late >= 0;
 	*at = task->graced ? now + GRACE_US :
-	      waits ? due : now + pool->sync_timeout;
+	      waits	   ? due :
+			     now + pool->sync_timeout;
 
 	return false;
 }
@@ -174,8 +176,7 @@ __goes_off(struct lwstp_pool *pool, struct due *due, lws_usec_t now)
 		until = atomic_load_explicit(&task->at, memory_order_relaxed);
 		if (until && now >= until)
 			while ((due->word & LWSTP_PARKED) &&
-			       !lwstp_task_unpark(task, &due->word,
-						  due->word))
+			       !lwstp_task_unpark(task, &due->word, due->word))
 				;
 		else
 			sooner(&at, until);
@@ -190,13 +191,16 @@ static void
 log_stopped(const struct lwstp_pool *pool, const struct due *due)
 {
 	if (due->why == LWS_TP_STOP_TIMEOUT)
-		lwstp_log(LLL_WARN, "lws_threadpool: pool %s: task %s is "
+		lwstp_log(LLL_WARN,
+			  "lws_threadpool: pool %s: task %s is "
 			  "stopped: nobody answered its SYNC for %lld s\n",
 			  pool->name, due->name,
 			  (long long)(pool->sync_timeout / LWS_US_PER_SEC));
 	else if (due->why)
-		lwstp_log(LLL_INFO, "lws_threadpool: pool %s: task %s is "
-			  "stopped: its %s is over\n", pool->name, due->name,
+		lwstp_log(LLL_INFO,
+			  "lws_threadpool: pool %s: task %s is "
+			  "stopped: its %s is over\n",
+			  pool->name, due->name,
 			  due->why == LWS_TP_STOP_LIFE_MS ? "life_ms" :
 							    "queue_ms");
 }
@@ -229,8 +233,8 @@ __lwstp_expire(struct lwstp_pool *pool, struct lwstp_worker *w)
 	int n = 0;
 
 	while (n < EXPIRE_MOST && pool->timers && pool->timers->at <= now) {
-		due[n].task = lws_container_of(pool->timers,
-					       struct lwstp_task, timer);
+		due[n].task = lws_container_of(pool->timers, struct lwstp_task,
+					       timer);
 		__lwstp_timer_remove(&pool->timers, &due[n].task->timer);
 		lwstp_name_write(&due[n].task->name, due[n].name);
 		n += __goes_off(pool, &due[n], now);

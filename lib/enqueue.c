@@ -23,20 +23,19 @@
 static const struct lwstp_refusal *
 args_refusal(const struct lws_threadpool_task_args *args)
 {
-	static const struct lwstp_refusal no_args = {
-		LWSTP_REFUSED_ARGS, LWS_TP_REFUSED_ARGS, LLL_ERR,
-		"args is NULL"
-	}, no_task = {
-		LWSTP_REFUSED_TASK, LWS_TP_REFUSED_ARGS, LLL_ERR,
-		"args->task is NULL"
-	}, both = {
-		LWSTP_REFUSED_BOTH, LWS_TP_REFUSED_ARGS, LLL_ERR,
-		"args->wsi and args->ss are both set"
-	}, pool_thread = {
-		LWSTP_REFUSED_POOL_THREAD, LWS_TP_REFUSED_WRONG_THREAD, LLL_ERR,
-		"a task with a wsi or ss is for its service thread to "
-		"enqueue, not for a pool thread"
-	};
+	static const struct lwstp_refusal
+		no_args = { LWSTP_REFUSED_ARGS, LWS_TP_REFUSED_ARGS, LLL_ERR,
+			    "args is NULL" },
+		no_task = { LWSTP_REFUSED_TASK, LWS_TP_REFUSED_ARGS, LLL_ERR,
+			    "args->task is NULL" },
+		both = { LWSTP_REFUSED_BOTH, LWS_TP_REFUSED_ARGS, LLL_ERR,
+			 "args->wsi and args->ss are both set" },
+		pool_thread = {
+			LWSTP_REFUSED_POOL_THREAD, LWS_TP_REFUSED_WRONG_THREAD,
+			LLL_ERR,
+			"a task with a wsi or ss is for its service thread to "
+			"enqueue, not for a pool thread"
+		};
 
 	if (!args)
 		return &no_args;
@@ -71,7 +70,8 @@ options_wrong(const struct lws_threadpool_task_args *args,
 		lws_snprintf(text, len, "options->reserved is %d, not 0",
 			     o->reserved);
 	else if (args && lwstp_args_ss(args) && (o->on_sync || o->on_end))
-		lws_snprintf(text, len, "a task with args->ss cannot have "
+		lws_snprintf(text, len,
+			     "a task with args->ss cannot have "
 			     "handlers");
 	else
 		return false;
@@ -98,8 +98,7 @@ limits_begin(struct lwstp_extra *extra,
 
 /* false: no memory */
 static bool
-extra_make(struct lwstp_pool *pool,
-	   const struct lws_threadpool_task_options *o,
+extra_make(struct lwstp_pool *pool, const struct lws_threadpool_task_options *o,
 	   struct lwstp_extra **extra)
 {
 	bool joined = true;
@@ -149,8 +148,8 @@ hang_on(struct lwstp_pool *pool, uint32_t generation,
 #if defined(LWS_WITH_SECURE_STREAMS)
 	if (args->ss) {
 		*why = lwstp_accept(pool, generation, true);
-		return *why ? NULL : lwstp_ss_make(pool->context, args->ss,
-						   why);
+		return *why ? NULL :
+			      lwstp_ss_make(pool->context, args->ss, why);
 	}
 #endif
 
@@ -202,16 +201,15 @@ put_in(struct lwstp_pool *pool, struct lwstp_task *task,
        const struct lws_threadpool_task_args *args, struct lwstp_wsi *on)
 {
 	lws_usec_t now = lwstp_now();
-	unsigned int sampled = lwstp_sample_enqueue(pool,
-				(uint32_t)atomic_load(&pool->slot.word), now);
+	unsigned int sampled = lwstp_sample_enqueue(
+		pool, (uint32_t)atomic_load(&pool->slot.word), now);
 	uint64_t word = first_word(task, args, on);
 
 	atomic_store_explicit(&task->pool, pool, memory_order_relaxed);
 	atomic_store_explicit(&task->user, args->user, memory_order_relaxed);
 	atomic_store_explicit(&task->since, now, memory_order_relaxed);
 	atomic_store_explicit(&task->sampled, sampled, memory_order_relaxed);
-	atomic_store_explicit(&task->born,
-			      sampled ? lwstp_precise_now() : now,
+	atomic_store_explicit(&task->born, sampled ? lwstp_precise_now() : now,
 			      memory_order_relaxed);
 	task->task = args->task;
 	task->cleanup = args->cleanup;
@@ -271,10 +269,11 @@ refuse(struct lws_threadpool *tp, struct lwstp_pool *pool, const char *me,
        const struct lwstp_refusal *why)
 {
 	const struct lws_ss_handle *ss = args ? lwstp_args_ss(args) : NULL;
-	const void *wsi = ss ? (const void *)ss :
-			  args ? (const void *)args->wsi : NULL;
+	const void *wsi = ss   ? (const void *)ss :
+			  args ? (const void *)args->wsi :
+				 NULL;
 
-	atomic_fetch_add(&pool->n_refused, 1);	/* enqueues alone */
+	atomic_fetch_add(&pool->n_refused, 1); /* enqueues alone */
 	lwstp_refuse(tp, me, "a task", why, wsi, ss);
 }
 
@@ -300,7 +299,7 @@ lws_threadpool_enqueue(struct lws_threadpool *tp,
 	pool = lwstp_pool_find(tp, &generation, __func__);
 	if (!pool)
 		return stale_pool();
-	lwstp_on_service();	/* where there is a wsi or ss */
+	lwstp_on_service(); /* where there is a wsi or ss */
 	va_start(ap, format);
 	why = enqueue(pool, generation, args, NULL, format, ap, &handle);
 	va_end(ap);
@@ -321,9 +320,10 @@ lws_threadpool_enqueue_ext(struct lws_threadpool *tp,
 			   const char *format, ...)
 {
 	char text[96];
-	const struct lwstp_refusal wrong = {
-		LWSTP_REFUSED_OPTIONS, LWS_TP_REFUSED_ARGS, LLL_ERR, text
-	}, *why = &wrong;
+	const struct lwstp_refusal wrong = { LWSTP_REFUSED_OPTIONS,
+					     LWS_TP_REFUSED_ARGS, LLL_ERR,
+					     text },
+				   *why = &wrong;
 	struct lws_threadpool_task *handle = NULL;
 	struct lws_threadpool_task_options o;
 	struct lwstp_pool *pool;
@@ -333,7 +333,7 @@ lws_threadpool_enqueue_ext(struct lws_threadpool *tp,
 	pool = lwstp_pool_find(tp, &generation, __func__);
 	if (!pool)
 		return stale_pool();
-	lwstp_on_service();	/* where there is a wsi or ss */
+	lwstp_on_service(); /* where there is a wsi or ss */
 	va_start(ap, format);
 	if (!options || !options_wrong(args, options, &o, text, sizeof(text)))
 		why = enqueue(pool, generation, args, options ? &o : NULL,

@@ -83,14 +83,15 @@ static struct lws *
 adopt_fd(struct lwstp_context *context, int fd, const char *protocol,
 	 struct lws *parent, void *opaque, const struct lwstp_refusal **why)
 {
-	static const struct lwstp_refusal too_high = {
-		LWSTP_REFUSED_NO_WATCH, LWS_TP_REFUSED_FDS, LLL_ERR,
-		"the next free fd is above the limit of fds (RLIMIT_NOFILE) "
-		"that lws's table was made for"
-	}, no_place = {
-		LWSTP_REFUSED_NO_WATCH, LWS_TP_REFUSED_FDS, LLL_ERR,
-		"lws has no place for one more fd (info.fd_limit_per_thread)"
-	};
+	static const struct lwstp_refusal
+		too_high = { LWSTP_REFUSED_NO_WATCH, LWS_TP_REFUSED_FDS,
+			     LLL_ERR,
+			     "the next free fd is above the limit of fds "
+			     "(RLIMIT_NOFILE) that lws's table was made for" },
+		no_place = { LWSTP_REFUSED_NO_WATCH, LWS_TP_REFUSED_FDS,
+			     LLL_ERR,
+			     "lws has no place for one more fd "
+			     "(info.fd_limit_per_thread)" };
 	struct lws *before = parent ? lws_get_child(parent) : NULL, *made;
 	lws_adopt_desc_t info;
 
@@ -116,10 +117,9 @@ LWSTP_ON_SERVICE struct lws *
 lwstp_adopt(struct lwstp_context *context, int fd, const char *protocol,
 	    struct lws *parent, void *opaque, const struct lwstp_refusal **why)
 {
-	static const struct lwstp_refusal no_fd = {
-		LWSTP_REFUSED_ERRNO, LWS_TP_REFUSED_FDS, LLL_ERR,
-		"fcntl(F_DUPFD_CLOEXEC)"
-	};
+	static const struct lwstp_refusal no_fd = { LWSTP_REFUSED_ERRNO,
+						    LWS_TP_REFUSED_FDS, LLL_ERR,
+						    "fcntl(F_DUPFD_CLOEXEC)" };
 	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	struct lws *made;
 

@@ -21,7 +21,7 @@ static void
 forked(void)
 {
 	forks++;
-	lwstp_this_worker = NULL;	/* it was the parent's */
+	lwstp_this_worker = NULL; /* it was the parent's */
 	lwstp_frame = NULL;
 }
 
@@ -44,8 +44,7 @@ lwstp_forks(void)
 static void
 log_stale(const void *tp, const char *caller)
 {
-	lwstp_log(LLL_ERR, "%s: stale or unknown pool handle %p\n", caller,
-		  tp);
+	lwstp_log(LLL_ERR, "%s: stale or unknown pool handle %p\n", caller, tp);
 }
 
 struct lwstp_pool *
@@ -63,8 +62,10 @@ lwstp_pool_find(struct lws_threadpool *tp, uint32_t *generation,
 		return NULL;
 	}
 	if (pool->fork != forks) {
-		lwstp_log(LLL_ERR, "%s: pool %p was made before fork(): its "
-			  "threads are in the parent\n", caller, (void *)tp);
+		lwstp_log(LLL_ERR,
+			  "%s: pool %p was made before fork(): its "
+			  "threads are in the parent\n",
+			  caller, (void *)tp);
 		return NULL;
 	}
 

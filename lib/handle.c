@@ -21,7 +21,7 @@
  * at least IN_TURN of them.  So a task's handle comes again after a million
  * tasks at the soonest, and a pool's after a million pools. */
 #define WRAPS	(UINTPTR_MAX <= 0xffffffffu)
-#define IN_TURN	256
+#define IN_TURN 256
 
 struct lwstp_slots lwstp_slots[] = {
 	[LWSTP_TASKS] = {
@@ -51,8 +51,7 @@ __slot_new(enum lwstp_kind kind)
 	if (used > LWSTP_MASK(LWSTP_INDEX_BITS(kind)))
 		return NULL;
 	if (!offset) {
-		chunk = calloc((size_t)1 << LWSTP_FIRST_BITS << c,
-			       slots->size);
+		chunk = calloc((size_t)1 << LWSTP_FIRST_BITS << c, slots->size);
 		if (!chunk)
 			return NULL;
 		atomic_store_explicit(&slots->chunk[c], chunk,
@@ -60,8 +59,8 @@ __slot_new(enum lwstp_kind kind)
 	}
 	slot = lwstp_slot_at(kind, slots->size, used);
 	slot->index = used;
-	atomic_store(&slot->word, ((uint64_t)1 << LWSTP_GENERATION_SHIFT) |
-				  LWSTP_FREE);
+	atomic_store(&slot->word,
+		     ((uint64_t)1 << LWSTP_GENERATION_SHIFT) | LWSTP_FREE);
 	atomic_store(&slots->used, used + 1);
 
 	return slot;
@@ -97,7 +96,7 @@ take_free(enum lwstp_kind kind)
 			return NULL;
 		slot = lwstp_slot_at(kind, slots->size, (uint32_t)head - 1);
 		if (!slot)
-			return NULL;	/* so it was never handed out */
+			return NULL; /* so it was never handed out */
 		rest = ((head >> 32) + 1) << 32 |
 		       atomic_load_explicit(&slot->next_free,
 					    memory_order_relaxed);
@@ -170,8 +169,9 @@ lwstp_slot_give(enum lwstp_kind kind, struct lwstp_slot *slot)
 	atomic_store(&slot->next_free, 0);
 	if (slots->n_free)
 		atomic_store(&lwstp_slot_at(kind, slots->size,
-					    slots->last_free - 1)->
-					next_free, slot->index + 1);
+					    slots->last_free - 1)
+				      ->next_free,
+			     slot->index + 1);
 	else
 		atomic_store(&slots->free, slot->index + 1);
 	slots->last_free = slot->index + 1;

@@ -21,7 +21,8 @@ enter(struct lwstp_handler *h, const struct lwstp_task *task, uint64_t word,
 	frame->outer = lwstp_frame;
 	frame->task = lwstp_task_handle(task, word);
 	frame->how = lwstp_status(word) == LWS_TP_STATUS_FINISHED ?
-		     LWS_TP_STATUS_FINISHED : LWS_TP_STATUS_STOPPED;
+			     LWS_TP_STATUS_FINISHED :
+			     LWS_TP_STATUS_STOPPED;
 	frame->why = lwstp_is_done(word) ? lwstp_task_why(task, word) :
 					   LWS_TP_STOP_NONE;
 	frame->handler = h;
@@ -61,8 +62,8 @@ lwstp_on_sync(struct lwstp_task *task, uint64_t word, struct lws *wsi)
 LWSTP_ON_SERVICE struct lwstp_handled
 lwstp_on_end(struct lwstp_task *task, uint64_t word, struct lws *wsi)
 {
-	int (*on_end)(struct lws *, void *, enum lws_threadpool_task_status) =
-							task->extra->on_end;
+	int (*on_end)(struct lws *, void *,
+		      enum lws_threadpool_task_status) = task->extra->on_end;
 	void *user = atomic_load(&task->user);
 	struct lwstp_handler h;
 	struct lwstp_cursor c;

@@ -32,12 +32,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define HANGUPS	(EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLET)
+#define HANGUPS		(EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLET)
 #define HANGUP_BATCH	16
-#define HANGUP_GRACE_US	(50 * LWS_US_PER_MS)
-#define HANGUP_LOOK_US		(50 * LWS_US_PER_MS)
-#define HANGUP_STUCK_US	(1 * LWS_US_PER_SEC)
-#define HANGUP_BODY_US		(2 * HANGUP_LOOK_US)
+#define HANGUP_GRACE_US (50 * LWS_US_PER_MS)
+#define HANGUP_LOOK_US	(50 * LWS_US_PER_MS)
+#define HANGUP_STUCK_US (1 * LWS_US_PER_SEC)
+#define HANGUP_BODY_US	(2 * HANGUP_LOOK_US)
 
 static bool
 polls_as(int fd, short events)
@@ -54,7 +54,7 @@ is_restless(const struct lwstp_context *context)
 #if defined(LWS_WITH_EXTERNAL_POLL)
 	(void)context;
 
-	return false;		/* the question would run timers */
+	return false; /* the question would run timers */
 #else
 	return !lws_service_adjust_timeout(atomic_load(&context->lws), 1, 0);
 #endif
@@ -64,10 +64,11 @@ is_restless(const struct lwstp_context *context)
 static void
 let_input(struct lws *wsi, bool on)
 {
-	lws_rx_flow_control(wsi, LWS_RXFLOW_REASON_HTTP_RXBUFFER |
-				 LWS_RXFLOW_REASON_FLAG_PROCESS_NOW |
-				 (on ? LWS_RXFLOW_REASON_APPLIES_ENABLE :
-				       LWS_RXFLOW_REASON_APPLIES_DISABLE));
+	lws_rx_flow_control(wsi,
+			    LWS_RXFLOW_REASON_HTTP_RXBUFFER |
+				    LWS_RXFLOW_REASON_FLAG_PROCESS_NOW |
+				    (on ? LWS_RXFLOW_REASON_APPLIES_ENABLE :
+					  LWS_RXFLOW_REASON_APPLIES_DISABLE));
 }
 
 /*
@@ -80,7 +81,7 @@ listen_to(struct lwstp_wsi *on, int op, bool input)
 {
 	struct epoll_event event = { .events = HANGUPS };
 
-	event.data.ptr = on->wsi;	/* a key: it may be gone by then */
+	event.data.ptr = on->wsi; /* a key: it may be gone by then */
 	if (input)
 		event.events |= EPOLLIN;
 	on->hangup.input = input;
@@ -164,9 +165,10 @@ drop_over(struct lwstp_context *context)
 {
 	struct lwstp_wsi *on, *next;
 
-	DL_FOREACH_SAFE2(context->hangup.listed, on, next, hangup.next) {
+	DL_FOREACH_SAFE2(context->hangup.listed, on, next, hangup.next)
+	{
 		on->hangup.whole = lwstp_request_of(on->wsi) ==
-							LWSTP_REQUEST_WHOLE;
+				   LWSTP_REQUEST_WHOLE;
 		if (!on->hangup.whole)
 			set_quiet(on, false);
 		if ((on->hangup.whole &&
@@ -187,13 +189,14 @@ ask_who_is_restless(struct lwstp_context *context, lws_usec_t now)
 
 	if (!is_restless(context)) {
 		DL_FOREACH2(context->hangup.listed, on, hangup.next)
-			on->hangup.restless = false;
+		on->hangup.restless = false;
 		return;
 	}
 	DL_FOREACH2(context->hangup.listed, on, hangup.next)
-		let_input(on->wsi, false);
+	let_input(on->wsi, false);
 	others = is_restless(context);
-	DL_FOREACH2(context->hangup.listed, on, hangup.next) {
+	DL_FOREACH2(context->hangup.listed, on, hangup.next)
+	{
 		let_input(on->wsi, true);
 		on->hangup.restless = !others && is_restless(context);
 		if (on->hangup.restless)
@@ -202,8 +205,8 @@ ask_who_is_restless(struct lwstp_context *context, lws_usec_t now)
 			on->hangup.since = now + HANGUP_STUCK_US;
 	}
 	DL_FOREACH2(context->hangup.listed, on, hangup.next)
-		if (on->hangup.restless)
-			let_input(on->wsi, true);
+	if (on->hangup.restless)
+		let_input(on->wsi, true);
 }
 
 /* true: lws spins for it, although all that can be done has been */
@@ -223,7 +226,7 @@ static LWSTP_ON_SERVICE bool
 is_beyond_hope(const struct lwstp_wsi *on, lws_usec_t now)
 {
 	return now - on->hangup.since >=
-		       (on->hangup.whole ? HANGUP_STUCK_US : HANGUP_BODY_US);
+	       (on->hangup.whole ? HANGUP_STUCK_US : HANGUP_BODY_US);
 }
 
 static LWSTP_ON_SERVICE void
@@ -253,12 +256,14 @@ hang_up_doomed(struct lwstp_context *context)
 
 	do {
 		DL_FOREACH2(context->hangup.listed, on, hangup.next)
-			if (on->hangup.doomed)
-				break;
+		if (on->hangup.doomed)
+			break;
 		if (on && !on->hangup.hung_up)
-			lwstp_log(LLL_INFO, "lws_threadpool: wsi %p sent "
+			lwstp_log(LLL_INFO,
+				  "lws_threadpool: wsi %p sent "
 				  "more while its response is pending: "
-				  "closed\n", (void *)on->wsi);
+				  "closed\n",
+				  (void *)on->wsi);
 		if (on)
 			hang_up(on);
 	} while (on);
@@ -279,8 +284,8 @@ look_for_hangups(lws_sorted_usec_list_t *sul)
 {
 	struct lwstp_hangup *h = lws_container_of(sul, struct lwstp_hangup,
 						  look);
-	struct lwstp_context *context = lws_container_of(h,
-					struct lwstp_context, hangup);
+	struct lwstp_context *context = lws_container_of(
+		h, struct lwstp_context, hangup);
 	lws_usec_t now = lwstp_precise_now();
 	struct lwstp_wsi *on, *next;
 	bool ask = false;
@@ -288,11 +293,11 @@ look_for_hangups(lws_sorted_usec_list_t *sul)
 	lwstp_on_service();
 	drop_over(context);
 	DL_FOREACH2(h->listed, on, hangup.next)
-		ask = ask || is_to_be_asked(on, now);
+	ask = ask || is_to_be_asked(on, now);
 	if (ask)
 		ask_who_is_restless(context, now);
 	DL_FOREACH_SAFE2(h->listed, on, next, hangup.next)
-		look_at_wsi(on, now);
+	look_at_wsi(on, now);
 	if (h->listed)
 		look_in(context, HANGUP_LOOK_US);
 	hang_up_doomed(context);

@@ -33,7 +33,7 @@ __read_info(const struct lwstp_pool *pool, const struct lwstp_task *task,
 	info->kept = !!(word & LWSTP_KEPT);
 	info->state_us = coarse > since ? (uint64_t)(coarse - since) : 0;
 	info->age_us = now > born ? (uint64_t)(now - born) : 0;
-	if (info->state_us > info->age_us)	/* by the coarse clock */
+	if (info->state_us > info->age_us) /* by the coarse clock */
 		info->state_us = info->age_us;
 	info->thread = -1;
 	for (n = 0; n < pool->indexes; n++)
@@ -46,14 +46,14 @@ __read_info(const struct lwstp_pool *pool, const struct lwstp_task *task,
 
 /* false: the slot has no task of that pool with that generation */
 static bool
-read_slot(struct lwstp_pool *pool, struct lwstp_task *task,
-	  uint32_t generation, struct lws_threadpool_task_info *info)
+read_slot(struct lwstp_pool *pool, struct lwstp_task *task, uint32_t generation,
+	  struct lws_threadpool_task_info *info)
 {
 	uint64_t word;
 	bool is_there;
 
-	if (!task || lwstp_status(atomic_load(&task->slot.word)) ==
-								LWSTP_FREE ||
+	if (!task ||
+	    lwstp_status(atomic_load(&task->slot.word)) == LWSTP_FREE ||
 	    atomic_load(&task->pool) != pool)
 		return false;
 	lwstp_lock(pool);
@@ -107,13 +107,13 @@ lws_threadpool_foreach_task(struct lws_threadpool *tp, void *arg,
 		return -1;
 	there = those_there(pool, used);
 	if (!there) {
-		lwstp_log(LLL_ERR, "%s: out of memory for %u tasks\n",
-			  __func__, used);
+		lwstp_log(LLL_ERR, "%s: out of memory for %u tasks\n", __func__,
+			  used);
 		return -1;
 	}
 	for (n = 0; n < used && !stopped; n++)
-		if (there[n] && read_slot(pool, lwstp_task_at(n), there[n],
-					  &info))
+		if (there[n] &&
+		    read_slot(pool, lwstp_task_at(n), there[n], &info))
 			stopped = !!cb(&info, arg);
 	free(there);
 

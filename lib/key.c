@@ -15,12 +15,12 @@
 #include "private.h"
 
 struct lwstp_key {
-	struct lwstp_entry	entry;		/* must be first */
-	struct lwstp_key	*prev, *next;	/* pool->holding */
-	unsigned int		tasks;		/* that have not ended */
-	unsigned int		active;		/* of them: have started, or
-						 * are released */
-	struct lwstp_task	*held;		/* FIFO */
+	struct lwstp_entry entry;      /* must be first */
+	struct lwstp_key *prev, *next; /* pool->holding */
+	unsigned int tasks;	       /* that have not ended */
+	unsigned int active;	       /* of them: have started, or
+					* are released */
+	struct lwstp_task *held;       /* FIFO */
 };
 
 LWSTP_POOL_HELD bool

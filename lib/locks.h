@@ -19,27 +19,26 @@
 #endif
 
 struct LWSTP_SAFETY(capability("role")) lwstp_role {
-	char	unused;
+	char unused;
 };
 
 /* declared to be named in attributes, and defined nowhere */
 extern struct lwstp_role lwstp_role_service;
 extern struct lwstp_role lwstp_role_context;
-extern struct lwstp_role lwstp_role_table
-			LWSTP_SAFETY(acquired_after(lwstp_role_context));
-extern struct lwstp_role lwstp_role_pool
-			LWSTP_SAFETY(acquired_after(lwstp_role_context));
+extern struct lwstp_role
+	lwstp_role_table LWSTP_SAFETY(acquired_after(lwstp_role_context));
+extern struct lwstp_role
+	lwstp_role_pool LWSTP_SAFETY(acquired_after(lwstp_role_context));
 
 /* of a member: only on its service thread, or with that lock */
-#define LWSTP_BY_SERVICE  LWSTP_SAFETY(guarded_by(lwstp_role_service))
-#define LWSTP_BY_CONTEXT  LWSTP_SAFETY(guarded_by(lwstp_role_context))
-#define LWSTP_BY_POOL	  LWSTP_SAFETY(guarded_by(lwstp_role_pool))
+#define LWSTP_BY_SERVICE LWSTP_SAFETY(guarded_by(lwstp_role_service))
+#define LWSTP_BY_CONTEXT LWSTP_SAFETY(guarded_by(lwstp_role_context))
+#define LWSTP_BY_POOL	 LWSTP_SAFETY(guarded_by(lwstp_role_pool))
 
 /* of a function: its caller is there, or holds that lock */
-#define LWSTP_ON_SERVICE  LWSTP_SAFETY(requires_capability(lwstp_role_service))
-#define LWSTP_CONTEXT_HELD \
-			  LWSTP_SAFETY(requires_capability(lwstp_role_context))
-#define LWSTP_POOL_HELD	  LWSTP_SAFETY(requires_capability(lwstp_role_pool))
+#define LWSTP_ON_SERVICE   LWSTP_SAFETY(requires_capability(lwstp_role_service))
+#define LWSTP_CONTEXT_HELD LWSTP_SAFETY(requires_capability(lwstp_role_context))
+#define LWSTP_POOL_HELD	   LWSTP_SAFETY(requires_capability(lwstp_role_pool))
 
 /* ... its caller holds no lock, since it may run what is the user's */
 #define LWSTP_NONE_HELD \
@@ -47,14 +46,14 @@ extern struct lwstp_role lwstp_role_pool
 				    lwstp_role_pool))
 
 /* ... it takes the lock, takes it if it returns other than NULL, releases it */
-#define LWSTP_LOCKS(role)	LWSTP_SAFETY(acquire_capability(role))
-#define LWSTP_TRIES(role)	LWSTP_SAFETY(try_acquire_capability(1, role))
-#define LWSTP_UNLOCKS(role)	LWSTP_SAFETY(release_capability(role))
+#define LWSTP_LOCKS(role)   LWSTP_SAFETY(acquire_capability(role))
+#define LWSTP_TRIES(role)   LWSTP_SAFETY(try_acquire_capability(1, role))
+#define LWSTP_UNLOCKS(role) LWSTP_SAFETY(release_capability(role))
 
 /* ... after it the caller is known to be in that role */
-#define LWSTP_ASSERTS(role)	LWSTP_SAFETY(assert_capability(role))
+#define LWSTP_ASSERTS(role) LWSTP_SAFETY(assert_capability(role))
 
 /* ... not checked, for the reason that is told there */
-#define LWSTP_UNCHECKED		LWSTP_SAFETY(no_thread_safety_analysis)
+#define LWSTP_UNCHECKED LWSTP_SAFETY(no_thread_safety_analysis)
 
 #endif /* LWSTP_LOCKS_H */

@@ -16,9 +16,9 @@
 #if defined(LWSTP_HANGUPS)
 /* http-request.c */
 enum lwstp_request {
-	LWSTP_NO_REQUEST,	/* or it is not of http/1 */
+	LWSTP_NO_REQUEST, /* or it is not of http/1 */
 	LWSTP_REQUEST_WHOLE,
-	LWSTP_REQUEST_HEADERS,	/* lws reads on, for a body */
+	LWSTP_REQUEST_HEADERS, /* lws reads on, for a body */
 };
 
 enum lwstp_request
@@ -47,7 +47,7 @@ lwstp_hangup_close(struct lwstp_context *context);
 /* for a log line: "%s%s%s", with errno of just before where that tells more */
 #define LWSTP_WHY(why) \
 	(why)->text, (why)->code == LWSTP_REFUSED_ERRNO ? ": " : "", \
-	(why)->code == LWSTP_REFUSED_ERRNO ? lwstp_error(errno) : ""
+		(why)->code == LWSTP_REFUSED_ERRNO ? lwstp_error(errno) : ""
 
 /* noted, unless something failed before */
 void

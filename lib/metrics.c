@@ -15,8 +15,8 @@
 
 /* as snprintf() goes: `used` is what there is, which may be more than fits */
 struct text {
-	char			*buf;
-	size_t			len, used;
+	char *buf;
+	size_t len, used;
 };
 
 static void
@@ -41,8 +41,11 @@ static int
 utf8_length(const char *s)
 {
 	const unsigned char *u = (const unsigned char *)s;
-	int length = *u < 0x80 ? 1 : *u >= 0xc2 && *u < 0xe0 ? 2 :
-		     (*u & 0xf0) == 0xe0 ? 3 : *u >= 0xf0 && *u < 0xf5 ? 4 : 0,
+	int length = *u < 0x80		     ? 1 :
+		     *u >= 0xc2 && *u < 0xe0 ? 2 :
+		     (*u & 0xf0) == 0xe0     ? 3 :
+		     *u >= 0xf0 && *u < 0xf5 ? 4 :
+					       0,
 	    n;
 
 	for (n = 1; n < length; n++)
@@ -75,8 +78,8 @@ add_label_value(struct text *t, const char *s)
 
 struct of_pool {
 	struct lws_threadpool_stats s;
-	char			name[LWSTP_POOL_NAME];
-	const void		*id;
+	char name[LWSTP_POOL_NAME];
+	const void *id;
 };
 
 static void
@@ -92,9 +95,9 @@ add_labels(struct text *t, const struct of_pool *p)
  */
 
 static const struct family {
-	const char		*name;
-	size_t			offset;		/* in the stats */
-	const char		*help;
+	const char *name;
+	size_t offset; /* in the stats */
+	const char *help;
 } gauges[] = {
 #define MEMBER(m, help) { #m, offsetof(struct lws_threadpool_stats, m), help }
 	MEMBER(threads, "Threads of the pool."),
@@ -116,13 +119,13 @@ static const struct family {
 };
 
 static const struct timing {
-	const char		*name;
-	size_t			n, total;	/* in the stats: offsets */
-	const char		*help;
+	const char *name;
+	size_t n, total; /* in the stats: offsets */
+	const char *help;
 } timings[] = {
-#define TIMING(m, help) { #m, \
-	offsetof(struct lws_threadpool_stats, m##_us), \
-	offsetof(struct lws_threadpool_stats, m##_total_us), help }
+#define TIMING(m, help) \
+	{ #m, offsetof(struct lws_threadpool_stats, m##_us), \
+	  offsetof(struct lws_threadpool_stats, m##_total_us), help }
 	TIMING(queue, "From the enqueue to the first call."),
 	TIMING(run, "A stay on a thread."),
 	TIMING(sync, "From a SYNC to its answer."),
@@ -138,13 +141,15 @@ static void
 add_gauge(struct text *t, const struct family *f, const struct of_pool *p,
 	  unsigned int pools)
 {
-	add(t, "# TYPE lws_threadpool_%s gauge\n"
-	       "# HELP lws_threadpool_%s %s\n", f->name, f->name, f->help);
+	add(t,
+	    "# TYPE lws_threadpool_%s gauge\n"
+	    "# HELP lws_threadpool_%s %s\n",
+	    f->name, f->name, f->help);
 	for (; pools--; p++) {
 		add(t, "lws_threadpool_%s{", f->name);
 		add_labels(t, p);
-		add(t, "} %lu\n", (unsigned long)
-		    *(const uint32_t *)member(p, f->offset));
+		add(t, "} %lu\n",
+		    (unsigned long)*(const uint32_t *)member(p, f->offset));
 	}
 }
 
@@ -152,13 +157,16 @@ static void
 add_counter(struct text *t, const struct family *f, const struct of_pool *p,
 	    unsigned int pools)
 {
-	add(t, "# TYPE lws_threadpool_%s counter\n"
-	       "# HELP lws_threadpool_%s %s\n", f->name, f->name, f->help);
+	add(t,
+	    "# TYPE lws_threadpool_%s counter\n"
+	    "# HELP lws_threadpool_%s %s\n",
+	    f->name, f->name, f->help);
 	for (; pools--; p++) {
 		add(t, "lws_threadpool_%s_total{", f->name);
 		add_labels(t, p);
-		add(t, "} %llu\n", (unsigned long long)
-		    *(const uint64_t *)member(p, f->offset));
+		add(t, "} %llu\n",
+		    (unsigned long long)*(const uint64_t *)member(p,
+								  f->offset));
 	}
 }
 
@@ -206,9 +214,10 @@ add_all(struct text *t, const struct of_pool *p, unsigned int pools)
 	for (i = 0; i < LWS_ARRAY_SIZE(counters); i++)
 		add_counter(t, &counters[i], p, pools);
 	for (i = 0; i < LWS_ARRAY_SIZE(timings); i++) {
-		add(t, "# TYPE lws_threadpool_%s_seconds histogram\n"
-		       "# UNIT lws_threadpool_%s_seconds seconds\n"
-		       "# HELP lws_threadpool_%s_seconds %s\n",
+		add(t,
+		    "# TYPE lws_threadpool_%s_seconds histogram\n"
+		    "# UNIT lws_threadpool_%s_seconds seconds\n"
+		    "# HELP lws_threadpool_%s_seconds %s\n",
 		    timings[i].name, timings[i].name, timings[i].name,
 		    timings[i].help);
 		for (n = 0; n < pools; n++)
@@ -239,8 +248,8 @@ read_pools(struct of_pool *p, uint32_t most)
 	uint32_t n;
 
 	for (n = 0; n < most; n++) {
-		pool = (struct lwstp_pool *)
-			lwstp_slot_at(LWSTP_POOLS, sizeof(*pool), n);
+		pool = (struct lwstp_pool *)lwstp_slot_at(LWSTP_POOLS,
+							  sizeof(*pool), n);
 		if (!pool || !atomic_load(&pool->ready) ||
 		    pool->fork != lwstp_forks())
 			continue;

@@ -29,7 +29,9 @@ void
 lwstp_name_set(union lwstp_name *name, const char *format, va_list ap,
 	       const char *other)
 {
-	const char *text = format ? format : other ? other : "task",
+	const char *text = format ? format :
+			   other  ? other :
+				    "task",
 		   *percent = format ? strchr(format, '%') : NULL,
 		   *conversion = percent ? one_conversion(percent) : NULL;
 	size_t len = strlen(text), room = sizeof(name->text);
@@ -50,9 +52,10 @@ lwstp_name_set(union lwstp_name *name, const char *format, va_list ap,
 		memcpy(name->text, text, len < room ? len + 1 : room - 1);
 	name->text[room - 1] = '\0';
 	if (len >= room)
-		lwstp_log(LLL_INFO, "lws_threadpool_enqueue: a name of %lu "
-			  "bytes is cut to %s\n", (unsigned long)len,
-			  name->text);
+		lwstp_log(LLL_INFO,
+			  "lws_threadpool_enqueue: a name of %lu "
+			  "bytes is cut to %s\n",
+			  (unsigned long)len, name->text);
 }
 
 void
@@ -66,12 +69,12 @@ lwstp_name_write(const union lwstp_name *name, char out[LWSTP_TASK_NAME])
 		memcpy(out, name->text, LWSTP_TASK_NAME);
 		return;
 	}
-	lws_snprintf(number, sizeof(number), name->conversion == 'u' ? "%u" :
-					     name->conversion == 'x' ? "%x" :
-								       "%d",
+	lws_snprintf(number, sizeof(number),
+		     name->conversion == 'u' ? "%u" :
+		     name->conversion == 'x' ? "%x" :
+					       "%d",
 		     name->number);
 	lws_snprintf(out, LWSTP_TASK_NAME, "%.*s%s%s",
-		     (int)(percent - name->format), name->format,
-		     number,
+		     (int)(percent - name->format), name->format, number,
 		     percent + 2);
 }

@@ -9,7 +9,7 @@
 
 #include "private.h"
 
-#define BUCKETS		32
+#define BUCKETS 32
 
 static void
 read_histogram(const struct lwstp_histogram *h, uint64_t n[BUCKETS],
@@ -41,7 +41,8 @@ __read_now(struct lwstp_pool *pool, struct lws_threadpool_stats *s)
 	taken = atomic_load(&pool->taken);
 	s->threads = (uint32_t)pool->threads;
 	s->queued = (uint32_t)(atomic_load(&pool->slot.word) &
-			       LWSTP_POOL_COUNT) - (uint32_t)taken;
+			       LWSTP_POOL_COUNT) -
+		    (uint32_t)taken;
 	s->running = on_threads + pool->n_resumed;
 	s->parked = pool->n_parked;
 	s->syncing = pool->n_started - s->running - s->parked;

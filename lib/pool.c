@@ -14,7 +14,7 @@
 
 #include "private.h"
 
-#define DESTROY_WARN_SECS	5
+#define DESTROY_WARN_SECS 5
 
 /*
  * Finish
@@ -52,7 +52,7 @@ stop_one_queued(struct lwstp_pool *pool, uint32_t generation)
 		__lwstp_drain(pool);
 		stopped = __lwstp_stop_queued(pool, &deferred);
 		if (!stopped)
-			lwstp_wake_all(pool);	/* they may leave */
+			lwstp_wake_all(pool); /* they may leave */
 	}
 	lwstp_unlock(pool);
 	lwstp_deferred_do(&deferred, NULL);
@@ -72,9 +72,9 @@ lws_threadpool_finish(struct lws_threadpool *tp)
 	if (!pool)
 		return;
 	context = pool->context;
-	lwstp_context_hold(context);	/* the pool does, too */
+	lwstp_context_hold(context); /* the pool does, too */
 	generation = lwstp_generation(atomic_fetch_or(&pool->slot.word,
-						LWSTP_POOL_FINISHING));
+						      LWSTP_POOL_FINISHING));
 	atomic_store(&pool->finishing, true);
 	lwstp_unlock(pool);
 
@@ -129,8 +129,7 @@ lwstp_pool_free(struct lwstp_pool *pool)
 	pool->exists = false;
 	word = atomic_load(&pool->slot.word);
 	atomic_store(&pool->slot.word,
-		     lwstp_slot_next(LWSTP_POOLS, word) |
-		     LWSTP_POOL_FINISHING);
+		     lwstp_slot_next(LWSTP_POOLS, word) | LWSTP_POOL_FINISHING);
 	lwstp_unlock(pool);
 	lwstp_slot_give(LWSTP_POOLS, &pool->slot);
 }
@@ -179,9 +178,10 @@ wait_for_threads(struct lwstp_pool *pool)
 		waited += DESTROY_WARN_SECS;
 		__running_names(pool, names, sizeof(names));
 		lwstp_unlock(pool);
-		lwstp_log(LLL_WARN, "lws_threadpool_destroy: pool %s: waiting "
-			  "for %d s for: %s\n", pool->name, waited,
-			  *names ? names : "thread_end()");
+		lwstp_log(LLL_WARN,
+			  "lws_threadpool_destroy: pool %s: waiting "
+			  "for %d s for: %s\n",
+			  pool->name, waited, *names ? names : "thread_end()");
 		lwstp_deadline(&ts, DESTROY_WARN_SECS * LWS_US_PER_SEC);
 		lwstp_lock(pool);
 	}
@@ -199,7 +199,7 @@ reap_one(struct lwstp_pool *pool)
 	struct lws *wsi;
 	uint64_t word;
 
-	lwstp_on_service();	/* or no service thread runs */
+	lwstp_on_service(); /* or no service thread runs */
 	lwstp_lock(pool);
 	task = pool->done ? pool->done : pool->kept;
 	lwstp_unlock(pool);
@@ -224,8 +224,10 @@ lws_threadpool_destroy(struct lws_threadpool *tp)
 	bool twice;
 
 	if (lwstp_this_worker) {
-		lwstp_log(LLL_ERR, "%s: refused: pool %p cannot be destroyed "
-			  "from a pool thread\n", __func__, (void *)tp);
+		lwstp_log(LLL_ERR,
+			  "%s: refused: pool %p cannot be destroyed "
+			  "from a pool thread\n",
+			  __func__, (void *)tp);
 		return;
 	}
 	pool = lwstp_pool_lock(tp, __func__);
@@ -234,8 +236,10 @@ lws_threadpool_destroy(struct lws_threadpool *tp)
 	twice = atomic_exchange(&pool->destroying, true);
 	lwstp_unlock(pool);
 	if (twice) {
-		lwstp_log(LLL_ERR, "%s: refused: pool %p is being destroyed "
-			  "already\n", __func__, (void *)tp);
+		lwstp_log(LLL_ERR,
+			  "%s: refused: pool %p is being destroyed "
+			  "already\n",
+			  __func__, (void *)tp);
 		return;
 	}
 

@@ -56,11 +56,11 @@
 #include "utlist.h"
 #include "locks.h"
 
-#define LWSTP_CACHE_LINE	64	/* bytes, nearly everywhere */
+#define LWSTP_CACHE_LINE	64 /* bytes, nearly everywhere */
 #define LWSTP_MAX_THREADS	1024
-#define LWSTP_POOL_NAME		32	/* bytes, the NUL included */
+#define LWSTP_POOL_NAME		32 /* bytes, the NUL included */
 #define LWSTP_TASK_NAME		48
-#define LWSTP_SYNC_TIMEOUT_SECS	300
+#define LWSTP_SYNC_TIMEOUT_SECS 300
 #define LWSTP_SYNC_SPIN_US	20
 #define LWSTP_KEEP_SECS		300
 #define LWSTP_MAX_KEPT		1000
@@ -69,7 +69,7 @@
 
 /* of a function that few tasks need: it costs the others nothing */
 #if defined(__GNUC__)
-#define LWSTP_SELDOM	__attribute__((noinline, cold))
+#define LWSTP_SELDOM __attribute__((noinline, cold))
 #else
 #define LWSTP_SELDOM
 #endif
@@ -100,12 +100,12 @@ lwstp_error(int error);
 
 /* The upper bits of a slot's word are its generation.  What the others are, its
  * kind says: see task.h and pool.h. */
-#define LWSTP_GENERATION_SHIFT	34
+#define LWSTP_GENERATION_SHIFT 34
 
 struct lwstp_slot {
-	_Atomic uint64_t	word;
-	uint32_t		index;		/* constant */
-	_Atomic uint32_t	next_free;	/* index + 1, in slots->free */
+	_Atomic uint64_t word;
+	uint32_t index;		    /* constant */
+	_Atomic uint32_t next_free; /* index + 1, in slots->free */
 };
 
 /* of slots, and of handles */
@@ -114,29 +114,29 @@ enum lwstp_kind { LWSTP_TASKS = 1, LWSTP_POOLS = 2, LWSTP_WSIS = 3 };
 /* On 64 bits no handle ever comes twice: a slot whose generations are used up
  * is left unused.  On 32 bits there are too few for that: see handle.c. */
 #if UINTPTR_MAX > 0xffffffffu
-#define LWSTP_INDEX_BITS(kind)	((void)(kind), 31u)
+#define LWSTP_INDEX_BITS(kind)	    ((void)(kind), 31u)
 #define LWSTP_GENERATION_BITS(kind) ((void)(kind), 30u)
 #else
-#define LWSTP_INDEX_BITS(kind)	((kind) == LWSTP_POOLS ? 10u : 18u)
+#define LWSTP_INDEX_BITS(kind)	    ((kind) == LWSTP_POOLS ? 10u : 18u)
 #define LWSTP_GENERATION_BITS(kind) (30u - LWSTP_INDEX_BITS(kind))
 #endif
-#define LWSTP_KIND_BITS		2
-#define LWSTP_MASK(bits)	((((uint64_t)1) << (bits)) - 1)
-#define LWSTP_FIRST_BITS	3u
-#define LWSTP_CHUNKS		29	/* for every index that there is */
+#define LWSTP_KIND_BITS	 2
+#define LWSTP_MASK(bits) ((((uint64_t)1) << (bits)) - 1)
+#define LWSTP_FIRST_BITS 3u
+#define LWSTP_CHUNKS	 29 /* for every index that there is */
 
 /* Chunk c has 2^(c + FIRST_BITS) slots. */
 struct lwstp_slots {
-	const size_t		size;		/* of an element, in bytes */
-	atomic_uint		used;		/* slots that were ever made;
-						 * written under lock */
-	_Atomic(char *)		chunk[LWSTP_CHUNKS]; /* written under lock */
-	_Atomic uint64_t	free;		/* see handle.c */
-	uint32_t		last_free, n_free; /* lock, 32 bit only */
-	pthread_mutex_t		lock;
+	const size_t size;		     /* of an element, in bytes */
+	atomic_uint used;		     /* slots that were ever made;
+					      * written under lock */
+	_Atomic(char *) chunk[LWSTP_CHUNKS]; /* written under lock */
+	_Atomic uint64_t free;		     /* see handle.c */
+	uint32_t last_free, n_free;	     /* lock, 32 bit only */
+	pthread_mutex_t lock;
 };
 
-extern struct lwstp_slots lwstp_slots[];	/* by kind */
+extern struct lwstp_slots lwstp_slots[]; /* by kind */
 
 static inline uint32_t
 lwstp_generation(uint64_t word)
@@ -172,8 +172,8 @@ lwstp_slot_at(enum lwstp_kind kind, size_t size, uint32_t index)
 static inline void *
 lwstp_handle(enum lwstp_kind kind, const struct lwstp_slot *slot, uint64_t word)
 {
-	return (void *)(((uintptr_t)lwstp_generation(word) <<
-				(LWSTP_INDEX_BITS(kind) + LWSTP_KIND_BITS)) |
+	return (void *)(((uintptr_t)lwstp_generation(word)
+			 << (LWSTP_INDEX_BITS(kind) + LWSTP_KIND_BITS)) |
 			((uintptr_t)slot->index << LWSTP_KIND_BITS) |
 			(uintptr_t)kind);
 }
@@ -185,15 +185,15 @@ lwstp_handle_slot(enum lwstp_kind kind, size_t size, const void *handle,
 {
 	uintptr_t bits = (uintptr_t)handle;
 
-	*generation = (uint32_t)(bits >> (LWSTP_INDEX_BITS(kind) +
-					  LWSTP_KIND_BITS));
+	*generation = (uint32_t)(bits >>
+				 (LWSTP_INDEX_BITS(kind) + LWSTP_KIND_BITS));
 	if ((bits & LWSTP_MASK(LWSTP_KIND_BITS)) != (uintptr_t)kind ||
 	    !*generation)
 		return NULL;
 
-	return lwstp_slot_at(kind, size, (uint32_t)
-			     ((bits >> LWSTP_KIND_BITS) &
-			      LWSTP_MASK(LWSTP_INDEX_BITS(kind))));
+	return lwstp_slot_at(kind, size,
+			     (uint32_t)((bits >> LWSTP_KIND_BITS) &
+					LWSTP_MASK(LWSTP_INDEX_BITS(kind))));
 }
 
 /* a free slot, or NULL without memory */
@@ -238,10 +238,9 @@ __lwstp_timer_by(struct lwstp_timer **heap, struct lwstp_timer *timer,
  */
 
 struct lwstp_post {
-	struct lwstp_post	*next;	/* of who puts it in, then takes it */
+	struct lwstp_post *next; /* of who puts it in, then takes it */
 	/* constant: what its service thread does with it; NULL: it is a task */
-	void			(*look)(struct lwstp_service *service,
-					struct lwstp_post *post);
+	void (*look)(struct lwstp_service *service, struct lwstp_post *post);
 };
 
 struct lwstp_inbox {

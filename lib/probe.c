@@ -20,12 +20,11 @@
 
 #define PROBE(what) \
 	SEMAPHORE(what) \
-	void \
-	lwstp_probe_##what(const struct lwstp_pool *pool, \
-			   const struct lwstp_task *task, uint64_t word) \
+	void lwstp_probe_##what(const struct lwstp_pool *pool, \
+				const struct lwstp_task *task, uint64_t word) \
 	{ \
 		char text[LWSTP_TASK_NAME]; \
-		\
+\
 		lwstp_name_write(&task->name, text); \
 		STAP_PROBE3(lwstp, what, pool->name, text, \
 			    lwstp_task_handle(task, word)); \

@@ -16,7 +16,7 @@
 /* those with a task */
 #define LWSTP_PROBES(each) \
 	each(enqueue) each(start) each(sync) each(resume) each(park) \
-	each(wake) each(end) each(reap)
+		each(wake) each(end) each(reap)
 
 #define LWSTP_PROBE_OF(what) \
 	extern volatile unsigned short lwstp_##what##_semaphore \
@@ -58,9 +58,9 @@ lwstp_probe_refuse(const struct lwstp_pool *pool, const char *format,
 
 #else
 
-#define LWSTP_PROBE(what, pool, task, word) ((void)0)
+#define LWSTP_PROBE(what, pool, task, word)		 ((void)0)
 #define LWSTP_PROBE_ONCE(probed, what, pool, task, word) ((void)0)
-#define LWSTP_PROBE_REFUSE(pool, args, format) ((void)0)
+#define LWSTP_PROBE_REFUSE(pool, args, format)		 ((void)0)
 
 #endif
 

@@ -29,8 +29,7 @@ static void
 looked_at(struct lwstp_task *task, uint64_t word)
 {
 	if (is_ours(task, word))
-		atomic_store_explicit(&task->seen, true,
-				      memory_order_relaxed);
+		atomic_store_explicit(&task->seen, true, memory_order_relaxed);
 }
 
 /* One that has ended and has no wsi is kept, or its on_end comes (K4, H1).
@@ -42,7 +41,7 @@ reap_kept(struct lwstp_task *task, uint64_t word)
 
 	if (!lwstp_task_reap_kept(task, word, &deferred))
 		return lwstp_generation(atomic_load(&task->slot.word)) ==
-							lwstp_generation(word);
+		       lwstp_generation(word);
 	lwstp_deferred_do(&deferred, NULL);
 
 	return true;
@@ -60,11 +59,11 @@ lws_threadpool_task_status(struct lws_threadpool_task *handle, void **user)
 		*user = NULL;
 	task = lwstp_task_find(handle, &word, __func__);
 	if (!task)
-		return LWS_TP_STATUS_FINISHED;		/* Q6 */
+		return LWS_TP_STATUS_FINISHED; /* Q6 */
 	u = atomic_load(&task->user);
 	if (lwstp_generation(atomic_load(&task->slot.word)) !=
-						lwstp_generation(word))
-		return LWS_TP_STATUS_FINISHED;		/* it has just ended */
+	    lwstp_generation(word))
+		return LWS_TP_STATUS_FINISHED; /* it has just ended */
 	if (user)
 		*user = u;
 
@@ -79,10 +78,11 @@ lws_threadpool_task_status(struct lws_threadpool_task *handle, void **user)
 			return told;
 		if (user)
 			*user = NULL;
-		return LWS_TP_STATUS_FINISHED;		/* Q6 */
+		return LWS_TP_STATUS_FINISHED; /* Q6 */
 	}
 	if (lwstp_this_worker) {
-		lwstp_log(LLL_ERR, "%s: task %p has ended, but only its "
+		lwstp_log(LLL_ERR,
+			  "%s: task %p has ended, but only its "
 			  "service thread may reap it, not a pool thread\n",
 			  __func__, (void *)handle);
 		return LWS_TP_STATUS_STOPPING;
@@ -120,7 +120,7 @@ stop_asked(struct lwstp_task *task, uint64_t word)
 	/* with the lock its pool is there as long as it is */
 	lwstp_lock(pool);
 	if (lwstp_generation(atomic_load(&task->slot.word)) ==
-						lwstp_generation(word)) {
+	    lwstp_generation(word)) {
 		context = pool->context;
 		lwstp_context_hold(context);
 	}
@@ -179,9 +179,10 @@ lws_threadpool_dequeue_task(struct lws_threadpool_task *handle)
 	if (word & LWSTP_DETACHED)
 		return dequeue_detached(task, word);
 	if (lwstp_this_worker) {
-		lwstp_log(LLL_ERR, "%s: task %p is for its service thread to "
-			  "dequeue, not for a pool thread\n", __func__,
-			  (void *)handle);
+		lwstp_log(LLL_ERR,
+			  "%s: task %p is for its service thread to "
+			  "dequeue, not for a pool thread\n",
+			  __func__, (void *)handle);
 		return 1;
 	}
 	lwstp_on_service();

@@ -11,7 +11,7 @@
 
 #include "private.h"
 
-#define SIZE_MOST	4096	/* of a struct of the caller's: bytes */
+#define SIZE_MOST 4096 /* of a struct of the caller's: bytes */
 
 _Thread_local enum lws_threadpool_refused lwstp_refused;
 
@@ -43,10 +43,12 @@ lwstp_refuse(struct lws_threadpool *tp, const char *me, const char *what,
 
 	errno = error;
 	if (!said)
-		lwstp_log(why->level, "%s: pool %s refuses %s: %s%s%s (%s %p, "
+		lwstp_log(why->level,
+			  "%s: pool %s refuses %s: %s%s%s (%s %p, "
 			  "max_queue_depth %d; %u more since the last such "
-			  "line)\n", me, name, what, LWSTP_WHY(why),
-			  is_ss ? "ss" : "wsi", wsi, depth, others);
+			  "line)\n",
+			  me, name, what, LWSTP_WHY(why), is_ss ? "ss" : "wsi",
+			  wsi, depth, others);
 }
 
 enum lws_threadpool_refused
@@ -68,7 +70,7 @@ lwstp_copy_struct(void *copy, size_t known, const void *from, char *text,
 	const char *bytes = from;
 	size_t size, n;
 
-	memcpy(&size, from, sizeof(size));	/* its first member */
+	memcpy(&size, from, sizeof(size)); /* its first member */
 	if (size < known || size > SIZE_MOST) {
 		lws_snprintf(text, len, "options->size is %lu, not %lu",
 			     (unsigned long)size, (unsigned long)known);
@@ -76,7 +78,8 @@ lwstp_copy_struct(void *copy, size_t known, const void *from, char *text,
 	}
 	for (n = known; n < size; n++)
 		if (bytes[n]) {
-			lws_snprintf(text, len, "options has a member at byte "
+			lws_snprintf(text, len,
+				     "options has a member at byte "
 				     "%lu that this version does not know",
 				     (unsigned long)n);
 			return false;
@@ -92,7 +95,7 @@ lwstp_struct_ok(const void *to, size_t known, const char *me, const char *what)
 	size_t size = 0;
 
 	if (to)
-		memcpy(&size, to, sizeof(size));	/* its first member */
+		memcpy(&size, to, sizeof(size)); /* its first member */
 	if (size >= known && size <= SIZE_MOST)
 		return true;
 	lwstp_log(LLL_ERR, "%s: %s is %p, its size %lu, not %lu\n", me, what,

@@ -12,24 +12,23 @@
 #include "private.h"
 
 struct line {
-	const char		*list;
-	union lwstp_name	name;
-	const void		*handle;
-	const char		*on;		/* "wsi" or "ss": */
-	const void		*target;
-	lws_usec_t		us;
-	const char		*state;
+	const char *list;
+	union lwstp_name name;
+	const void *handle;
+	const char *on; /* "wsi" or "ss": */
+	const void *target;
+	lws_usec_t us;
+	const char *state;
 };
 
 struct snapshot {
-	struct line	*line;
-	unsigned int	lines, room;
-	lws_usec_t	now;
+	struct line *line;
+	unsigned int lines, room;
+	lws_usec_t now;
 };
 
-static const char * const states[] = {
-	"QUEUED", "RUNNING", "SYNCING", "STOPPING", "FINISHED", "STOPPED"
-};
+static const char *const states[] = { "QUEUED",	  "RUNNING",  "SYNCING",
+				      "STOPPING", "FINISHED", "STOPPED" };
 
 static LWSTP_POOL_HELD void
 __add(struct snapshot *s, const struct lwstp_task *task, uint64_t word,
@@ -77,8 +76,8 @@ __add_waiting(struct snapshot *s, const struct lwstp_pool *pool)
 			continue;
 		found++;
 		if (s)
-			__add(s, task, word, word & LWSTP_PARKED ? "parked" :
-								   "syncing");
+			__add(s, task, word,
+			      word & LWSTP_PARKED ? "parked" : "syncing");
 	}
 
 	return found;
@@ -133,9 +132,11 @@ write_lines(const struct snapshot *s, const char *me)
 
 	for (l = s->line; l < s->line + s->lines; l++) {
 		lwstp_name_write(&l->name, name);
-		lwstp_log(LLL_THREAD, "%s:  %s: %s (%p, %s %p) %s for %lld "
-			  "ms\n", me, l->list, name, l->handle, l->on,
-			  l->target, l->state, (long long)l->us / 1000);
+		lwstp_log(LLL_THREAD,
+			  "%s:  %s: %s (%p, %s %p) %s for %lld "
+			  "ms\n",
+			  me, l->list, name, l->handle, l->on, l->target,
+			  l->state, (long long)l->us / 1000);
 	}
 }
 
@@ -159,8 +160,8 @@ lws_threadpool_dump(struct lws_threadpool *tp)
 
 	s.line = malloc(s.room * sizeof(*s.line));
 	if (!s.line) {
-		lwstp_log(LLL_ERR, "%s: out of memory for %u tasks\n",
-			  __func__, s.room);
+		lwstp_log(LLL_ERR, "%s: out of memory for %u tasks\n", __func__,
+			  s.room);
 		return;
 	}
 	pool = lwstp_pool_lock(tp, __func__);

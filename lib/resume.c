@@ -47,8 +47,7 @@ lwstp_task_resume(struct lwstp_task *task, uint64_t *word, uint64_t flags)
 	struct lwstp_pool *pool = atomic_load(&task->pool);
 	unsigned int counts = atomic_load_explicit(&task->sync_counts,
 						   memory_order_relaxed);
-	lws_usec_t at = atomic_load_explicit(&task->at,
-					     memory_order_relaxed);
+	lws_usec_t at = atomic_load_explicit(&task->at, memory_order_relaxed);
 
 	if (!lwstp_swap(task, word, to))
 		return false;
@@ -118,9 +117,10 @@ stop_between(struct lwstp_task *task, uint64_t *word,
 	uint64_t before = *word;
 
 	if (lwstp_is_held(before))
-		return true;		/* it goes on then anyway */
-	if (!lwstp_swap(task, word, lwstp_with_why(before, why) | LWSTP_STOP |
-				    LWSTP_POSTED))
+		return true; /* it goes on then anyway */
+	if (!lwstp_swap(task, word,
+			lwstp_with_why(before, why) | LWSTP_STOP |
+				LWSTP_POSTED))
 		return false;
 	if (!(before & LWSTP_POSTED) && lwstp_task_post(task))
 		lwstp_signal(task->service);
@@ -174,8 +174,8 @@ lwstp_task_stop(struct lwstp_task *task, uint64_t word, bool between,
 		case LWS_TP_STATUS_SYNCING:
 			/* of one that waits no callback has the data, unless
 			 * it lost its wsi in one (K4) */
-			if (between && (!lwstp_is_waiting(word) ||
-					(word & LWSTP_POSTED)))
+			if (between &&
+			    (!lwstp_is_waiting(word) || (word & LWSTP_POSTED)))
 				stopped = stop_between(task, &word, why);
 			else
 				stopped = resume_to_stop(task, &word, why);

@@ -9,13 +9,14 @@
 
 #include "private.h"
 
-#define MEASURED	1000	/* in a second, for certain */
+#define MEASURED 1000 /* in a second, for certain */
 
 void
 lwstp_record(struct lwstp_histogram *h, lws_usec_t us, unsigned int counts)
 {
 	unsigned int n = us > 0 ? 64 - (unsigned int)__builtin_clzll(
-					(unsigned long long)us) : 0;
+					       (unsigned long long)us) :
+				  0;
 
 	if (n > 31)
 		n = 31;
@@ -63,7 +64,7 @@ __lwstp_sample_start(struct lwstp_pool *pool, unsigned int counts,
 
 	if (now - atomic_load_explicit(&pool->starts_since,
 				       memory_order_relaxed) >=
-							LWS_US_PER_SEC) {
+	    LWS_US_PER_SEC) {
 		weight = weight_for(pool->starts);
 		atomic_store_explicit(&pool->starts_since, now,
 				      memory_order_relaxed);

@@ -35,7 +35,7 @@ tsi_of(const struct lws_ss_handle *ss)
 #else
 	(void)ss;
 
-	return 0;	/* with several service threads it is refused */
+	return 0; /* with several service threads it is refused */
 #endif
 }
 
@@ -92,8 +92,8 @@ is_open(struct lwstp_service *service, struct lws_ss_handle *ss)
 static void
 ask_streams(lws_sorted_usec_list_t *sul)
 {
-	struct lwstp_service *service = lws_container_of(sul,
-					struct lwstp_service, ask_streams);
+	struct lwstp_service *service = lws_container_of(
+		sul, struct lwstp_service, ask_streams);
 	struct lws_ss_handle *ss;
 	struct lwstp_wsi *on;
 
@@ -175,20 +175,19 @@ LWSTP_ON_SERVICE struct lwstp_wsi *
 lwstp_ss_make(struct lwstp_context *context, struct lws_ss_handle *ss,
 	      const struct lwstp_refusal **why)
 {
-	static const struct lwstp_refusal foreign = {
-		LWSTP_REFUSED_FOREIGN, LWS_TP_REFUSED_CONTEXT, LLL_ERR,
-		"the ss is not of the pool's context, or that is gone"
-	}, no_context = {
-		LWSTP_REFUSED_NO_CONTEXT, LWS_TP_REFUSED_CONTEXT, LLL_ERR,
-		"the context is being destroyed, or its hidden vhost could "
-		"not be made"
-	}, no_memory = {
-		LWSTP_REFUSED_MEMORY, LWS_TP_REFUSED_MEMORY, LLL_ERR,
-		"out of memory"
-	}, closing = {
-		LWSTP_REFUSED_CLOSING, LWS_TP_REFUSED_CLOSING, LLL_ERR,
-		"the secure stream is closing"
-	};
+	static const struct lwstp_refusal
+		foreign = { LWSTP_REFUSED_FOREIGN, LWS_TP_REFUSED_CONTEXT,
+			    LLL_ERR,
+			    "the ss is not of the pool's context, or that is "
+			    "gone" },
+		no_context = { LWSTP_REFUSED_NO_CONTEXT, LWS_TP_REFUSED_CONTEXT,
+			       LLL_ERR,
+			       "the context is being destroyed, or its hidden "
+			       "vhost could not be made" },
+		no_memory = { LWSTP_REFUSED_MEMORY, LWS_TP_REFUSED_MEMORY,
+			      LLL_ERR, "out of memory" },
+		closing = { LWSTP_REFUSED_CLOSING, LWS_TP_REFUSED_CLOSING,
+			    LLL_ERR, "the secure stream is closing" };
 	struct lwstp_service *service;
 	struct lwstp_wsi *on;
 

@@ -27,7 +27,8 @@ next_to_serve(const struct lwstp_wsi *on, uint64_t *word)
 {
 	struct lwstp_task *task, *served = NULL;
 
-	DL_FOREACH2(on->attention, task, attention_next) {
+	DL_FOREACH2(on->attention, task, attention_next)
+	{
 		*word = atomic_load(&task->slot.word);
 		if (!is_to_serve(task, *word))
 			continue;
@@ -95,8 +96,10 @@ lws_threadpool_serve(struct lws *wsi)
 	int ret;
 
 	if (lwstp_this_worker) {
-		lwstp_log(LLL_ERR, "%s: for the service thread, not for a "
-			  "pool thread\n", __func__);
+		lwstp_log(LLL_ERR,
+			  "%s: for the service thread, not for a "
+			  "pool thread\n",
+			  __func__);
 		return 0;
 	}
 	lwstp_on_service();

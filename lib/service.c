@@ -25,8 +25,8 @@
 
 #include "private.h"
 
-#define ASK_AGAIN_US	(1 * LWS_US_PER_SEC)
-#define LOOKS		2	/* that find nothing, before they end */
+#define ASK_AGAIN_US (1 * LWS_US_PER_SEC)
+#define LOOKS	     2 /* that find nothing, before they end */
 
 LWSTP_ON_SERVICE void
 lwstp_schedule(struct lwstp_service *service, lws_sorted_usec_list_t *sul,
@@ -76,7 +76,7 @@ is_told_end(uint64_t word)
 {
 	return lwstp_is_done(word) &&
 	       (word & (LWSTP_DETACHED | LWSTP_TOLD_END | LWSTP_KEPT)) ==
-					(LWSTP_DETACHED | LWSTP_TOLD_END);
+		       (LWSTP_DETACHED | LWSTP_TOLD_END);
 }
 
 /* another thread has answered it, or it is to stop */
@@ -115,11 +115,11 @@ look_at_task(struct lwstp_service *service, struct lwstp_post *post,
 
 	if ((word & LWSTP_STATUS) == LWSTP_FREE)
 		lwstp_slot_give(LWSTP_TASKS, &task->slot);
-	else if (!(word & LWSTP_DETACHED) && lwstp_status(to) ==
-						LWS_TP_STATUS_RUNNING)
+	else if (!(word & LWSTP_DETACHED) &&
+		 lwstp_status(to) == LWS_TP_STATUS_RUNNING)
 		moved_on(task);
-	else if (!(word & LWSTP_DETACHED) && lwstp_status(to) !=
-						LWS_TP_STATUS_QUEUED) {
+	else if (!(word & LWSTP_DETACHED) &&
+		 lwstp_status(to) != LWS_TP_STATUS_QUEUED) {
 		lwstp_attention(task);
 		lwstp_to_ask(task->on);
 	}
@@ -208,8 +208,8 @@ lwstp_ask_wsi(struct lwstp_wsi *on)
 static void
 ask_again(lws_sorted_usec_list_t *sul)
 {
-	struct lwstp_service *service = lws_container_of(sul,
-					struct lwstp_service, ask_again);
+	struct lwstp_service *service = lws_container_of(
+		sul, struct lwstp_service, ask_again);
 	lws_usec_t now = lwstp_now(), due, next = ASK_AGAIN_US;
 	struct lwstp_wsi *on;
 	unsigned int n;
@@ -218,8 +218,7 @@ ask_again(lws_sorted_usec_list_t *sul)
 	lwstp_service_note(service);
 	for (n = service->n_asked; n && (on = service->asked); n--) {
 		lwstp_not_asked(on);
-		if (on->is_to_ask || on->is_due_stream ||
-		    !lwstp_has_unseen(on))
+		if (on->is_to_ask || on->is_due_stream || !lwstp_has_unseen(on))
 			continue;
 		due = on->asked_at + ASK_AGAIN_US - now;
 		if (due > 0) {
@@ -228,8 +227,10 @@ ask_again(lws_sorted_usec_list_t *sul)
 			continue;
 		}
 		note_asked(on, now);
-		lwstp_log(LLL_INFO, "lws_threadpool: asking for WRITEABLE "
-			  "again for %s %p\n", on->ss ? "ss" : "wsi",
+		lwstp_log(LLL_INFO,
+			  "lws_threadpool: asking for WRITEABLE "
+			  "again for %s %p\n",
+			  on->ss ? "ss" : "wsi",
 			  on->ss ? (void *)on->ss : (void *)on->wsi);
 		on->ask(on);
 	}
@@ -340,8 +341,8 @@ lwstp_service_turn(struct lwstp_service *service)
 static void
 look(lws_sorted_usec_list_t *sul)
 {
-	struct lwstp_service *service = lws_container_of(sul,
-					struct lwstp_service, look);
+	struct lwstp_service *service = lws_container_of(
+		sul, struct lwstp_service, look);
 
 	lwstp_on_service();
 	if (lwstp_service_turn(service) ||

@@ -32,7 +32,10 @@ lwstp_table_add(struct lwstp_entry **table, struct lwstp_entry *entry)
 
 	/* what uthash does then */
 #undef uthash_nonfatal_oom
-#define uthash_nonfatal_oom(e) do { out_of_memory = true; } while (0)
+#define uthash_nonfatal_oom(e) \
+	do { \
+		out_of_memory = true; \
+	} while (0)
 	HASH_ADD_PTR(*table, key, entry);
 
 	return !out_of_memory;

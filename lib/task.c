@@ -113,7 +113,7 @@ lwstp_task_post(struct lwstp_task *task)
 
 static LWSTP_POOL_HELD void
 __count_end(struct lwstp_pool *pool, enum lws_threadpool_task_status how,
-	enum lws_threadpool_stop why)
+	    enum lws_threadpool_stop why)
 {
 	if (how == LWS_TP_STATUS_FINISHED) {
 		pool->n_finished++;
@@ -142,8 +142,9 @@ __release(struct lwstp_pool *pool, struct lwstp_task *task, uint64_t *word,
 	/* before the swap: a posted slot may have another task after it */
 	LWSTP_PROBE_ONCE(&deferred->probed, reap, pool, task, *word);
 	__lwstp_timer_remove(&pool->timers, &task->timer);
-	if (!lwstp_swap(task, word, lwstp_slot_next(LWSTP_TASKS, *word) |
-				    LWSTP_FREE | (*word & LWSTP_POSTED))) {
+	if (!lwstp_swap(task, word,
+			lwstp_slot_next(LWSTP_TASKS, *word) | LWSTP_FREE |
+				(*word & LWSTP_POSTED))) {
 		deferred->cleanup = NULL;
 		return false;
 	}
@@ -191,8 +192,8 @@ lwstp_task_keep(struct lwstp_task *task, uint64_t *word,
 
 	lwstp_lock(pool);
 	if (pool->max_kept)
-		kept = lwstp_swap(task, word, *word | LWSTP_DETACHED |
-					      LWSTP_KEPT);
+		kept = lwstp_swap(task, word,
+				  *word | LWSTP_DETACHED | LWSTP_KEPT);
 	if (kept) {
 		/* from now on, though it may have ended long ago */
 		atomic_store_explicit(&task->since, lwstp_now(),
@@ -261,8 +262,7 @@ __lwstp_task_end(struct lwstp_pool *pool, struct lwstp_task *task,
 
 LWSTP_POOL_HELD void
 __lwstp_stop_this(struct lwstp_pool *pool, struct lwstp_task *task,
-		  enum lws_threadpool_stop why,
-		  struct lwstp_deferred *deferred)
+		  enum lws_threadpool_stop why, struct lwstp_deferred *deferred)
 {
 	uint64_t word = atomic_load(&task->slot.word);
 
@@ -351,8 +351,7 @@ lwstp_task_reap_kept(struct lwstp_task *task, uint64_t word,
 
 	lwstp_lock(pool);
 	word = atomic_load(&task->slot.word);
-	reaped = lwstp_generation(word) == generation &&
-		 (word & LWSTP_KEPT) &&
+	reaped = lwstp_generation(word) == generation && (word & LWSTP_KEPT) &&
 		 __lwstp_task_reap(pool, task, &word, deferred);
 	lwstp_unlock(pool);
 

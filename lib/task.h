@@ -15,95 +15,98 @@
  * its SYNC.  STOPPING is RUNNING with STOP.  Every change is a compare and
  * swap, and QUEUED changes with the pool's lock held.
  */
-#define LWSTP_STATUS	((uint64_t)0x7)
-#define LWSTP_FREE	((uint64_t)0x7)	  /* status of a slot without a task */
-#define LWSTP_STOP	((uint64_t)0x8)	  /* asked to stop (T4) */
-#define LWSTP_DETACHED	((uint64_t)0x10)  /* has no wsi, or has lost it */
-#define LWSTP_OUTLIVE	((uint64_t)0x20)  /* T5 */
-#define LWSTP_TIMED	((uint64_t)0x40)  /* has, or gets, a timer (S5) */
-#define LWSTP_POSTED	((uint64_t)0x80)  /* in the inbox of its service thread,
-					   * or about to be: that one alone may
-					   * recycle its slot */
-#define LWSTP_CROWDED	((uint64_t)0x100) /* SYNCING, its wsi has others that
-					   * want attention (S6) */
-#define LWSTP_PARKED	((uint64_t)0x200) /* RUNNING, and parked (T9) */
-#define LWSTP_WOKEN	((uint64_t)0x400) /* its next park is a yield (T10) */
-#define LWSTP_TOKEN	((uint64_t)0x800) /* has a token (K1) */
-#define LWSTP_WAITS	((uint64_t)0x1000) /* SYNCING, it waits for a wsi */
-#define LWSTP_KEPT	((uint64_t)0x2000) /* done, to be attached (K4) */
-#define LWSTP_TOLD_END	((uint64_t)0x4000) /* never had a wsi: service thread
-					   * 0 calls its on_end (H1) */
-#define LWSTP_REASON_SHIFT	15
-#define LWSTP_REASON	((uint64_t)0x7 << LWSTP_REASON_SHIFT)
-#define LWSTP_SYNC_NR	((uint64_t)0x1 << 18)	/* one of LWSTP_SYNC_NRS */
-#define LWSTP_SYNC_NRS	((uint64_t)0xffff << 18)
+#define LWSTP_STATUS   ((uint64_t)0x7)
+#define LWSTP_FREE     ((uint64_t)0x7)	/* status of a slot without a task */
+#define LWSTP_STOP     ((uint64_t)0x8)	/* asked to stop (T4) */
+#define LWSTP_DETACHED ((uint64_t)0x10) /* has no wsi, or has lost it */
+#define LWSTP_OUTLIVE  ((uint64_t)0x20) /* T5 */
+#define LWSTP_TIMED    ((uint64_t)0x40) /* has, or gets, a timer (S5) */
+#define LWSTP_POSTED \
+	((uint64_t)0x80) /* in the inbox of its service thread, \
+			  * or about to be: that one alone may \
+			  * recycle its slot */
+#define LWSTP_CROWDED \
+	((uint64_t)0x100)		/* SYNCING, its wsi has others that \
+					 * want attention (S6) */
+#define LWSTP_PARKED ((uint64_t)0x200)	/* RUNNING, and parked (T9) */
+#define LWSTP_WOKEN  ((uint64_t)0x400)	/* its next park is a yield (T10) */
+#define LWSTP_TOKEN  ((uint64_t)0x800)	/* has a token (K1) */
+#define LWSTP_WAITS  ((uint64_t)0x1000) /* SYNCING, it waits for a wsi */
+#define LWSTP_KEPT   ((uint64_t)0x2000) /* done, to be attached (K4) */
+#define LWSTP_TOLD_END \
+	((uint64_t)0x4000) /* never had a wsi: service thread \
+			    * 0 calls its on_end (H1) */
+#define LWSTP_REASON_SHIFT 15
+#define LWSTP_REASON	   ((uint64_t)0x7 << LWSTP_REASON_SHIFT)
+#define LWSTP_SYNC_NR	   ((uint64_t)0x1 << 18) /* one of LWSTP_SYNC_NRS */
+#define LWSTP_SYNC_NRS	   ((uint64_t)0xffff << 18)
 
 /* The integer of a name is written out when somebody reads the name: then text
  * is the format.  Its last byte is always 0 or, then, the conversion. */
 union lwstp_name {
-	char			text[LWSTP_TASK_NAME];
+	char text[LWSTP_TASK_NAME];
 	struct {
-		char		format[LWSTP_TASK_NAME - 8];
-		int		number;
-		char		unused[3];
-		char		conversion;	/* d, u, x; 0: no number */
+		char format[LWSTP_TASK_NAME - 8];
+		int number;
+		char unused[3];
+		char conversion; /* d, u, x; 0: no number */
 	};
 };
 
 /* what only some tasks have; constant but for the key */
 struct lwstp_extra {
-	int			(*on_sync)(struct lws *wsi, void *user);
-	int			(*on_end)(struct lws *wsi, void *user,
-					  enum lws_threadpool_task_status how);
-	bool			handled;	/* one of the two is set */
-	lws_usec_t		queue_until, life_until; /* 0: none (D1, D2) */
+	int (*on_sync)(struct lws *wsi, void *user);
+	int (*on_end)(struct lws *wsi, void *user,
+		      enum lws_threadpool_task_status how);
+	bool handled;			     /* one of the two is set */
+	lws_usec_t queue_until, life_until;  /* 0: none (D1, D2) */
 	LWSTP_BY_POOL struct lwstp_key *key; /* NULL: none, or it has ended */
-	unsigned int		key_max;
+	unsigned int key_max;
 	LWSTP_BY_POOL bool is_active; /* counts for its key */
 	LWSTP_BY_POOL bool is_held;
 	LWSTP_BY_POOL struct lwstp_token *token; /* or NULL (K1) */
 };
 
 struct lwstp_task {
-	struct lwstp_slot	slot;		/* must be first */
+	struct lwstp_slot slot; /* must be first */
 	/* these seven: constant while it lives */
 	_Atomic(struct lwstp_pool *) pool;
-	enum lws_threadpool_task_return (*task)(void *user,
-					enum lws_threadpool_task_status s);
-	void			(*cleanup)(struct lws *wsi, void *user);
-	_Atomic(void *)		user;
-	_Atomic(struct lwstp_extra *) extra;	/* or NULL; a token can bring
-						 * it later */
-	union lwstp_name	name;
-	_Atomic lws_usec_t	born;
+	enum lws_threadpool_task_return (*task)(
+		void *user, enum lws_threadpool_task_status s);
+	void (*cleanup)(struct lws *wsi, void *user);
+	_Atomic(void *) user;
+	_Atomic(struct lwstp_extra *) extra; /* or NULL; a token can bring
+					      * it later */
+	union lwstp_name name;
+	_Atomic lws_usec_t born;
 
 	_Atomic(struct lwstp_service *) service; /* of its wsi, or the first;
-						 * constant while attached */
+						  * constant while attached */
 	union {
-		struct lwstp_post put;		/* in the pool's inbox */
-		struct {			/* on one of the pool's lists */
+		struct lwstp_post put; /* in the pool's inbox */
+		struct {	       /* on one of the pool's lists */
 			LWSTP_BY_POOL struct lwstp_task *next, *prev;
 		};
 	};
-	struct lwstp_timer	timer;
-	_Atomic lws_usec_t	since;		/* in this state */
-	_Atomic lws_usec_t	at;		/* its SYNC's begin, if that is
-						 * measured; parked: until
-						 * then, 0: for ever */
-	atomic_uint		sync_counts;	/* this SYNC: 0: not measured */
+	struct lwstp_timer timer;
+	_Atomic lws_usec_t since;	   /* in this state */
+	_Atomic lws_usec_t at;		   /* its SYNC's begin, if that is
+					    * measured; parked: until
+					    * then, 0: for ever */
+	atomic_uint sync_counts;	   /* this SYNC: 0: not measured */
 	LWSTP_BY_SERVICE uint32_t att_seq; /* attached in order */
-	atomic_uint		sampled;	/* its start, the same */
-	atomic_ushort		worker;		/* index of its last one */
-	bool			is_on_ss;	/* constant while attached */
-	atomic_bool		seen;		/* its status was asked for,
-						 * since it was posted (S5) */
-	LWSTP_BY_POOL bool graced; /* its late timer got GRACE_US more */
-	LWSTP_BY_POOL bool is_parked; /* counts as parked */
-	LWSTP_BY_SERVICE bool attention; /* SYNCING or done, when posted */
+	atomic_uint sampled;		   /* its start, the same */
+	atomic_ushort worker;		   /* index of its last one */
+	bool is_on_ss;			   /* constant while attached */
+	atomic_bool seen;		   /* its status was asked for,
+					    * since it was posted (S5) */
+	LWSTP_BY_POOL bool graced;	  /* its late timer got GRACE_US more */
+	LWSTP_BY_POOL bool is_parked;	  /* counts as parked */
+	LWSTP_BY_SERVICE bool attention;  /* SYNCING or done, when posted */
 	LWSTP_BY_SERVICE uint32_t served; /* since then: when, or 0 (H2) */
 
-	struct lwstp_post	post;		/* in its service's inbox */
-	_Atomic(const void *)	target;		/* the wsi or ss, to be told */
+	struct lwstp_post post;		       /* in its service's inbox */
+	_Atomic(const void *) target;	       /* the wsi or ss, to be told */
 	LWSTP_BY_SERVICE struct lwstp_wsi *on; /* what it is attached to */
 	LWSTP_BY_SERVICE struct lwstp_task *att_prev, *att_next;
 	LWSTP_BY_SERVICE struct lwstp_task *attention_prev, *attention_next;
@@ -112,32 +115,32 @@ struct lwstp_task {
 /* How a task ended, and what is left to do when no lock is held any more;
  * zeroed by the caller. */
 struct lwstp_deferred {
-	struct lwstp_service	*signal;
-	struct lwstp_pool	*pool;		/* of the cleanup */
-	void			(*cleanup)(struct lws *wsi, void *user);
-	void			*user;
-	struct lws_threadpool_task *task;	/* its handle, stale already */
+	struct lwstp_service *signal;
+	struct lwstp_pool *pool; /* of the cleanup */
+	void (*cleanup)(struct lws *wsi, void *user);
+	void *user;
+	struct lws_threadpool_task *task; /* its handle, stale already */
 	enum lws_threadpool_task_status how;
 	enum lws_threadpool_stop why;
-	bool			handled;	/* it may be in a handler */
-	bool			probed;		/* once, though it is tried
-						 * again */
+	bool handled; /* it may be in a handler */
+	bool probed;  /* once, though it is tried
+		       * again */
 };
 
 /* On a thread's stack while something of a task runs there: its function, a
  * handler or its cleanup.  The innermost is lwstp_frame. */
 struct lwstp_frame {
-	struct lwstp_frame	*outer;
+	struct lwstp_frame *outer;
 	struct lws_threadpool_task *task;
-	enum lws_threadpool_task_status how;	/* STOPPED: it has not ended */
+	enum lws_threadpool_task_status how; /* STOPPED: it has not ended */
 	enum lws_threadpool_stop why;
-	struct lwstp_handler	*handler;	/* NULL: it is none */
+	struct lwstp_handler *handler; /* NULL: it is none */
 };
 
 struct lwstp_handler {
-	struct lwstp_frame	frame;
-	bool			reap;	/* was asked for meanwhile */
-	struct lwstp_deferred	after;	/* its cleanup, if that came */
+	struct lwstp_frame frame;
+	bool reap;		     /* was asked for meanwhile */
+	struct lwstp_deferred after; /* its cleanup, if that came */
 };
 
 extern _Thread_local struct lwstp_frame *lwstp_frame;
@@ -162,7 +165,7 @@ lwstp_is_waiting(uint64_t word)
 {
 	return lwstp_status(word) == LWS_TP_STATUS_SYNCING &&
 	       (word & (LWSTP_DETACHED | LWSTP_WAITS)) ==
-					(LWSTP_DETACHED | LWSTP_WAITS);
+		       (LWSTP_DETACHED | LWSTP_WAITS);
 }
 
 /* S7: it is SYNCING, and is to go on without an answer */
@@ -209,23 +212,24 @@ lwstp_with_status(uint64_t word, enum lws_threadpool_task_status status)
 static inline uint64_t
 lwstp_with_why(uint64_t word, enum lws_threadpool_stop why)
 {
-	return (word & (LWSTP_STOP | LWSTP_REASON)) ? word :
-			word | (uint64_t)why << LWSTP_REASON_SHIFT;
+	return (word & (LWSTP_STOP | LWSTP_REASON)) ?
+		       word :
+		       word | (uint64_t)why << LWSTP_REASON_SHIFT;
 }
 
 static inline enum lws_threadpool_stop
 lwstp_why(uint64_t word)
 {
-	return (enum lws_threadpool_stop)
-				((word & LWSTP_REASON) >> LWSTP_REASON_SHIFT);
+	return (enum lws_threadpool_stop)((word & LWSTP_REASON) >>
+					  LWSTP_REASON_SHIFT);
 }
 
 /* by the number of its slot, less than lwstp_slots[LWSTP_TASKS].used */
 static inline struct lwstp_task *
 lwstp_task_at(uint32_t index)
 {
-	return (struct lwstp_task *)lwstp_slot_at(LWSTP_TASKS,
-					sizeof(struct lwstp_task), index);
+	return (struct lwstp_task *)
+		lwstp_slot_at(LWSTP_TASKS, sizeof(struct lwstp_task), index);
 }
 
 static inline struct lws_threadpool_task *

@@ -43,8 +43,8 @@ lws_threadpool_task_wake(struct lws_threadpool_task *handle)
 	while (!woken && lwstp_generation(word) == generation &&
 	       !lwstp_is_done(word))
 		woken = (word & LWSTP_PARKED) ?
-			lwstp_task_unpark(task, &word, word) :
-			lwstp_swap(task, &word, word | LWSTP_WOKEN);
+				lwstp_task_unpark(task, &word, word) :
+				lwstp_swap(task, &word, word | LWSTP_WOKEN);
 }
 
 struct lws_threadpool_task *

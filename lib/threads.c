@@ -122,9 +122,8 @@ static int
 make_threads(struct lwstp_pool *pool, int threads, const pthread_attr_t *attr,
 	     size_t stack_size)
 {
-	static const int faults[] = {
-		SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT
-	};
+	static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL,
+				      SIGTRAP, SIGSYS, SIGABRT };
 	sigset_t blocked, old;
 	unsigned int n;
 	int r, made = 0, error = 0;
@@ -181,7 +180,7 @@ lwstp_threads_start(struct lwstp_pool *pool, int threads, size_t stack_size)
 	int error = pthread_attr_init(&attr);
 
 	if (!error) {
-		if (stack_size)		/* was tried before, see create.c */
+		if (stack_size) /* was tried before, see create.c */
 			(void)pthread_attr_setstacksize(&attr, stack_size);
 		error = make_threads(pool, threads, &attr, stack_size);
 		pthread_attr_destroy(&attr);
@@ -189,9 +188,10 @@ lwstp_threads_start(struct lwstp_pool *pool, int threads, size_t stack_size)
 		join(pool, LWSTP_START_FAILED);
 	}
 	if (pool->threads < threads)
-		lwstp_log(LLL_WARN, "lws_threadpool_create: pool %s: %d of %d "
-			  "threads did not start: %s\n", pool->name,
-			  threads - pool->threads, threads,
+		lwstp_log(LLL_WARN,
+			  "lws_threadpool_create: pool %s: %d of %d "
+			  "threads did not start: %s\n",
+			  pool->name, threads - pool->threads, threads,
 			  error ? lwstp_error(error) :
 				  "thread_start() did not return 0");
 }

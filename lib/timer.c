@@ -20,7 +20,7 @@
 
 /* the longest sleep, after which the time is looked at again: so that a time_t
  * of 32 bits holds it */
-#define LWSTP_SLEEP_US	(24LL * 3600 * LWS_US_PER_SEC)
+#define LWSTP_SLEEP_US (24LL * 3600 * LWS_US_PER_SEC)
 
 static lws_usec_t
 clock_us(clockid_t clock)

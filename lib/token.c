@@ -16,9 +16,9 @@
 #define HASH_KEYCMP(a, b, n) lws_timingsafe_bcmp(a, b, (uint32_t)(n))
 
 struct lwstp_token {
-	UT_hash_handle		hh;
-	unsigned char		bytes[LWSTP_TOKEN_BYTES];
-	struct lwstp_task	*task;
+	UT_hash_handle hh;
+	unsigned char bytes[LWSTP_TOKEN_BYTES];
+	struct lwstp_task *task;
 };
 
 static LWSTP_POOL_HELD unsigned int
@@ -29,7 +29,8 @@ __token_hash(const struct lwstp_pool *pool, const unsigned char *bytes)
 	memcpy(half, bytes, sizeof(half));
 
 	return (unsigned int)((half[0] * (pool->token_key[0] | 1) +
-			       half[1] * (pool->token_key[1] | 1)) >> 32);
+			       half[1] * (pool->token_key[1] | 1)) >>
+			      32);
 }
 
 LWSTP_POOL_HELD const unsigned char *
@@ -60,7 +61,10 @@ __lwstp_token_make(struct lwstp_pool *pool, struct lwstp_task *task,
 	memcpy(token->bytes, bytes, sizeof(token->bytes));
 	token->task = task;
 #undef uthash_nonfatal_oom
-#define uthash_nonfatal_oom(e) do { no_memory = true; } while (0)
+#define uthash_nonfatal_oom(e) \
+	do { \
+		no_memory = true; \
+	} while (0)
 	HASH_ADD_KEYPTR_BYHASHVALUE(hh, pool->tokens, token->bytes,
 				    sizeof(token->bytes),
 				    __token_hash(pool, bytes), token);

@@ -24,10 +24,10 @@
 
 #include "private.h"
 
-#define BITS		32	/* in a word of pool->idle */
-#define UNSPUN_MOST	64	/* a running spinner takes them first */
-#define SPINS		32	/* between two readings of the clock */
-#define OWED_US		5	/* for a service thread to look by itself */
+#define BITS	    32 /* in a word of pool->idle */
+#define UNSPUN_MOST 64 /* a running spinner takes them first */
+#define SPINS	    32 /* between two readings of the clock */
+#define OWED_US	    5  /* for a service thread to look by itself */
 
 static unsigned int
 words(const struct lwstp_pool *pool)
@@ -104,8 +104,8 @@ lwstp_wake(struct lwstp_pool *pool)
 {
 	/* a spinner sees it, unless another thread has its processor */
 	if (atomic_load(&pool->spinner) &&
-	    atomic_fetch_add_explicit(&pool->unspun, 1,
-				      memory_order_relaxed) < UNSPUN_MOST)
+	    atomic_fetch_add_explicit(&pool->unspun, 1, memory_order_relaxed) <
+		    UNSPUN_MOST)
 		return;
 
 	/* a thread that found `waking` set relies on this one: so try again if
@@ -227,7 +227,7 @@ look_out(struct lwstp_pool *pool, struct lwstp_worker *w)
 /* until it is woken or, unless ts is NULL, until then */
 static void
 sleep_until(struct lwstp_pool *pool, struct lwstp_worker *w,
-	   const struct timespec *ts)
+	    const struct timespec *ts)
 {
 	bool is_chain_wake;
 	int r = 0;
@@ -265,8 +265,7 @@ __sleep(struct lwstp_pool *pool, struct lwstp_worker *w)
 	if (keeps) {
 		pool->keeper = w;
 		pool->keeper_at = pool->timers->at;
-		lwstp_deadline(&ts, pool->timers->at -
-				    lwstp_precise_now());
+		lwstp_deadline(&ts, pool->timers->at - lwstp_precise_now());
 	}
 	lwstp_unlock(pool);
 	sleep_until(pool, w, keeps ? &ts : NULL);

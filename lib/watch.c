@@ -30,7 +30,7 @@
 
 #include "private.h"
 
-#define OPENING_MS	200
+#define OPENING_MS 200
 
 /* this thread makes a hidden vhost */
 static _Thread_local bool opening;
@@ -106,7 +106,7 @@ callback_signal(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 		lwstp_note_no_connection(wsi);
 		return 0;
 
-	case LWS_CALLBACK_WSI_CREATE:	/* a watch too: this is protocols[0] */
+	case LWS_CALLBACK_WSI_CREATE: /* a watch too: this is protocols[0] */
 		lwstp_adopt_made(wsi);
 		return 0;
 
@@ -179,13 +179,10 @@ static const struct lws_protocols protocols[] = {
 };
 
 /* Builds with plugins put every plugin on a vhost that asks for nothing. */
-static const struct lws_protocol_vhost_options pvo_hangup = {
-	NULL, NULL, "lws-threadpool-hangup", ""
-}, pvo_watch = {
-	&pvo_hangup, NULL, "lws-threadpool-watch", ""
-}, pvo_signal = {
-	&pvo_watch, NULL, "lws-threadpool-signal", ""
-};
+static const struct lws_protocol_vhost_options
+	pvo_hangup = { NULL, NULL, "lws-threadpool-hangup", "" },
+	pvo_watch = { &pvo_hangup, NULL, "lws-threadpool-watch", "" },
+	pvo_signal = { &pvo_watch, NULL, "lws-threadpool-signal", "" };
 
 /* from the vhost's finalize, which comes whatever way it goes */
 static void
@@ -195,7 +192,7 @@ vhost_gone(struct lws_vhost *vhost, void *arg)
 
 	(void)vhost;
 	if (opening)
-		return;	/* it was not made: lws_create_vhost() says so */
+		return; /* it was not made: lws_create_vhost() says so */
 	context->vhost = NULL;
 	lwstp_context_gone(context);
 	lwstp_context_forget_notifier(context);
@@ -221,7 +218,8 @@ adopt_signal(struct lwstp_context *context)
 	lwstp_adopt(context, service->fd, protocols[0].name, NULL, service,
 		    &why);
 	if (why) {
-		lwstp_log(LLL_WARN, "lws_threadpool: SYNCs go by "
+		lwstp_log(LLL_WARN,
+			  "lws_threadpool: SYNCs go by "
 			  "lws_cancel_service(), which is slower: %s%s%s\n",
 			  LWSTP_WHY(why));
 		return;
@@ -257,7 +255,7 @@ vhost_make(struct lwstp_context *context)
 		return true;
 
 	memset(&info, 0, sizeof(info));
-	info.vhost_name = ":lws-threadpool";	/* in no Host header */
+	info.vhost_name = ":lws-threadpool"; /* in no Host header */
 	info.port = CONTEXT_PORT_NO_LISTEN;
 	info.protocols = protocols;
 	info.pvo = &pvo_signal;
@@ -294,7 +292,8 @@ opening_begin(void)
 
 	for (ms = 0; pthread_mutex_trylock(&opening_lock); ms++) {
 		if (ms == OPENING_MS) {
-			lwstp_log(LLL_ERR, "lws_threadpool: the hidden vhost "
+			lwstp_log(LLL_ERR,
+				  "lws_threadpool: the hidden vhost "
 				  "is still being made by another service "
 				  "thread\n");
 			return false;
@@ -319,7 +318,7 @@ vhost_open(struct lwstp_context *context)
 		pthread_mutex_unlock(&opening_lock);
 	if (!open && !ending(context))
 		lwstp_log(LLL_ERR, "lws_threadpool: the hidden vhost could not "
-			  "be made\n");
+				   "be made\n");
 
 	return open;
 }
@@ -340,8 +339,8 @@ lwstp_watch_open(struct lwstp_context *context)
 static void
 open_timer(lws_sorted_usec_list_t *sul)
 {
-	struct lwstp_context *context = lws_container_of(sul,
-						struct lwstp_context, open);
+	struct lwstp_context *context = lws_container_of(
+		sul, struct lwstp_context, open);
 
 	lwstp_on_service();
 	if (lws_get_vhost_by_name(atomic_load(&context->lws), "default"))
@@ -391,13 +390,11 @@ lwstp_watch(struct lwstp_wsi *on, const struct lwstp_refusal **why)
 static LWSTP_SELDOM LWSTP_ON_SERVICE bool
 hangups_open(struct lwstp_context *context)
 {
-	static const struct lwstp_refusal no_epoll = {
-		LWSTP_REFUSED_ERRNO, LWS_TP_REFUSED_FDS, LLL_WARN,
-		"epoll_create1()"
-	}, no_vhost = {
-		LWSTP_REFUSED_NO_CONTEXT, LWS_TP_REFUSED_CONTEXT, LLL_WARN,
-		"there is no hidden vhost"
-	};
+	static const struct lwstp_refusal
+		no_epoll = { LWSTP_REFUSED_ERRNO, LWS_TP_REFUSED_FDS, LLL_WARN,
+			     "epoll_create1()" },
+		no_vhost = { LWSTP_REFUSED_NO_CONTEXT, LWS_TP_REFUSED_CONTEXT,
+			     LLL_WARN, "there is no hidden vhost" };
 	const struct lwstp_refusal *why = &no_epoll;
 	struct lwstp_hangup *h = &context->hangup;
 
@@ -408,8 +405,10 @@ hangups_open(struct lwstp_context *context)
 		lwstp_adopt(context, h->fd, protocols[2].name, NULL, context,
 			    &why);
 	if (why)
-		lwstp_log(LLL_WARN, "lws_threadpool: hang-ups of http/1 peers "
-			  "will be noticed late: %s%s%s\n", LWSTP_WHY(why));
+		lwstp_log(LLL_WARN,
+			  "lws_threadpool: hang-ups of http/1 peers "
+			  "will be noticed late: %s%s%s\n",
+			  LWSTP_WHY(why));
 
 	return !why;
 }

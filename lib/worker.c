@@ -13,7 +13,7 @@
 
 #include "private.h"
 
-#define DRAIN_EACH	16	/* tasks, if the lists do not run out */
+#define DRAIN_EACH 16 /* tasks, if the lists do not run out */
 
 /*
  * Taking work
@@ -27,7 +27,7 @@ __take(struct lwstp_pool *pool, struct lwstp_worker *w)
 
 	if ((!pool->n_queued && !pool->resumed && !w->resumed) ||
 	    !(atomic_load_explicit(&pool->taken, memory_order_relaxed) %
-								DRAIN_EACH))
+	      DRAIN_EACH))
 		__lwstp_drain(pool);
 
 	resumed = w->resumed ? &w->resumed : &pool->resumed;
@@ -72,9 +72,10 @@ plain_return(struct lwstp_pool *pool, struct lwstp_task *task,
 
 	if (plain > LWS_TP_RETURN_STOPPED) {
 		lwstp_name_write(&task->name, name);
-		lwstp_log(LLL_ERR, "lws_threadpool: pool %s: task %s is "
-			  "stopped: invalid return value %d\n", pool->name,
-			  name, (int)ret);
+		lwstp_log(LLL_ERR,
+			  "lws_threadpool: pool %s: task %s is "
+			  "stopped: invalid return value %d\n",
+			  pool->name, name, (int)ret);
 		note_why(task, LWS_TP_STOP_BAD_RETURN);
 		return LWS_TP_RETURN_STOPPED;
 	}
@@ -135,9 +136,10 @@ sync_task(struct lwstp_pool *pool, struct lwstp_worker *w,
 
 	w->synced = true;
 	/* before anybody is told of it */
-	atomic_store_explicit(&w->syncs, atomic_load_explicit(&w->syncs,
-						memory_order_relaxed) + 1,
-			      memory_order_relaxed);
+	atomic_store_explicit(
+		&w->syncs,
+		atomic_load_explicit(&w->syncs, memory_order_relaxed) + 1,
+		memory_order_relaxed);
 	if ((*to & ~*word & LWSTP_POSTED) &&
 	    lwstp_inbox_put(&service->inbox, &task->post))
 		owe(w, service);
@@ -181,9 +183,10 @@ run(struct lwstp_pool *pool, struct lwstp_worker *w, struct lwstp_task *task,
 	while (1) {
 		w->parks = false;
 		stop = is_to_stop(pool, task, &w->frame);
-		ret = plain_return(pool, task, task->task(task->user,
-					stop ? LWS_TP_STATUS_STOPPING :
-					       LWS_TP_STATUS_RUNNING));
+		ret = plain_return(pool, task,
+				   task->task(task->user,
+					      stop ? LWS_TP_STATUS_STOPPING :
+						     LWS_TP_STATUS_RUNNING));
 		if (ret == LWS_TP_RETURN_FINISHED)
 			return LWS_TP_STATUS_FINISHED;
 		if (stop || ret == LWS_TP_RETURN_STOPPED)
@@ -205,8 +208,10 @@ stay(struct lwstp_pool *pool, struct lwstp_worker *w, struct lwstp_task *task,
 	lws_usec_t begun = w->counts || w->starts ? lwstp_precise_now() : 0;
 
 	if (w->starts)
-		lwstp_record(&pool->queue_us, begun - atomic_load_explicit(
-			     &task->born, memory_order_relaxed), w->starts);
+		lwstp_record(&pool->queue_us,
+			     begun - atomic_load_explicit(&task->born,
+							  memory_order_relaxed),
+			     w->starts);
 	w->frame.task = lwstp_task_handle(task, *word);
 	w->frame.why = LWS_TP_STOP_NONE;
 	how = run(pool, w, task, word, to);
@@ -232,8 +237,9 @@ __park(struct lwstp_pool *pool, struct lwstp_task *task, lws_usec_t us)
 	do {
 		parks = us && !(word & (LWSTP_WOKEN | LWSTP_STOP)) &&
 			!atomic_load(&pool->finishing);
-	} while (!lwstp_swap(task, &word, (word & ~LWSTP_WOKEN) |
-					  (parks ? LWSTP_PARKED : 0)));
+	} while (!lwstp_swap(task, &word,
+			     (word & ~LWSTP_WOKEN) |
+				     (parks ? LWSTP_PARKED : 0)));
 	atomic_store_explicit(&task->since, lwstp_now(), memory_order_relaxed);
 	atomic_store_explicit(&task->at, 0, memory_order_relaxed);
 	if (!parks) {
@@ -301,8 +307,8 @@ __run(struct lwstp_pool *pool, struct lwstp_worker *w, struct lwstp_task *task,
 	if (lwstp_status(word) == LWS_TP_STATUS_QUEUED)
 		LWSTP_PROBE(start, pool, task, word);
 	while (lwstp_status(word) == LWS_TP_STATUS_QUEUED &&
-	       !lwstp_swap(task, &word, lwstp_with_status(word,
-						LWS_TP_STATUS_RUNNING)))
+	       !lwstp_swap(task, &word,
+			   lwstp_with_status(word, LWS_TP_STATUS_RUNNING)))
 		;
 	w->task = task;
 	pool->n_running++;
@@ -362,7 +368,7 @@ __may_leave(const struct lwstp_pool *pool)
 
 	return (word & LWSTP_POOL_FINISHING) && !pool->n_started &&
 	       (uint32_t)(word & LWSTP_POOL_COUNT) ==
-					(uint32_t)atomic_load(&pool->taken);
+		       (uint32_t)atomic_load(&pool->taken);
 }
 
 static void
@@ -401,7 +407,7 @@ __serve(struct lwstp_pool *pool, struct lwstp_worker *w)
 	while (!__may_leave(pool)) {
 		now = lwstp_now();
 		if (__lwstp_is_due(pool, now) && __lwstp_expire(pool, w))
-			continue;	/* all may be over by now */
+			continue; /* all may be over by now */
 		if (atomic_load_explicit(&pool->finishing,
 					 memory_order_relaxed) &&
 		    __stop_one(pool, w))
@@ -428,7 +434,7 @@ lwstp_worker_thread(void *arg)
 
 	lwstp_lock(pool);
 	__serve(pool, w);
-	lwstp_wake_all(pool);	/* they may leave, too */
+	lwstp_wake_all(pool); /* they may leave, too */
 	lwstp_unlock(pool);
 	lwstp_settle_owed(w);
 	if (pool->thread_end)

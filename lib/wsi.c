@@ -76,8 +76,8 @@ lwstp_wsi_free(struct lwstp_wsi *on)
 static LWSTP_ON_SERVICE void
 wanted(struct lwstp_service *service, struct lwstp_post *post)
 {
-	struct lwstp_wsi_slot *h = lws_container_of(post,
-					struct lwstp_wsi_slot, post);
+	struct lwstp_wsi_slot *h = lws_container_of(post, struct lwstp_wsi_slot,
+						    post);
 	uint64_t word = atomic_fetch_and(&h->slot.word, ~LWSTP_POSTED);
 
 	(void)service;
@@ -188,7 +188,7 @@ lwstp_attention(struct lwstp_task *task)
 {
 	struct lwstp_wsi *on = task->on;
 
-	lwstp_attention_clear(task);	/* that was for an earlier SYNC */
+	lwstp_attention_clear(task); /* that was for an earlier SYNC */
 	if (on->attention) {
 		atomic_fetch_or(&on->attention->slot.word, LWSTP_CROWDED);
 		atomic_fetch_or(&task->slot.word, LWSTP_CROWDED);
@@ -225,9 +225,9 @@ lwstp_has_unseen(const struct lwstp_wsi *on)
 	const struct lwstp_task *task;
 
 	DL_FOREACH2(on->attention, task, attention_next)
-		if (!atomic_load(&task->seen) &&
-		    lwstp_wants_attention(atomic_load(&task->slot.word)))
-			return true;
+	if (!atomic_load(&task->seen) &&
+	    lwstp_wants_attention(atomic_load(&task->slot.word)))
+		return true;
 
 	return false;
 }

@@ -12,7 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef const struct lws_threadpool_cluster_kind *const *kinds_function(void);
+typedef const struct lws_threadpool_cluster_kind *const *
+kinds_function(void);
 
 /* its function, or NULL when the reason is on stderr */
 static kinds_function *
@@ -36,8 +37,11 @@ load(const char *file)
 
 	symbol = dlsym(object, LWS_THREADPOOL_WORKER_KINDS);
 	if (!symbol) {
-		fprintf(stderr, WORKER_NAME ": kinds '%s': has no function "
-			LWS_THREADPOOL_WORKER_KINDS "()\n", file);
+		fprintf(stderr,
+			WORKER_NAME
+			": kinds '%s': has no "
+			"function " LWS_THREADPOOL_WORKER_KINDS "()\n",
+			file);
 		return NULL;
 	}
 	memcpy(&function, &symbol, sizeof(function));
@@ -59,8 +63,10 @@ add(struct worker_kinds *kinds, const char *file,
 	}
 	for (n = 0; n < kinds->n; n++)
 		if (!strcmp(kinds->kind[n]->name, kind->name)) {
-			fprintf(stderr, WORKER_NAME ": kinds '%s': the kind "
-				"'%s' is there already\n", file, kind->name);
+			fprintf(stderr,
+				WORKER_NAME ": kinds '%s': the kind "
+					    "'%s' is there already\n",
+				file, kind->name);
 			return -1;
 		}
 	kinds->kind[kinds->n++] = kind;
@@ -82,8 +88,10 @@ worker_kinds(struct worker_kinds *kinds, const struct worker_options *o)
 			return -1;
 		k = function();
 		if (!k || !*k) {
-			fprintf(stderr, WORKER_NAME ": kinds '%s': gives no "
-				"kind\n", o->files[n]);
+			fprintf(stderr,
+				WORKER_NAME ": kinds '%s': gives no "
+					    "kind\n",
+				o->files[n]);
 			return -1;
 		}
 		for (; *k; k++)

@@ -11,13 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TYPE	"application/openmetrics-text; version=1.0.0; charset=utf-8"
+#define TYPE "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 static int
 send_headers(struct lws *wsi, size_t len)
 {
 	unsigned char buf[LWS_PRE + 1024], *start = &buf[LWS_PRE], *p = start,
-		      *end = &buf[sizeof(buf) - 1];
+					   *end = &buf[sizeof(buf) - 1];
 	static const unsigned char name[] = "cache-control:",
 				   value[] = "no-store";
 

@@ -15,12 +15,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FAMILY	"lws_threadpool_cluster_"
-#define ROOM	8192		/* for ours, and for what the pool's grow by */
+#define FAMILY "lws_threadpool_cluster_"
+#define ROOM   8192 /* for ours, and for what the pool's grow by */
 
 struct text {
-	char	*p;
-	size_t	len, size;
+	char *p;
+	size_t len, size;
 };
 
 static void
@@ -43,15 +43,19 @@ say(struct text *text, const char *format, ...)
 static void
 gauge(struct text *text, const char *name, const char *help, uint64_t value)
 {
-	say(text, "# TYPE " FAMILY "%s gauge\n# HELP " FAMILY "%s %s.\n"
-	    FAMILY "%s %" PRIu64 "\n", name, name, help, name, value);
+	say(text,
+	    "# TYPE " FAMILY "%s gauge\n# HELP " FAMILY "%s %s.\n" FAMILY
+	    "%s %" PRIu64 "\n",
+	    name, name, help, name, value);
 }
 
 static void
 counter(struct text *text, const char *name, const char *help, uint64_t value)
 {
-	say(text, "# TYPE " FAMILY "%s counter\n# HELP " FAMILY "%s %s.\n"
-	    FAMILY "%s_total %" PRIu64 "\n", name, name, help, name, value);
+	say(text,
+	    "# TYPE " FAMILY "%s counter\n# HELP " FAMILY "%s %s.\n" FAMILY
+	    "%s_total %" PRIu64 "\n",
+	    name, name, help, name, value);
 }
 
 /* What a front alone counts is left out: a worker has none of it. */
@@ -72,10 +76,11 @@ say_cluster(struct text *text, const struct worker_state *state)
 	counter(text, "resent", "Chunks that were sent again", s.resent);
 	counter(text, "reconnects", "Times that the engine came back",
 		s.reconnects);
-	say(text, "# TYPE " FAMILY "away_seconds counter\n"
+	say(text,
+	    "# TYPE " FAMILY "away_seconds counter\n"
 	    "# UNIT " FAMILY "away_seconds seconds\n"
-	    "# HELP " FAMILY "away_seconds Time without the engine.\n"
-	    FAMILY "away_seconds_total %" PRIu64 ".%06" PRIu64 "\n",
+	    "# HELP " FAMILY "away_seconds Time without the engine.\n" FAMILY
+	    "away_seconds_total %" PRIu64 ".%06" PRIu64 "\n",
 	    s.away_us / 1000000, s.away_us % 1000000);
 }
 

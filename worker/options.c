@@ -23,15 +23,15 @@
 enum type { TEXT, NUMBER, FLAG, FILES, READABLE, URL, ADDRESS };
 
 struct row {
-	const char	*name;
-	enum type	type;
-	size_t		at;		/* in struct worker_options */
-	int		min, max;	/* of a NUMBER */
-	const char	*value;		/* as --help calls it */
-	const char	*help;
+	const char *name;
+	enum type type;
+	size_t at;	   /* in struct worker_options */
+	int min, max;	   /* of a NUMBER */
+	const char *value; /* as --help calls it */
+	const char *help;
 };
 
-#define AT(member)	offsetof(struct worker_options, member)
+#define AT(member) offsetof(struct worker_options, member)
 
 static const struct row rows[] = {
 	{ "kinds", FILES, AT(files), 0, 0, "FILE.so",
@@ -66,7 +66,7 @@ static const struct row rows[] = {
 	  "name the kinds of the files, and end" },
 };
 
-#define ROWS	((int)(sizeof(rows) / sizeof(rows[0])))
+#define ROWS ((int)(sizeof(rows) / sizeof(rows[0])))
 
 static void
 bad(const char *what, const char *must, const char *value)
@@ -190,8 +190,9 @@ take_environment(struct worker_options *o)
 	for (n = 0; n < ROWS; n++) {
 		snprintf(name, sizeof(name), "LWSTP_WORKER_%s", rows[n].name);
 		for (k = 0; name[k]; k++)
-			name[k] = name[k] == '-' ? '_' :
-					(char)toupper((unsigned char)name[k]);
+			name[k] = name[k] == '-' ?
+					  '_' :
+					  (char)toupper((unsigned char)name[k]);
 		value = getenv(name);
 		if (value && *value)
 			take(o, &rows[n], name, value);
@@ -237,8 +238,10 @@ take_command_line(struct worker_options *o, int argc, char **argv)
 		take(o, &rows[n], what, optarg ? optarg : "1");
 	}
 	if (optind < argc) {
-		fprintf(stderr, WORKER_NAME ": unexpected '%s'\nTry '"
-			WORKER_NAME " --help'.\n", argv[optind]);
+		fprintf(stderr,
+			WORKER_NAME
+			": unexpected '%s'\nTry '" WORKER_NAME " --help'.\n",
+			argv[optind]);
 		exit(2);
 	}
 }

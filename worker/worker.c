@@ -15,8 +15,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LOOK_US		(50 * LWS_US_PER_MS)	/* whether it has drained */
-#define SAY_US		(10 * LWS_US_PER_SEC)	/* how many jobs are left */
+#define LOOK_US (50 * LWS_US_PER_MS)  /* whether it has drained */
+#define SAY_US	(10 * LWS_US_PER_SEC) /* how many jobs are left */
 
 static struct lws_context *context;
 static volatile sig_atomic_t signals;
@@ -123,8 +123,10 @@ begin(struct worker_state *state, const struct worker_options *o,
 		    lws_threadpool_cluster_serve(state->cluster,
 						 kinds->kind[n]->name,
 						 o->max_jobs)) {
-			fprintf(stderr, WORKER_NAME ": the kind '%s' is "
-				"refused (see above)\n", kinds->kind[n]->name);
+			fprintf(stderr,
+				WORKER_NAME ": the kind '%s' is "
+					    "refused (see above)\n",
+				kinds->kind[n]->name);
 			return -1;
 		}
 
@@ -143,7 +145,7 @@ say_hello(const struct worker_options *o, const struct worker_kinds *kinds)
 	if (o->metrics_port >= 0)
 		printf("metrics on http://%s:%d/metrics\n", o->metrics_address,
 		       lws_get_vhost_listen_port(
-				lws_get_vhost_by_name(context, "metrics")));
+			       lws_get_vhost_by_name(context, "metrics")));
 	fflush(stdout);
 }
 
@@ -204,7 +206,8 @@ list(const struct worker_kinds *kinds)
 	int n;
 
 	for (n = 0; n < kinds->n; n++)
-		printf("%s %u\n", kinds->kind[n]->name, kinds->kind[n]->version);
+		printf("%s %u\n", kinds->kind[n]->name,
+		       kinds->kind[n]->version);
 
 	return 0;
 }
@@ -225,13 +228,15 @@ main(int argc, char **argv)
 		return list(&kinds);
 
 	lws_set_log_level(LLL_USER | LLL_ERR | LLL_WARN |
-			  (o.verbose ? LLL_NOTICE | LLL_INFO : 0), NULL);
+				  (o.verbose ? LLL_NOTICE | LLL_INFO : 0),
+			  NULL);
 	context = make_context(&o, &state);
 	if (!context) {
 		if (o.metrics_port >= 0)
-			fprintf(stderr, WORKER_NAME ": cannot listen on %s, "
-				"port %d\n", o.metrics_address,
-				o.metrics_port);
+			fprintf(stderr,
+				WORKER_NAME ": cannot listen on %s, "
+					    "port %d\n",
+				o.metrics_address, o.metrics_port);
 		else
 			fprintf(stderr, WORKER_NAME ": no context\n");
 		return 1;

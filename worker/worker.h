@@ -11,22 +11,22 @@
 
 #include <lws-threadpool-worker.h>
 
-#define WORKER_NAME	"lws-threadpool-worker"
-#define WORKER_FILES	16	/* of kinds */
-#define WORKER_KINDS	256	/* in all of them */
+#define WORKER_NAME  "lws-threadpool-worker"
+#define WORKER_FILES 16	 /* of kinds */
+#define WORKER_KINDS 256 /* in all of them */
 
 /* -------- options.c -------- */
 
 struct worker_options {
-	const char		*files[WORKER_FILES];
-	int			n_files;
+	const char *files[WORKER_FILES];
+	int n_files;
 	struct lws_threadpool_cluster_options cluster;
-	int			threads;	/* 0: as many as processors */
-	int			max_jobs;
-	int			metrics_port;	/* -1: none, 0: a free one */
-	const char		*metrics_address;
-	int			verbose;
-	int			list;		/* name the kinds, and end */
+	int threads; /* 0: as many as processors */
+	int max_jobs;
+	int metrics_port; /* -1: none, 0: a free one */
+	const char *metrics_address;
+	int verbose;
+	int list; /* name the kinds, and end */
 };
 
 /* of the environment, then of the command line; bad ones end the process with
@@ -38,7 +38,7 @@ worker_options(struct worker_options *o, int argc, char **argv);
 
 struct worker_kinds {
 	const struct lws_threadpool_cluster_kind *kind[WORKER_KINDS];
-	int			n;
+	int n;
 };
 
 /* 0, or -1 when the reason is on stderr */
@@ -49,9 +49,9 @@ worker_kinds(struct worker_kinds *kinds, const struct worker_options *o);
 
 /* What /metrics tells of: set before a request can come. */
 struct worker_state {
-	struct lws_threadpool	*pool;
+	struct lws_threadpool *pool;
 	struct lws_threadpool_cluster *cluster;
-	int			draining;
+	int draining;
 };
 
 extern const struct lws_protocols worker_metrics_protocol;

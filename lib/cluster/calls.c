@@ -39,7 +39,7 @@ answered(lwstpc_t *c, const char *tail, struct lwstpc_msg *msg)
 		return;
 	}
 	if (lwstpc_make_answer(msg, &which))
-		return;			/* the ticker tries again */
+		return; /* the ticker tries again */
 	if (!tail[1]) {
 		atomic_store(&c->queue, which);
 		atomic_store(&c->beat, true);

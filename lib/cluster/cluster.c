@@ -16,17 +16,17 @@
 
 #include "private.h"
 
-#define STRUCT_MOST	4096		/* as the base has it */
-#define URL		"nats://127.0.0.1:4222"
-#define PREFIX		"lwstp"
-#define LEASE_SECS	10
-#define LEASE_MOST	3600
-#define ENGINE_SECS	30
-#define TRIES		4
-#define JOBS		1000
-#define PING_LEAST_MS	500
-#define DESTROY_MS	150
-#define TAKES_MS	50
+#define STRUCT_MOST   4096 /* as the base has it */
+#define URL	      "nats://127.0.0.1:4222"
+#define PREFIX	      "lwstp"
+#define LEASE_SECS    10
+#define LEASE_MOST    3600
+#define ENGINE_SECS   30
+#define TRIES	      4
+#define JOBS	      1000
+#define PING_LEAST_MS 500
+#define DESTROY_MS    150
+#define TAKES_MS      50
 
 /* Members after those that we know must be zero */
 static bool
@@ -177,8 +177,9 @@ ticker_start(lwstpc_t *c)
 }
 
 struct lws_threadpool_cluster *
-lws_threadpool_cluster_create(struct lws_threadpool *pool,
-			const struct lws_threadpool_cluster_options *options)
+lws_threadpool_cluster_create(
+	struct lws_threadpool *pool,
+	const struct lws_threadpool_cluster_options *options)
 {
 	const struct lws_threadpool_cluster_options none = {
 		.size = sizeof(none),
@@ -298,7 +299,8 @@ lws_threadpool_cluster_serve(struct lws_threadpool_cluster *c, const char *name,
 	bool served;
 
 	if (!kind || max_jobs < 0 || atomic_load(&c->draining)) {
-		lwsl_err("%s: %s\n", __func__, !kind ? "no such kind" :
+		lwsl_err("%s: %s\n", __func__,
+			 !kind	      ? "no such kind" :
 			 max_jobs < 0 ? "max_jobs is negative" :
 					"it is draining");
 		return -1;
@@ -393,8 +395,8 @@ ticker_end(lwstpc_t *c)
 	c->tick_end = true;
 	pthread_cond_broadcast(&c->tick_cond);
 	/* it may be waiting for a connection: then it ends later, by itself */
-	while (!c->ticked_out && !pthread_cond_timedwait(&c->tick_cond,
-							 &c->tick_lock, &until))
+	while (!c->ticked_out &&
+	       !pthread_cond_timedwait(&c->tick_cond, &c->tick_lock, &until))
 		;
 	pthread_mutex_unlock(&c->tick_lock);
 }

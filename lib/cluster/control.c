@@ -127,7 +127,7 @@ __attach(struct lwstpc_work *work, uint32_t have, const char *front)
 	work->lingers = false;
 	work->heard = lwstpc_now();
 	if (__asks(work))
-		return;			/* it goes on asking, there */
+		return; /* it goes on asking, there */
 	work->have = have;
 	work->upto = have + work->window;
 }
@@ -159,7 +159,9 @@ __found(struct lwstpc_work *work, const struct lwstpc_wire *wire,
 	const char *front)
 {
 	struct lwstpc_wire answer = {
-		.type = LWSTPC_FOUND, .seq = wire->seq, .fence = work->fence,
+		.type = LWSTPC_FOUND,
+		.seq = wire->seq,
+		.fence = work->fence,
 		.time = wire->fence,
 	};
 	unsigned char buf[LWSTPC_WIRE_MOST + LWSTPC_NAME];
@@ -170,8 +172,7 @@ __found(struct lwstpc_work *work, const struct lwstpc_wire *wire,
 	/* END has no number of its own for the reader; one that asks may still
 	 * begin anywhere, if its function can */
 	most = work->ended ? work->sent - 1 : work->sent;
-	if (__asks(work) &&
-	    work->kind->k.retry == LWS_TP_CLUSTER_RETRY_RESUME)
+	if (__asks(work) && work->kind->k.retry == LWS_TP_CLUSTER_RETRY_RESUME)
 		most = wire->seq;
 	if (is_anew && (wire->seq > most || wire->seq < work->oldest))
 		answer.flags = LWSTPC_F_REFUSED;

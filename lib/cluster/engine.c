@@ -20,9 +20,9 @@
 
 #include "nats.h"
 
-#define JOB		".job."
-#define JOB_LEN		(sizeof(JOB) - 1)
-#define FLUSH_MS	50		/* for what a close has to tell */
+#define JOB	 ".job."
+#define JOB_LEN	 (sizeof(JOB) - 1)
+#define FLUSH_MS 50 /* for what a close has to tell */
 
 /*
  * What comes
@@ -137,8 +137,10 @@ static natsStatus
 subscribe(struct lwstpc_engine *e, natsConnection *nc, enum lwstpc_inlet n)
 {
 	static const char letters[LWSTPC_INLETS] = {
-		[LWSTPC_IN_FRONT] = 'f', [LWSTPC_IN_CONTROL] = 'w',
-		[LWSTPC_IN_TAKE] = 't', [LWSTPC_IN_ANSWER] = 'a',
+		[LWSTPC_IN_FRONT] = 'f',
+		[LWSTPC_IN_CONTROL] = 'w',
+		[LWSTPC_IN_TAKE] = 't',
+		[LWSTPC_IN_ANSWER] = 'a',
 	};
 	struct inlet *inlet = &e->inlets[n];
 	char subject[LWSTPC_SUBJECT];
@@ -185,7 +187,7 @@ connection(struct lwstpc_engine *e, natsStatus *s)
 	natsOptions_Destroy(no);
 	if (*s != NATS_OK)
 		return NULL;
-	e->calls.hold(e->arg);		/* until on_closed() */
+	e->calls.hold(e->arg); /* until on_closed() */
 	for (n = 0; n < LWSTPC_INLETS && *s == NATS_OK; n++)
 		*s = subscribe(e, nc, (enum lwstpc_inlet)n);
 	if (*s == NATS_OK)
@@ -285,8 +287,8 @@ lwstpc_engine_close(struct lwstpc_engine *e)
 
 struct lwstpc_engine *
 lwstpc_engine_create(const struct lwstpc_engine_options *options,
-		     const char *node,
-		     const struct lwstpc_engine_calls *calls, void *arg)
+		     const char *node, const struct lwstpc_engine_calls *calls,
+		     void *arg)
 {
 	struct lwstpc_engine *e = calloc(1, sizeof(*e));
 

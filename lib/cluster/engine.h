@@ -16,46 +16,46 @@
 
 #include "wire.h"
 
-#define LWSTPC_NAME	33		/* of a kind or prefix, and its NUL */
-#define LWSTPC_SUBJECT	128		/* bytes of any subject of ours */
+#define LWSTPC_NAME    33  /* of a kind or prefix, and its NUL */
+#define LWSTPC_SUBJECT 128 /* bytes of any subject of ours */
 
 struct lwstpc_engine;
-struct lwstpc_msg;		/* one that came: whoever has it frees it */
+struct lwstpc_msg; /* one that came: whoever has it frees it */
 
 /* Where a message came in, and what its tail is: the end of its subject */
 enum lwstpc_inlet {
-	LWSTPC_IN_FRONT,		/* for a job of ours: its id */
-	LWSTPC_IN_CONTROL,		/* for a job that we work at: its id */
-	LWSTPC_IN_FIND,			/* for whoever knows the job: its id */
-	LWSTPC_IN_TAKE,			/* the end of a pull: which */
-	LWSTPC_IN_ANSWER,		/* of the queue: to what */
-	LWSTPC_IN_SPENT,		/* the queue gives a job up: the kind */
-	LWSTPC_INLETS,			/* by subscriptions of their own */
-	LWSTPC_IN_JOB			/* for a pull: the kind's name */
+	LWSTPC_IN_FRONT,   /* for a job of ours: its id */
+	LWSTPC_IN_CONTROL, /* for a job that we work at: its id */
+	LWSTPC_IN_FIND,	   /* for whoever knows the job: its id */
+	LWSTPC_IN_TAKE,	   /* the end of a pull: which */
+	LWSTPC_IN_ANSWER,  /* of the queue: to what */
+	LWSTPC_IN_SPENT,   /* the queue gives a job up: the kind */
+	LWSTPC_INLETS,	   /* by subscriptions of their own */
+	LWSTPC_IN_JOB	   /* for a pull: the kind's name */
 };
 
 struct lwstpc_engine_options {
-	char		*url, *creds_file, *ca_file, *cert_file, *key_file;
-	char		prefix[LWSTPC_NAME];
-	int64_t		ping_ms;
-	bool		low_latency;
+	char *url, *creds_file, *ca_file, *cert_file, *key_file;
+	char prefix[LWSTPC_NAME];
+	int64_t ping_ms;
+	bool low_latency;
 };
 
 /* On threads of the engine: they must not wait. */
 struct lwstpc_engine_calls {
-	void	(*came)(void *arg, enum lwstpc_inlet inlet, const char *tail,
-			struct lwstpc_msg *msg);
-	void	(*up)(void *arg);	/* connected, again or the first time */
-	void	(*down)(void *arg);
-	void	(*hold)(void *arg);	/* one more thread has arg */
-	void	(*drop)(void *arg);	/* ... has it no more */
+	void (*came)(void *arg, enum lwstpc_inlet inlet, const char *tail,
+		     struct lwstpc_msg *msg);
+	void (*up)(void *arg); /* connected, again or the first time */
+	void (*down)(void *arg);
+	void (*hold)(void *arg); /* one more thread has arg */
+	void (*drop)(void *arg); /* ... has it no more */
 };
 
 /* NULL: no memory.  The options' strings are the engine's now. */
 struct lwstpc_engine *
 lwstpc_engine_create(const struct lwstpc_engine_options *options,
-		     const char *node,
-		     const struct lwstpc_engine_calls *calls, void *arg);
+		     const char *node, const struct lwstpc_engine_calls *calls,
+		     void *arg);
 /* Connects, if it is not connected and not about to be by itself.  May wait for
  * a second.  For one thread. */
 void
@@ -73,7 +73,7 @@ lwstpc_engine_free(struct lwstpc_engine *e);
 const void *
 lwstpc_msg_data(const struct lwstpc_msg *msg, size_t *len);
 const char *
-lwstpc_msg_reply(const struct lwstpc_msg *msg);		/* or "" */
+lwstpc_msg_reply(const struct lwstpc_msg *msg); /* or "" */
 /* 0: a message of somebody's, else a code of the engine's, 503 say */
 int
 lwstpc_msg_status(struct lwstpc_msg *msg);

@@ -95,7 +95,7 @@ __found_by(struct lwstpc_job *job, const struct lwstpc_wire *wire,
 	memcpy(job->worker, worker, sizeof(job->worker));
 	job->begun = true;
 	job->heard = lwstpc_now();
-	if (job->gone) {	/* its reader went, before it was found */
+	if (job->gone) { /* its reader went, before it was found */
 		job->keep_until = job->heard +
 				  kind->k.linger_secs * LWS_US_PER_SEC;
 		__lwstpc_linger(job);
@@ -264,8 +264,10 @@ lwstpc_front_find(lwstpc_t *c, const struct lwstpc_wire *wire,
 {
 	struct lwstpc_job *job = lwstpc_job_find(c, id);
 	struct lwstpc_wire answer = {
-		.type = LWSTPC_FOUND, .flags = LWSTPC_F_QUEUED,
-		.seq = wire->seq, .time = wire->fence,
+		.type = LWSTPC_FOUND,
+		.flags = LWSTPC_F_QUEUED,
+		.seq = wire->seq,
+		.time = wire->fence,
 	};
 	unsigned char buf[LWSTPC_WIRE_MOST];
 	char front[LWSTPC_NODE_TEXT];

@@ -9,70 +9,70 @@
 #ifndef LWSTP_CLUSTER_FRONT_H
 #define LWSTP_CLUSTER_FRONT_H
 
-enum lwstpc_where {			/* is the job, as the front knows */
-	LWSTPC_NEW,			/* not published yet */
-	LWSTPC_SEEKING,			/* attach: nobody answered yet */
-	LWSTPC_QUEUED,			/* no worker has it */
-	LWSTPC_OWNED,			/* one has */
+enum lwstpc_where {		    /* is the job, as the front knows */
+		    LWSTPC_NEW,	    /* not published yet */
+		    LWSTPC_SEEKING, /* attach: nobody answered yet */
+		    LWSTPC_QUEUED,  /* no worker has it */
+		    LWSTPC_OWNED,   /* one has */
 };
 
 struct lwstpc_job {
-	UT_hash_handle		hh;		/* by id: tables */
-	UT_hash_handle		by_task;	/* the process's lock */
-	atomic_uint		refs;
-	lwstpc_t		*c;		/* has a reference */
-	void			*user;		/* the task's */
-	void			(*cleanup)(struct lws *wsi, void *user);
-	struct lws_threadpool_task *task;	/* the process's lock */
-	unsigned char		id[LWSTPC_ID_BYTES];
-	char			id_text[LWSTPC_ID_TEXT];
-	bool			attaches;	/* by attach: never retried */
-	uint64_t		attach;		/* the number of it */
-	bool			in_table LWSTPC_BY_TABLES;
+	UT_hash_handle hh;	/* by id: tables */
+	UT_hash_handle by_task; /* the process's lock */
+	atomic_uint refs;
+	lwstpc_t *c; /* has a reference */
+	void *user;  /* the task's */
+	void (*cleanup)(struct lws *wsi, void *user);
+	struct lws_threadpool_task *task; /* the process's lock */
+	unsigned char id[LWSTPC_ID_BYTES];
+	char id_text[LWSTPC_ID_TEXT];
+	bool attaches;	 /* by attach: never retried */
+	uint64_t attach; /* the number of it */
+	bool in_table LWSTPC_BY_TABLES;
 
-	pthread_mutex_t		lock;
-	struct lwstpc_kind	*kind LWSTPC_BY_JOB;	/* NULL: SEEKING */
-	enum lwstpc_where	where LWSTPC_BY_JOB;
+	pthread_mutex_t lock;
+	struct lwstpc_kind *kind LWSTPC_BY_JOB; /* NULL: SEEKING */
+	enum lwstpc_where where LWSTPC_BY_JOB;
 
 	/* the request, in case it must be published again */
-	void			*request LWSTPC_BY_JOB;
-	size_t			request_len LWSTPC_BY_JOB;
-	uint32_t		round LWSTPC_BY_JOB;
-	uint64_t		number LWSTPC_BY_JOB;	/* in the queue, or 0 */
-	lws_usec_t		published LWSTPC_BY_JOB;
+	void *request LWSTPC_BY_JOB;
+	size_t request_len LWSTPC_BY_JOB;
+	uint32_t round LWSTPC_BY_JOB;
+	uint64_t number LWSTPC_BY_JOB; /* in the queue, or 0 */
+	lws_usec_t published LWSTPC_BY_JOB;
 
 	/* the worker that has it, or had it */
-	uint64_t		fence LWSTPC_BY_JOB;
-	uint64_t		given LWSTPC_BY_JOB;	/* back: its fence */
-	char			worker[LWSTPC_NODE_TEXT] LWSTPC_BY_JOB;
-	bool			begun LWSTPC_BY_JOB;
-	unsigned int		lost LWSTPC_BY_JOB;	/* workers */
-	lws_usec_t		heard LWSTPC_BY_JOB;
-	lws_usec_t		probed LWSTPC_BY_JOB;	/* or 0 */
+	uint64_t fence LWSTPC_BY_JOB;
+	uint64_t given LWSTPC_BY_JOB; /* back: its fence */
+	char worker[LWSTPC_NODE_TEXT] LWSTPC_BY_JOB;
+	bool begun LWSTPC_BY_JOB;
+	unsigned int lost LWSTPC_BY_JOB; /* workers */
+	lws_usec_t heard LWSTPC_BY_JOB;
+	lws_usec_t probed LWSTPC_BY_JOB; /* or 0 */
 
 	/* chunks: came in order >= consumed by the reader */
-	uint32_t		came LWSTPC_BY_JOB;
-	uint32_t		done LWSTPC_BY_JOB;
-	uint32_t		upto LWSTPC_BY_JOB;	/* told to the worker */
-	uint32_t		naked LWSTPC_BY_JOB;	/* the gap it told */
-	bool			complete LWSTPC_BY_JOB;	/* END came */
-	struct lwstpc_msg	**inbox LWSTPC_BY_JOB;	/* window + 2 */
-	unsigned int		room LWSTPC_BY_JOB;
-	unsigned int		first LWSTPC_BY_JOB;
-	unsigned int		filled LWSTPC_BY_JOB;
-	lws_usec_t		credit_at LWSTPC_BY_JOB; /* to be repeated */
-	lws_usec_t		credit_gap LWSTPC_BY_JOB;
-	lws_usec_t		nak_at LWSTPC_BY_JOB;
-	lws_usec_t		nak_gap LWSTPC_BY_JOB;
+	uint32_t came LWSTPC_BY_JOB;
+	uint32_t done LWSTPC_BY_JOB;
+	uint32_t upto LWSTPC_BY_JOB;		 /* told to the worker */
+	uint32_t naked LWSTPC_BY_JOB;		 /* the gap it told */
+	bool complete LWSTPC_BY_JOB;		 /* END came */
+	struct lwstpc_msg **inbox LWSTPC_BY_JOB; /* window + 2 */
+	unsigned int room LWSTPC_BY_JOB;
+	unsigned int first LWSTPC_BY_JOB;
+	unsigned int filled LWSTPC_BY_JOB;
+	lws_usec_t credit_at LWSTPC_BY_JOB; /* to be repeated */
+	lws_usec_t credit_gap LWSTPC_BY_JOB;
+	lws_usec_t nak_at LWSTPC_BY_JOB;
+	lws_usec_t nak_gap LWSTPC_BY_JOB;
 
 	/* the task */
-	bool			parked LWSTPC_BY_JOB;	/* a wake helps */
-	bool			syncing LWSTPC_BY_JOB;
-	bool			gone LWSTPC_BY_JOB;	/* it has ended */
-	bool			lingers LWSTPC_BY_JOB;
-	lws_usec_t		keep_until LWSTPC_BY_JOB;	/* once gone */
+	bool parked LWSTPC_BY_JOB; /* a wake helps */
+	bool syncing LWSTPC_BY_JOB;
+	bool gone LWSTPC_BY_JOB; /* it has ended */
+	bool lingers LWSTPC_BY_JOB;
+	lws_usec_t keep_until LWSTPC_BY_JOB; /* once gone */
 	enum lws_threadpool_cluster_end verdict LWSTPC_BY_JOB;
-	atomic_int		end;	/* enum lws_threadpool_cluster_end */
+	atomic_int end; /* enum lws_threadpool_cluster_end */
 };
 
 /*
@@ -81,8 +81,7 @@ struct lwstpc_job {
 
 /* NULL: no memory.  The caller has the reference. */
 struct lwstpc_job *
-lwstpc_job_make(lwstpc_t *c, struct lwstpc_kind *kind,
-		const unsigned char *id);
+lwstpc_job_make(lwstpc_t *c, struct lwstpc_kind *kind, const unsigned char *id);
 struct lwstpc_job *
 lwstpc_job_hold(struct lwstpc_job *job);
 void
@@ -105,7 +104,7 @@ struct lwstpc_job **
 lwstpc_jobs(lwstpc_t *c, size_t *count);
 /* the tasks of the process */
 void
-lwstpc_task_begin(void);	/* an enqueue is under way: finds wait */
+lwstpc_task_begin(void); /* an enqueue is under way: finds wait */
 void
 lwstpc_task_end(struct lwstpc_job *job, struct lws_threadpool_task *task);
 struct lwstpc_job *

@@ -14,7 +14,7 @@
 
 static pthread_mutex_t tasks_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t tasks_cond = PTHREAD_COND_INITIALIZER;
-static struct lwstpc_job *tasks;		/* by tasks_lock, as the next */
+static struct lwstpc_job *tasks; /* by tasks_lock, as the next */
 static unsigned int enqueuing;
 
 /*
@@ -104,7 +104,10 @@ __lwstpc_job_list(lwstpc_t *c, struct lwstpc_job *job)
 	bool no_memory = false;
 
 #undef uthash_nonfatal_oom
-#define uthash_nonfatal_oom(e) do { no_memory = true; } while (0)
+#define uthash_nonfatal_oom(e) \
+	do { \
+		no_memory = true; \
+	} while (0)
 	HASH_ADD(hh, c->jobs, id, sizeof(job->id), job);
 	if (no_memory)
 		return false;

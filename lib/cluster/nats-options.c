@@ -11,9 +11,9 @@
 
 #include "nats.h"
 
-#define CONNECT_MS	1000
-#define RECONNECT_MS	100
-#define WRITE_MS	10000		/* then the connection counts as dead */
+#define CONNECT_MS   1000
+#define RECONNECT_MS 100
+#define WRITE_MS     10000 /* then the connection counts as dead */
 
 static natsStatus
 set_servers(natsOptions *no, const char *url)
@@ -47,8 +47,9 @@ set_secrets(natsOptions *no, const struct lwstpc_engine_options *o)
 	if (s == NATS_OK && o->ca_file)
 		s = natsOptions_LoadCATrustedCertificates(no, o->ca_file);
 	if (s == NATS_OK && o->cert_file)
-		s = natsOptions_LoadCertificatesChain(no, o->cert_file,
-				o->key_file ? o->key_file : o->cert_file);
+		s = natsOptions_LoadCertificatesChain(
+			no, o->cert_file,
+			o->key_file ? o->key_file : o->cert_file);
 
 	return s;
 }

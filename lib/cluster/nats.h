@@ -14,25 +14,25 @@
 #include "engine.h"
 
 struct inlet {
-	struct lwstpc_engine	*engine;
-	enum lwstpc_inlet	number;
-	size_t			before;		/* bytes before the tail */
-	natsSubscription	*sub;		/* by the lock */
+	struct lwstpc_engine *engine;
+	enum lwstpc_inlet number;
+	size_t before;	       /* bytes before the tail */
+	natsSubscription *sub; /* by the lock */
 };
 
 struct lwstpc_engine {
-	struct lwstpc_engine_options o;		/* as the next ones: constant */
+	struct lwstpc_engine_options o; /* as the next ones: constant */
 	struct lwstpc_engine_calls calls;
-	void			*arg;
-	char			node[LWSTPC_NODE_TEXT];
+	void *arg;
+	char node[LWSTPC_NODE_TEXT];
 
-	pthread_rwlock_t	lock;
-	natsConnection		*nc;		/* by the lock, or NULL */
-	struct inlet		inlets[LWSTPC_INLETS];
-	atomic_bool		given_up;	/* nc is of no more use */
-	atomic_bool		closed;
-	atomic_bool		takes;		/* its subscription lives */
-	bool			warned;		/* connect()'s own */
+	pthread_rwlock_t lock;
+	natsConnection *nc; /* by the lock, or NULL */
+	struct inlet inlets[LWSTPC_INLETS];
+	atomic_bool given_up; /* nc is of no more use */
+	atomic_bool closed;
+	atomic_bool takes; /* its subscription lives */
+	bool warned;	   /* connect()'s own */
 };
 
 natsStatus

@@ -11,7 +11,7 @@
 
 #include "private.h"
 
-#define PROBE_PART	4		/* of a lease */
+#define PROBE_PART 4 /* of a lease */
 
 static LWSTPC_JOB_HELD bool
 __may_retry(struct lwstpc_job *job)

@@ -30,30 +30,27 @@
 #include "../locks.h"
 #include "engine.h"
 
-#define LWSTPC_WINDOW		8
-#define LWSTPC_WINDOW_MOST	256
-#define LWSTPC_CHUNK_SIZE	65536
-#define LWSTPC_CHUNK_MOST	1000000
-#define LWSTPC_PULLS		64	/* of a kind: at a time */
-#define LWSTPC_ATTACHES		16	/* of a job: that are remembered */
-#define LWSTPC_LATE_PART	4	/* of a lease: then an echo is late */
-#define LWSTPC_AGAIN_MOST_US	(2 * LWS_US_PER_SEC) /* to say it again */
-#define LWSTPC_NO_CHUNK		UINT32_MAX
+#define LWSTPC_WINDOW	     8
+#define LWSTPC_WINDOW_MOST   256
+#define LWSTPC_CHUNK_SIZE    65536
+#define LWSTPC_CHUNK_MOST    1000000
+#define LWSTPC_PULLS	     64 /* of a kind: at a time */
+#define LWSTPC_ATTACHES	     16 /* of a job: that are remembered */
+#define LWSTPC_LATE_PART     4	/* of a lease: then an echo is late */
+#define LWSTPC_AGAIN_MOST_US (2 * LWS_US_PER_SEC) /* to say it again */
+#define LWSTPC_NO_CHUNK	     UINT32_MAX
 
 /* roles of clang's, see ../locks.h; declared, and defined nowhere */
 extern struct lwstp_role lwstpc_role_tables;
 extern struct lwstp_role lwstpc_role_job;
 extern struct lwstp_role lwstpc_role_work;
 
-#define LWSTPC_BY_TABLES	LWSTP_SAFETY(guarded_by(lwstpc_role_tables))
-#define LWSTPC_BY_JOB		LWSTP_SAFETY(guarded_by(lwstpc_role_job))
-#define LWSTPC_BY_WORK		LWSTP_SAFETY(guarded_by(lwstpc_role_work))
-#define LWSTPC_TABLES_HELD \
-	LWSTP_SAFETY(requires_capability(lwstpc_role_tables))
-#define LWSTPC_JOB_HELD \
-	LWSTP_SAFETY(requires_capability(lwstpc_role_job))
-#define LWSTPC_WORK_HELD \
-	LWSTP_SAFETY(requires_capability(lwstpc_role_work))
+#define LWSTPC_BY_TABLES   LWSTP_SAFETY(guarded_by(lwstpc_role_tables))
+#define LWSTPC_BY_JOB	   LWSTP_SAFETY(guarded_by(lwstpc_role_job))
+#define LWSTPC_BY_WORK	   LWSTP_SAFETY(guarded_by(lwstpc_role_work))
+#define LWSTPC_TABLES_HELD LWSTP_SAFETY(requires_capability(lwstpc_role_tables))
+#define LWSTPC_JOB_HELD	   LWSTP_SAFETY(requires_capability(lwstpc_role_job))
+#define LWSTPC_WORK_HELD   LWSTP_SAFETY(requires_capability(lwstpc_role_work))
 
 typedef struct lws_threadpool_cluster lwstpc_t;
 
@@ -62,78 +59,78 @@ typedef struct lws_threadpool_cluster lwstpc_t;
  */
 
 struct lwstpc_pull {
-	unsigned int	left;		/* jobs that may come; 0: not in use */
-	unsigned int	generation;
-	lws_usec_t	until;
+	unsigned int left; /* jobs that may come; 0: not in use */
+	unsigned int generation;
+	lws_usec_t until;
 };
 
 struct lwstpc_kind {
-	struct lws_threadpool_cluster_kind k;	/* constant, as are these */
-	struct lwstpc_kind	*next;
-	char			name[LWSTPC_NAME];
-	unsigned int		number;
+	struct lws_threadpool_cluster_kind k; /* constant, as are these */
+	struct lwstpc_kind *next;
+	char name[LWSTPC_NAME];
+	unsigned int number;
 
 	/* a worker's */
-	bool			served LWSTPC_BY_TABLES;
-	bool			ready LWSTPC_BY_TABLES;	/* its consumer is */
-	unsigned int		max_jobs LWSTPC_BY_TABLES;
-	unsigned int		jobs LWSTPC_BY_TABLES;	/* not ended */
-	unsigned int		unstarted LWSTPC_BY_TABLES; /* of these */
-	unsigned int		asked LWSTPC_BY_TABLES;	/* of the engine */
-	unsigned int		depth LWSTPC_BY_TABLES;	/* see take.c */
-	unsigned int		starts LWSTPC_BY_TABLES; /* since then: */
-	lws_usec_t		starts_at LWSTPC_BY_TABLES;
-	lws_usec_t		made_at LWSTPC_BY_TABLES; /* ticker: consumer */
-	struct lwstpc_pull	pulls[LWSTPC_PULLS] LWSTPC_BY_TABLES;
+	bool served LWSTPC_BY_TABLES;
+	bool ready LWSTPC_BY_TABLES; /* its consumer is */
+	unsigned int max_jobs LWSTPC_BY_TABLES;
+	unsigned int jobs LWSTPC_BY_TABLES;	 /* not ended */
+	unsigned int unstarted LWSTPC_BY_TABLES; /* of these */
+	unsigned int asked LWSTPC_BY_TABLES;	 /* of the engine */
+	unsigned int depth LWSTPC_BY_TABLES;	 /* see take.c */
+	unsigned int starts LWSTPC_BY_TABLES;	 /* since then: */
+	lws_usec_t starts_at LWSTPC_BY_TABLES;
+	lws_usec_t made_at LWSTPC_BY_TABLES; /* ticker: consumer */
+	struct lwstpc_pull pulls[LWSTPC_PULLS] LWSTPC_BY_TABLES;
 };
 
 /*
  * The cluster
  */
 
-struct lwstpc_counters {		/* see struct ..._stats */
-	atomic_ullong	jobs, ended[16], retried, chunks, chunk_bytes, resent,
-			duplicate, fenced, reconnects, latency_us[24];
+struct lwstpc_counters { /* see struct ..._stats */
+	atomic_ullong jobs, ended[16], retried, chunks, chunk_bytes, resent,
+		duplicate, fenced, reconnects, latency_us[24];
 };
 
 struct lws_threadpool_cluster {
-	atomic_uint		refs;
-	struct lws_threadpool	*pool;		/* constant, as are these */
-	unsigned int		threads;
-	lws_usec_t		lease_us;
-	lws_usec_t		engine_us;
-	unsigned int		max_tries;
-	char			prefix[LWSTPC_NAME];
-	char			node[LWSTPC_NODE_TEXT];
-	struct lwstpc_engine	*engine;
+	atomic_uint refs;
+	struct lws_threadpool *pool; /* constant, as are these */
+	unsigned int threads;
+	lws_usec_t lease_us;
+	lws_usec_t engine_us;
+	unsigned int max_tries;
+	char prefix[LWSTPC_NAME];
+	char node[LWSTPC_NODE_TEXT];
+	struct lwstpc_engine *engine;
 
-	atomic_bool		dying;		/* destroy() */
-	atomic_bool		draining;
-	atomic_bool		connected;
-	atomic_bool		was_up;		/* once */
-	atomic_bool		fresh;		/* a new connection: ticker */
-	atomic_bool		queue_ready;
-	atomic_bool		beat;		/* ... at once: to the ticker */
-	_Atomic(uint64_t)	queue;		/* which one, or 0: not known */
-	_Atomic(lws_usec_t)	now;		/* of the ticker */
-	_Atomic(lws_usec_t)	echoed;		/* our own echo came last */
-	_Atomic(lws_usec_t)	smooth_since;	/* silence counts since */
-	_Atomic(lws_usec_t)	away_since;	/* or 0: it is there */
-	_Atomic(lws_usec_t)	away_us;	/* before that */
+	atomic_bool dying; /* destroy() */
+	atomic_bool draining;
+	atomic_bool connected;
+	atomic_bool was_up; /* once */
+	atomic_bool fresh;  /* a new connection: ticker */
+	atomic_bool queue_ready;
+	atomic_bool beat;		  /* ... at once: to the ticker */
+	_Atomic(uint64_t) queue;	  /* which one, or 0: not known */
+	_Atomic(lws_usec_t) now;	  /* of the ticker */
+	_Atomic(lws_usec_t) echoed;	  /* our own echo came last */
+	_Atomic(lws_usec_t) smooth_since; /* silence counts since */
+	_Atomic(lws_usec_t) away_since;	  /* or 0: it is there */
+	_Atomic(lws_usec_t) away_us;	  /* before that */
 
-	pthread_mutex_t		lock;
-	struct lwstpc_kind	*kinds LWSTPC_BY_TABLES;
-	unsigned int		n_kinds LWSTPC_BY_TABLES;
-	struct lwstpc_job	*jobs LWSTPC_BY_TABLES;
-	struct lwstpc_work	*works LWSTPC_BY_TABLES;
+	pthread_mutex_t lock;
+	struct lwstpc_kind *kinds LWSTPC_BY_TABLES;
+	unsigned int n_kinds LWSTPC_BY_TABLES;
+	struct lwstpc_job *jobs LWSTPC_BY_TABLES;
+	struct lwstpc_work *works LWSTPC_BY_TABLES;
 
-	pthread_mutex_t		tick_lock;
-	pthread_cond_t		tick_cond;
-	bool			tick_due;	/* by tick_lock, as the next */
-	bool			tick_end;
-	bool			ticked_out;	/* it has ended */
+	pthread_mutex_t tick_lock;
+	pthread_cond_t tick_cond;
+	bool tick_due; /* by tick_lock, as the next */
+	bool tick_end;
+	bool ticked_out; /* it has ended */
 
-	struct lwstpc_counters	n;
+	struct lwstpc_counters n;
 };
 
 /*
@@ -143,7 +140,7 @@ struct lws_threadpool_cluster {
 lws_usec_t
 lwstpc_now(void);
 uint64_t
-lwstpc_wall(void);			/* us since 1970 */
+lwstpc_wall(void); /* us since 1970 */
 LWSTP_LOCKS(lwstpc_role_tables) void
 lwstpc_lock(lwstpc_t *c);
 LWSTP_UNLOCKS(lwstpc_role_tables) void
@@ -171,9 +168,6 @@ lwstpc_silence(lwstpc_t *c, lws_usec_t heard, lws_usec_t now);
 /* the engine is there, and answers */
 bool
 lwstpc_engine_there(lwstpc_t *c);
-/* have the ticker look at once */
-void
-lwstpc_tick_now(lwstpc_t *c);
 /* how long to wait at most until something is said again */
 lws_usec_t
 lwstpc_again_most(const lwstpc_t *c);
@@ -191,6 +185,9 @@ lwstpc_kind_at(lwstpc_t *c, unsigned int number);
 
 void *
 lwstpc_ticker(void *arg);
+/* have it look at once */
+void
+lwstpc_tick_now(lwstpc_t *c);
 
 /*
  * calls.c: what the engine tells

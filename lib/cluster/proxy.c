@@ -67,10 +67,11 @@ asked_to_stop(struct lwstpc_job *job)
 {
 	enum lws_threadpool_stop why = lws_threadpool_end_reason();
 
-	return end_early(job, why == LWS_TP_STOP_LIFE_MS ?
-				LWS_TP_CLUSTER_DEADLINE : LWS_TP_CLUSTER_ASKED,
+	return end_early(job,
+			 why == LWS_TP_STOP_LIFE_MS ? LWS_TP_CLUSTER_DEADLINE :
+						      LWS_TP_CLUSTER_ASKED,
 			 why == LWS_TP_STOP_CLOSED ||
-			 why == LWS_TP_STOP_FINISH);
+				 why == LWS_TP_STOP_FINISH);
 }
 
 /*
@@ -141,17 +142,17 @@ take_in(struct lwstpc_job *job, struct lwstpc_msg *msg)
 
 	data = lwstpc_msg_data(msg, &len);
 	if (lwstpc_decode(&wire, data, len))
-		bad = 1;		/* it was good when it came */
+		bad = 1; /* it was good when it came */
 	else if (wire.type == LWSTPC_CHUNK || (wire.flags & LWSTPC_F_DATA))
-		bad = job->kind->k.decode_chunk(job->user, wire.data,
-						wire.len);
+		bad = job->kind->k.decode_chunk(job->user, wire.data, wire.len);
 	lwstpc_msg_free(msg);
 	if (bad) {
 		lwsl_warn("lws_threadpool_cluster: %s %s: a chunk cannot be "
-			  "decoded\n", job->kind->name, job->id_text);
+			  "decoded\n",
+			  job->kind->name, job->id_text);
 		lwstpc_job_lock(job);
 		if (wire.type == LWSTPC_END)
-			__lwstpc_credit(job);	/* the worker may forget it */
+			__lwstpc_credit(job); /* the worker may forget it */
 		job->verdict = LWS_TP_CLUSTER_CHUNK;
 		lwstpc_job_unlock(job);
 		return end_early(job, LWS_TP_CLUSTER_CHUNK, false);
@@ -199,7 +200,7 @@ lwstpc_proxy(void *user, enum lws_threadpool_task_status status)
 
 	(void)user;
 	if (!job)
-		return LWS_TP_RETURN_STOPPED;	/* no memory for its handle */
+		return LWS_TP_RETURN_STOPPED; /* no memory for its handle */
 	lwstpc_job_lock(job);
 	is_new = job->where == LWSTPC_NEW && !job->verdict;
 	lwstpc_job_unlock(job);
@@ -221,7 +222,7 @@ lwstpc_proxy_cleanup(struct lws *wsi, void *user)
 						  true);
 
 	if (job && !atomic_load(&job->end))
-		asked_to_stop(job);	/* before its first call */
+		asked_to_stop(job); /* before its first call */
 	if (job && job->cleanup)
 		job->cleanup(wsi, user);
 	if (!job)

@@ -13,11 +13,11 @@
 
 #include "engine.h"
 
-#define DUPLICATES_NS	"120000000000"	/* two minutes */
-#define NO_RESPONDERS	503
-#define EXISTS_OTHERWISE 10058		/* a stream, of another form */
+#define DUPLICATES_NS	 "120000000000" /* two minutes */
+#define NO_RESPONDERS	 503
+#define EXISTS_OTHERWISE 10058 /* a stream, of another form */
 
-#define MOST_DELIVERIES	1000
+#define MOST_DELIVERIES 1000
 #define MOST_PENDING	100000
 #define MOST_PULLS	65536
 
@@ -153,7 +153,8 @@ lwstpc_make_queue(struct lwstpc_engine *e)
 	snprintf(subject, sizeof(subject), "$JS.API.STREAM.CREATE.%s", stream);
 	snprintf(reply, sizeof(reply), "%s.a.%s.+", prefix,
 		 lwstpc_engine_node(e));
-	snprintf(body, sizeof(body), "{\"name\":\"%s\",\"subjects\":"
+	snprintf(body, sizeof(body),
+		 "{\"name\":\"%s\",\"subjects\":"
 		 "[\"%s.job.*\"],\"retention\":\"workqueue\",\"storage\":"
 		 "\"file\",\"discard\":\"new\",\"max_consumers\":-1,"
 		 "\"max_msgs\":-1,\"max_bytes\":-1,\"max_age\":0,"
@@ -176,14 +177,15 @@ lwstpc_make_consumer(struct lwstpc_engine *e, const char *kind,
 		 "$JS.API.CONSUMER.DURABLE.CREATE.%s.k-%s", stream, kind);
 	snprintf(reply, sizeof(reply), "%s.a.%s.+%u", prefix,
 		 lwstpc_engine_node(e), number);
-	snprintf(body, sizeof(body), "{\"stream_name\":\"%s\",\"config\":{"
+	snprintf(body, sizeof(body),
+		 "{\"stream_name\":\"%s\",\"config\":{"
 		 "\"durable_name\":\"k-%s\",\"deliver_policy\":\"all\","
 		 "\"ack_policy\":\"explicit\",\"ack_wait\":%lld,"
 		 "\"max_deliver\":%d,\"filter_subject\":\"%s.job.%s\","
 		 "\"replay_policy\":\"instant\",\"max_ack_pending\":%d,"
-		 "\"max_waiting\":%d}}", stream, kind,
-		 (long long)lease_us * 1000, MOST_DELIVERIES, prefix, kind,
-		 MOST_PENDING, MOST_PULLS);
+		 "\"max_waiting\":%d}}",
+		 stream, kind, (long long)lease_us * 1000, MOST_DELIVERIES,
+		 prefix, kind, MOST_PENDING, MOST_PULLS);
 
 	return lwstpc_engine_send(e, subject, reply, NULL, body, strlen(body));
 }
@@ -193,7 +195,7 @@ static uint64_t
 json_hash(const char *text, size_t len, const char *name)
 {
 	const char *p = json_find(text, len, name), *end = text + len;
-	uint64_t hash = 14695981039346656037u;		/* FNV-1a */
+	uint64_t hash = 14695981039346656037u; /* FNV-1a */
 
 	for (; p && p < end && *p != ','; p++)
 		hash = (hash ^ (unsigned char)*p) * 1099511628211u;
@@ -323,8 +325,8 @@ lwstpc_send_echo(struct lwstpc_engine *e)
 {
 	char subject[LWSTPC_SUBJECT];
 
-	snprintf(subject, sizeof(subject), "%s.a.%s.-",
-		 lwstpc_engine_prefix(e), lwstpc_engine_node(e));
+	snprintf(subject, sizeof(subject), "%s.a.%s.-", lwstpc_engine_prefix(e),
+		 lwstpc_engine_node(e));
 
 	return lwstpc_engine_send(e, subject, NULL, NULL, "", 0);
 }

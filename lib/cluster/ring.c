@@ -14,7 +14,9 @@ __lwstpc_tell(struct lwstpc_work *work, enum lwstpc_type type,
 	      unsigned int flags)
 {
 	const struct lwstpc_wire wire = {
-		.type = type, .flags = flags, .seq = work->sent,
+		.type = type,
+		.flags = flags,
+		.seq = work->sent,
 		.fence = work->fence,
 	};
 	unsigned char buf[LWSTPC_WIRE_MOST];
@@ -35,8 +37,11 @@ __lwstpc_put(struct lwstpc_work *work, enum lwstpc_type type,
 	     unsigned int flags, unsigned char *buf, size_t len)
 {
 	const struct lwstpc_wire wire = {
-		.type = type, .flags = flags, .seq = work->sent,
-		.fence = work->fence, .time = lwstpc_wall(),
+		.type = type,
+		.flags = flags,
+		.seq = work->sent,
+		.fence = work->fence,
+		.time = lwstpc_wall(),
 	};
 	struct lwstpc_sent *s = &work->ring[work->sent % (work->window + 1)];
 

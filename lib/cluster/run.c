@@ -9,9 +9,9 @@
 
 #include "private.h"
 
-#define ASK_US		(500 * LWS_US_PER_MS)
-#define ASK_PARTS	8		/* of a lease: or as often as that */
-#define WAITED_US	LWS_US_PER_SEC
+#define ASK_US	  (500 * LWS_US_PER_MS)
+#define ASK_PARTS 8 /* of a lease: or as often as that */
+#define WAITED_US LWS_US_PER_SEC
 
 /*
  * Its end
@@ -93,8 +93,9 @@ may_begin(struct lwstpc_work *work)
 	may = work->answered;
 	if (!may && now - work->hello_at >= every) {
 		work->hello_at = now;
-		__lwstpc_tell(work, LWSTPC_HELLO, LWSTPC_F_ASK |
-			      (work->again ? LWSTPC_F_AGAIN : 0u));
+		__lwstpc_tell(work, LWSTPC_HELLO,
+			      LWSTPC_F_ASK |
+				      (work->again ? LWSTPC_F_AGAIN : 0u));
 	}
 	work->parked = !may;
 	lwstpc_work_unlock(work);
@@ -109,7 +110,9 @@ static bool
 make_user(struct lwstpc_work *work)
 {
 	struct lws_threadpool_cluster_job_info info = {
-		.size = sizeof(info), .version = work->version, .tries = 1,
+		.size = sizeof(info),
+		.version = work->version,
+		.tries = 1,
 	};
 	struct lwstpc_wire wire;
 	const void *data;
@@ -117,7 +120,7 @@ make_user(struct lwstpc_work *work)
 	bool stop;
 
 	data = lwstpc_msg_data(work->msg, &len);
-	lwstpc_decode(&wire, data, len);	/* which it could before */
+	lwstpc_decode(&wire, data, len); /* which it could before */
 	lwstpc_work_lock(work);
 	stop = work->stop || work->given;
 	work->begun = !stop;
@@ -152,7 +155,8 @@ chunk(struct lwstpc_work *work, size_t *len)
 	if (!buf)
 		return NULL;
 	if (work->kind->k.encode_chunk(work->user, buf + LWSTPC_WIRE_HEADER,
-				       len) || *len > work->max_chunk) {
+				       len) ||
+	    *len > work->max_chunk) {
 		free(buf);
 		return NULL;
 	}
@@ -222,7 +226,7 @@ call(struct lwstpc_work *work)
 				 __func__, work->kind->name, (int)ret);
 		return end(work, 0, NULL, 0);
 	}
-	if (!work->spoke) {		/* it may park for long */
+	if (!work->spoke) { /* it may park for long */
 		work->spoke = true;
 		lwstpc_work_lock(work);
 		__lwstpc_tell(work, LWSTPC_HELLO, 0);
@@ -265,7 +269,7 @@ running(struct lwstpc_work *work)
 		return lws_threadpool_park(-1);
 	if (!begun) {
 		if (!may_begin(work))
-			return LWS_TP_RETURN_CHECKING_IN;	/* parked */
+			return LWS_TP_RETURN_CHECKING_IN; /* parked */
 		if (!make_user(work))
 			return unmade(work);
 	}
@@ -301,7 +305,7 @@ lwstpc_run_cleanup(struct lws *wsi, void *user)
 
 	(void)wsi;
 	if (!atomic_exchange(&work->started, true)) {
-		lwstpc_take_started(work);	/* the pool has ended first */
+		lwstpc_take_started(work); /* the pool has ended first */
 		lwstpc_work_lock(work);
 		__lwstpc_work_give(work, false);
 		work->over = true;

@@ -114,8 +114,8 @@ lwstpc_take_ended(struct lwstpc_engine *e)
 	bool there;
 
 	pthread_rwlock_rdlock(&e->lock);
-	there = e->nc && natsConnection_Status(e->nc) ==
-			 NATS_CONN_STATUS_CONNECTED;
+	there = e->nc &&
+		natsConnection_Status(e->nc) == NATS_CONN_STATUS_CONNECTED;
 	pthread_rwlock_unlock(&e->lock);
 
 	return !there || !atomic_load(&e->takes);

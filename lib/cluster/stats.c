@@ -6,7 +6,7 @@
 
 #include "private.h"
 
-#define STRUCT_MOST	4096		/* as the base has it */
+#define STRUCT_MOST 4096 /* as the base has it */
 
 static void
 count_jobs(lwstpc_t *c, struct lws_threadpool_cluster_stats *s)

@@ -11,22 +11,26 @@
 
 #include "private.h"
 
-#define AGAIN_US	(500 * LWS_US_PER_MS)
-#define GONE_US		(5 * LWS_US_PER_SEC)
+#define AGAIN_US (500 * LWS_US_PER_MS)
+#define GONE_US	 (5 * LWS_US_PER_SEC)
 
 static LWSTPC_JOB_HELD void
 __tell(struct lwstpc_job *job, enum lwstpc_type type, unsigned int flags)
 {
 	struct lwstpc_wire wire = {
-		.type = type, .flags = flags, .fence = job->fence,
-		.seq = job->came, .upto = job->upto, .tries = job->lost + 1,
+		.type = type,
+		.flags = flags,
+		.fence = job->fence,
+		.seq = job->came,
+		.upto = job->upto,
+		.tries = job->lost + 1,
 	};
 	unsigned char buf[LWSTPC_WIRE_MOST];
 
 	if (job->where != LWSTPC_OWNED)
 		return;
 	if (type == LWSTPC_CREDIT && job->complete && !job->filled)
-		wire.seq++;		/* END is read, too */
+		wire.seq++; /* END is read, too */
 	lwstpc_send(job->c->engine, 'w', job->worker, job->id_text, false, buf,
 		    lwstpc_encode(buf, &wire));
 }
@@ -67,7 +71,9 @@ lwstpc_stop_other(lwstpc_t *c, const char *worker, const char *id,
 		  uint64_t fence, unsigned int flags)
 {
 	const struct lwstpc_wire wire = {
-		.type = LWSTPC_STOP, .flags = flags, .fence = fence,
+		.type = LWSTPC_STOP,
+		.flags = flags,
+		.fence = fence,
 	};
 	unsigned char buf[LWSTPC_WIRE_MOST];
 
@@ -79,7 +85,9 @@ LWSTPC_JOB_HELD void
 __lwstpc_find(struct lwstpc_job *job)
 {
 	struct lwstpc_wire wire = {
-		.type = LWSTPC_FIND, .seq = job->done, .fence = job->attach,
+		.type = LWSTPC_FIND,
+		.seq = job->done,
+		.fence = job->attach,
 	};
 	unsigned char buf[LWSTPC_WIRE_MOST];
 
@@ -96,9 +104,12 @@ __lwstpc_job_publish(struct lwstpc_job *job)
 	bool asks = k->retry == LWS_TP_CLUSTER_RETRY_NEVER || job->published ||
 		    job->round;
 	struct lwstpc_wire wire = {
-		.type = LWSTPC_JOB, .flags = asks ? LWSTPC_F_ASK : 0,
-		.seq = job->round, .time = lwstpc_wall(),
-		.version = k->version, .window = (uint32_t)k->window,
+		.type = LWSTPC_JOB,
+		.flags = asks ? LWSTPC_F_ASK : 0,
+		.seq = job->round,
+		.time = lwstpc_wall(),
+		.version = k->version,
+		.window = (uint32_t)k->window,
 		.max_chunk = (uint32_t)k->max_chunk,
 		.linger = (uint32_t)k->linger_secs,
 	};
@@ -135,12 +146,12 @@ __lwstpc_job_leave(struct lwstpc_job *job, bool lingers)
 	    job->verdict)
 		lingers = false;
 	if (job->where == LWSTPC_SEEKING) {
-		keep = GONE_US;		/* who is found then is to linger */
+		keep = GONE_US; /* who is found then is to linger */
 		lingers = true;
 	} else if (lingers)
 		keep = job->kind->k.linger_secs * LWS_US_PER_SEC;
 	else if (job->where == LWSTPC_QUEUED && !job->number)
-		keep = GONE_US;		/* its number is on its way */
+		keep = GONE_US; /* its number is on its way */
 	if (lingers && job->where == LWSTPC_OWNED)
 		__lwstpc_linger(job);
 	else if (!lingers && job->where == LWSTPC_OWNED)

@@ -9,20 +9,20 @@
 
 #include "private.h"
 
-#define TICK_MOST_US	(250 * LWS_US_PER_MS)
-#define TICK_LEAST_US	(20 * LWS_US_PER_MS)
-#define QUIET_US	(500 * LWS_US_PER_MS)	/* then a chunk may be lost */
-#define AGAIN_US	LWS_US_PER_SEC		/* what was not answered */
-#define AWAY_LEAST_US	(2 * LWS_US_PER_SEC)	/* an echo may be so late */
+#define TICK_MOST_US  (250 * LWS_US_PER_MS)
+#define TICK_LEAST_US (20 * LWS_US_PER_MS)
+#define QUIET_US      (500 * LWS_US_PER_MS) /* then a chunk may be lost */
+#define AGAIN_US      LWS_US_PER_SEC	    /* what was not answered */
+#define AWAY_LEAST_US (2 * LWS_US_PER_SEC)  /* an echo may be so late */
 
 struct tick {
-	lwstpc_t	*c;
-	lws_usec_t	now;
-	bool		fresh;		/* the connection is new */
-	bool		beat;		/* the queue is known again */
-	bool		away;		/* for longer than engine_secs */
-	lws_usec_t	last;
-	lws_usec_t	queue_at;	/* it was to be made */
+	lwstpc_t *c;
+	lws_usec_t now;
+	bool fresh; /* the connection is new */
+	bool beat;  /* the queue is known again */
+	bool away;  /* for longer than engine_secs */
+	lws_usec_t last;
+	lws_usec_t queue_at; /* it was to be made */
 };
 
 /*
@@ -33,7 +33,7 @@ static LWSTPC_JOB_HELD void
 __tick_queued(struct lwstpc_job *job, const struct tick *t)
 {
 	if (t->fresh)
-		job->number = 0;	/* the queue may be another */
+		job->number = 0; /* the queue may be another */
 	if (!job->number && !job->verdict && job->kind &&
 	    (t->fresh || t->now - job->published > AGAIN_US))
 		__lwstpc_job_publish(job);
@@ -67,7 +67,7 @@ __tick_owned(struct lwstpc_job *job, const struct tick *t)
 	if (lwstpc_silence(c, job->heard, t->now) > 2 * c->lease_us &&
 	    !job->complete) {
 		__lwstpc_job_lost(job, true);
-		job->round++;		/* the queue may have lost it, too */
+		job->round++; /* the queue may have lost it, too */
 		job->number = 0;
 		if (!job->verdict && job->request)
 			__lwstpc_job_publish(job);
@@ -190,8 +190,7 @@ __tick_work(struct lwstpc_work *work, const struct tick *t)
 	hangs = lwstpc_work_hangs(work);
 	if (!hangs && (work->begun || work->ended))
 		__tick_unheard(work, t);
-	if (!hangs &&
-	    (t->beat || t->now - work->beat_at >= c->lease_us / 3)) {
+	if (!hangs && (t->beat || t->now - work->beat_at >= c->lease_us / 3)) {
 		work->beat_at = t->now;
 		__lwstpc_work_extend(work);
 		if (work->begun || work->ended)
@@ -295,6 +294,15 @@ tick(struct tick *t)
 	tick_works(t);
 	while ((kind = lwstpc_kind_at(t->c, n++)))
 		tick_kind(t->c, kind, t);
+}
+
+void
+lwstpc_tick_now(lwstpc_t *c)
+{
+	pthread_mutex_lock(&c->tick_lock);
+	c->tick_due = true;
+	pthread_cond_broadcast(&c->tick_cond);
+	pthread_mutex_unlock(&c->tick_lock);
 }
 
 /* False: it is the end */

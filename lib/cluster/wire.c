@@ -10,9 +10,9 @@
 
 #include "wire.h"
 
-#define JOB_BODY	(LWSTPC_ID_BYTES + 8 + 4 * 4)
-#define CREDIT_BODY	(2 * 4)
-#define FIND_BODY	8
+#define JOB_BODY    (LWSTPC_ID_BYTES + 8 + 4 * 4)
+#define CREDIT_BODY (2 * 4)
+#define FIND_BODY   8
 
 static unsigned char *
 put(unsigned char *p, uint64_t value, unsigned int bytes)

@@ -42,7 +42,10 @@ __lwstpc_work_list(lwstpc_t *c, struct lwstpc_work *work)
 	bool no_memory = false;
 
 #undef uthash_nonfatal_oom
-#define uthash_nonfatal_oom(e) do { no_memory = true; } while (0)
+#define uthash_nonfatal_oom(e) \
+	do { \
+		no_memory = true; \
+	} while (0)
 	HASH_ADD(hh, c->works, id, sizeof(work->id), work);
 	if (no_memory)
 		return false;

@@ -9,62 +9,62 @@
 #ifndef LWSTP_CLUSTER_WORKER_H
 #define LWSTP_CLUSTER_WORKER_H
 
-struct lwstpc_sent {			/* with its header */
-	unsigned char		*buf;
-	size_t			len;
+struct lwstpc_sent { /* with its header */
+	unsigned char *buf;
+	size_t len;
 };
 
 struct lwstpc_work {
-	UT_hash_handle		hh;		/* by id: tables */
-	atomic_uint		refs;
-	lwstpc_t		*c;		/* has a reference */
-	struct lwstpc_kind	*kind;
-	unsigned char		id[LWSTPC_ID_BYTES];
-	char			id_text[LWSTPC_ID_TEXT];
-	char			*reply;		/* the delivery's */
-	uint64_t		queue;		/* that it came from */
-	uint64_t		fence;
-	uint32_t		version;
-	uint32_t		window;
-	size_t			max_chunk;
-	bool			must_ask;
-	bool			again;		/* delivered before */
-	lws_usec_t		linger_us;
-	bool			in_table LWSTPC_BY_TABLES;
+	UT_hash_handle hh; /* by id: tables */
+	atomic_uint refs;
+	lwstpc_t *c; /* has a reference */
+	struct lwstpc_kind *kind;
+	unsigned char id[LWSTPC_ID_BYTES];
+	char id_text[LWSTPC_ID_TEXT];
+	char *reply;	/* the delivery's */
+	uint64_t queue; /* that it came from */
+	uint64_t fence;
+	uint32_t version;
+	uint32_t window;
+	size_t max_chunk;
+	bool must_ask;
+	bool again; /* delivered before */
+	lws_usec_t linger_us;
+	bool in_table LWSTPC_BY_TABLES;
 
 	/* the thread's that calls it */
-	struct lwstpc_msg	*msg;		/* the job's, until it begins */
-	void			*user;
-	lws_usec_t		hello_at;
-	bool			spoke;		/* its front knows of it */
+	struct lwstpc_msg *msg; /* the job's, until it begins */
+	void *user;
+	lws_usec_t hello_at;
+	bool spoke; /* its front knows of it */
 
 	_Atomic(struct lws_threadpool_task *) task;
-	atomic_bool		started;	/* a thread has it, or had it */
-	_Atomic(lws_usec_t)	called_at;	/* 0: no call is under way */
+	atomic_bool started;	       /* a thread has it, or had it */
+	_Atomic(lws_usec_t) called_at; /* 0: no call is under way */
 
-	pthread_mutex_t		lock;
-	char			front[LWSTPC_NODE_TEXT] LWSTPC_BY_WORK;
-	bool			answered LWSTPC_BY_WORK; /* its HELLO|ASK */
-	bool			begun LWSTPC_BY_WORK;	/* user is there */
-	bool			parked LWSTPC_BY_WORK;	/* a wake helps */
-	bool			stop LWSTPC_BY_WORK;	/* it is not wanted */
-	bool			acked LWSTPC_BY_WORK;	/* the engine knows */
-	bool			given LWSTPC_BY_WORK;	/* back, or dropped */
-	bool			over LWSTPC_BY_WORK;	/* not called again */
-	bool			ended LWSTPC_BY_WORK;	/* END is in the ring */
-	bool			lingers LWSTPC_BY_WORK;
+	pthread_mutex_t lock;
+	char front[LWSTPC_NODE_TEXT] LWSTPC_BY_WORK;
+	bool answered LWSTPC_BY_WORK; /* its HELLO|ASK */
+	bool begun LWSTPC_BY_WORK;    /* user is there */
+	bool parked LWSTPC_BY_WORK;   /* a wake helps */
+	bool stop LWSTPC_BY_WORK;     /* it is not wanted */
+	bool acked LWSTPC_BY_WORK;    /* the engine knows */
+	bool given LWSTPC_BY_WORK;    /* back, or dropped */
+	bool over LWSTPC_BY_WORK;     /* not called again */
+	bool ended LWSTPC_BY_WORK;    /* END is in the ring */
+	bool lingers LWSTPC_BY_WORK;
 	/* attaches, the one that has it first */
-	uint64_t		attach[LWSTPC_ATTACHES] LWSTPC_BY_WORK;
-	lws_usec_t		linger_until LWSTPC_BY_WORK;
-	uint32_t		tries LWSTPC_BY_WORK;
-	uint32_t		have LWSTPC_BY_WORK;	/* the front has */
-	uint32_t		upto LWSTPC_BY_WORK;	/* may be sent */
-	uint32_t		sent LWSTPC_BY_WORK;	/* were */
-	uint32_t		oldest LWSTPC_BY_WORK;	/* in the ring */
-	struct lwstpc_sent	*ring LWSTPC_BY_WORK;	/* window + 1 */
-	lws_usec_t		heard LWSTPC_BY_WORK;
-	lws_usec_t		beat_at LWSTPC_BY_WORK;
-	lws_usec_t		told_at LWSTPC_BY_WORK;	/* again */
+	uint64_t attach[LWSTPC_ATTACHES] LWSTPC_BY_WORK;
+	lws_usec_t linger_until LWSTPC_BY_WORK;
+	uint32_t tries LWSTPC_BY_WORK;
+	uint32_t have LWSTPC_BY_WORK;		 /* the front has */
+	uint32_t upto LWSTPC_BY_WORK;		 /* may be sent */
+	uint32_t sent LWSTPC_BY_WORK;		 /* were */
+	uint32_t oldest LWSTPC_BY_WORK;		 /* in the ring */
+	struct lwstpc_sent *ring LWSTPC_BY_WORK; /* window + 1 */
+	lws_usec_t heard LWSTPC_BY_WORK;
+	lws_usec_t beat_at LWSTPC_BY_WORK;
+	lws_usec_t told_at LWSTPC_BY_WORK; /* again */
 };
 
 /*
@@ -121,16 +121,13 @@ void
 lwstpc_run_cleanup(struct lws *wsi, void *user);
 
 /*
- * pull.c: how many; take.c: one that came
+ * take.c: jobs for a worker
  */
 
 void
-lwstpc_job_came(lwstpc_t *c, const char *tail, struct lwstpc_msg *msg);
-void
-lwstpc_pull_brought(lwstpc_t *c, struct lwstpc_kind *kind);
-/* there is no more for a pull */
-void
 lwstpc_take_came(lwstpc_t *c, const char *tail, struct lwstpc_msg *msg);
+void
+lwstpc_job_came(lwstpc_t *c, const char *tail, struct lwstpc_msg *msg);
 /* the work has begun, or has ended */
 void
 lwstpc_take_started(struct lwstpc_work *work);

@@ -26,12 +26,12 @@ static int
 send_headers(struct lws *wsi, const struct http_answer *answer, size_t len)
 {
 	unsigned char buf[LWS_PRE + 1024], *start = &buf[LWS_PRE], *p = start,
-		      *end = &buf[sizeof(buf) - 1];
+					   *end = &buf[sizeof(buf) - 1];
 	char retry[16];
 
-	if (lws_add_http_common_headers(wsi, answer->status,
-			answer->type ? answer->type : "text/plain", len, &p,
-			end) ||
+	if (lws_add_http_common_headers(
+		    wsi, answer->status,
+		    answer->type ? answer->type : "text/plain", len, &p, end) ||
 	    add_header(wsi, "cache-control:", "no-store", &p, end))
 		return -1;
 
@@ -64,7 +64,7 @@ http_answer(struct lws *wsi, const struct http_answer *answer)
 	memcpy(body + LWS_PRE, answer->text, len);
 	/* lws keeps what the client does not take now */
 	n = lws_write(wsi, body + LWS_PRE, len, LWS_WRITE_HTTP_FINAL);
-	explicit_bzero(body, LWS_PRE + len);	/* it may be a secret */
+	explicit_bzero(body, LWS_PRE + len); /* it may be a secret */
 	free(body);
 
 	if (n < (int)len || answer->close)
@@ -153,7 +153,7 @@ http_metrics(struct lws *wsi, struct lws_threadpool *tp)
 			"charset=utf-8",
 	};
 	int len = lws_threadpool_metrics(tp, NULL, 0), n;
-	size_t room = (size_t)len + 1024;	/* it may grow meanwhile */
+	size_t room = (size_t)len + 1024; /* it may grow meanwhile */
 	char *text = malloc(room);
 
 	if (!text)
@@ -185,7 +185,7 @@ http_content_length(struct lws *wsi)
 			 WSI_TOKEN_HTTP_CONTENT_LENGTH) <= 0 ||
 	    text[0] < '0' || text[0] > '9')
 		return -1;
-	len = strtoll(text, &end, 10);	/* 18 digits at most: it fits */
+	len = strtoll(text, &end, 10); /* 18 digits at most: it fits */
 
 	return *end ? -1 : len;
 }

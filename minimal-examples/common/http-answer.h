@@ -12,12 +12,12 @@
 struct lws_threadpool;
 
 struct http_answer {
-	unsigned int	status;
-	const char	*type;		/* NULL: text/plain */
-	const char	*text;
-	size_t		len;		/* 0: all of the text */
-	unsigned int	retry_after;	/* seconds; 0: it is not said */
-	int		close;		/* the connection, too */
+	unsigned int status;
+	const char *type; /* NULL: text/plain */
+	const char *text;
+	size_t len;		  /* 0: all of the text */
+	unsigned int retry_after; /* seconds; 0: it is not said */
+	int close;		  /* the connection, too */
 };
 
 /* Sends it, in any callback of the transaction, and ends that.  Returns what

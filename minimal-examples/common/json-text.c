@@ -15,8 +15,11 @@ static size_t
 character(const unsigned char *p, size_t len)
 {
 	static const uint32_t first[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t n = p[0] < 0x80 ? 1 : (p[0] & 0xe0) == 0xc0 ? 2 :
-		   (p[0] & 0xf0) == 0xe0 ? 3 : (p[0] & 0xf8) == 0xf0 ? 4 : 0;
+	size_t n = p[0] < 0x80		 ? 1 :
+		   (p[0] & 0xe0) == 0xc0 ? 2 :
+		   (p[0] & 0xf0) == 0xe0 ? 3 :
+		   (p[0] & 0xf8) == 0xf0 ? 4 :
+					   0;
 	uint32_t c;
 	size_t i;
 
@@ -31,7 +34,8 @@ character(const unsigned char *p, size_t len)
 
 	/* too long a form, a surrogate, or beyond Unicode */
 	return c < first[n] || (c >= 0xd800 && c < 0xe000) || c > 0x10ffff ?
-			0 : n;
+		       0 :
+		       n;
 }
 
 size_t

@@ -10,7 +10,7 @@
 #include <stddef.h>
 
 /* bytes that json_text() may need for len bytes of text */
-#define JSON_TEXT_SIZE(len)	(6 * (len) + 3)
+#define JSON_TEXT_SIZE(len) (6 * (len) + 3)
 
 /*
  * Writes text as a JSON string, with its quotes and a NUL, and returns its

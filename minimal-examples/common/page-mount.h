@@ -15,10 +15,10 @@
 
 /* common/page.css and common/page.js, for the mounts of an example */
 static const struct lws_http_mount page_mount = {
-	.mountpoint		= "/common",
-	.mountpoint_len		= 7,
-	.origin			= COMMON_PAGE,
-	.origin_protocol	= LWSMPRO_FILE,
+	.mountpoint = "/common",
+	.mountpoint_len = 7,
+	.origin = COMMON_PAGE,
+	.origin_protocol = LWSMPRO_FILE,
 };
 
 #endif

@@ -19,12 +19,12 @@
 #include <unistd.h>
 
 #define DEFAULT_PORT	"7681"
-#define DEFAULT_ADDRESS	"127.0.0.1"
+#define DEFAULT_ADDRESS "127.0.0.1"
 #define ANY_ADDRESS	"0.0.0.0"
 #define DEFAULT_LOGS	(LLL_USER | LLL_ERR | LLL_WARN)
 #define PATIENCE_US	(2 * LWS_US_PER_SEC) /* to tell clients of the end */
-#define MAX_OPTIONS	8		/* of an example's own */
-#define MAX_PROTOCOLS	4		/* and of its protocols */
+#define MAX_OPTIONS	8		     /* of an example's own */
+#define MAX_PROTOCOLS	4		     /* and of its protocols */
 
 static const struct threadpool_example *ex;
 static struct lws_context *context;
@@ -35,10 +35,10 @@ static int init_failed;
 static int port, logs = DEFAULT_LOGS;
 
 static struct lws_http_mount page = {
-	.mountpoint		= "/",
-	.mountpoint_len		= 1,
-	.origin_protocol	= LWSMPRO_FILE,
-	.def			= "index.html",
+	.mountpoint = "/",
+	.mountpoint_len = 1,
+	.origin_protocol = LWSMPRO_FILE,
+	.def = "index.html",
 };
 
 /* the protocol's options on our vhost: these, and the example's own */
@@ -46,16 +46,13 @@ enum { PVO_THREADS, PVO_PORT, PVO_ADDRESS, PVO_OWN };
 static struct lws_protocol_vhost_options pvos[PVO_OWN + MAX_OPTIONS], pvo;
 
 /* nothing but what is served here, and no page of others around it */
-static const struct lws_protocol_vhost_options no_referrer = {
-	NULL, NULL, "referrer-policy:", "no-referrer"
-}, no_sniff = {
-	&no_referrer, NULL, "x-content-type-options:", "nosniff"
-}, headers = {
-	&no_sniff, NULL, "content-security-policy:",
-	"default-src 'none'; script-src 'self'; style-src 'self'; "
-	"img-src 'self'; connect-src 'self'; form-action 'self'; "
-	"base-uri 'none'; frame-ancestors 'none'"
-};
+static const struct lws_protocol_vhost_options
+	no_referrer = { NULL, NULL, "referrer-policy:", "no-referrer" },
+	no_sniff = { &no_referrer, NULL, "x-content-type-options:", "nosniff" },
+	headers = { &no_sniff, NULL, "content-security-policy:",
+		    "default-src 'none'; script-src 'self'; style-src 'self'; "
+		    "img-src 'self'; connect-src 'self'; form-action 'self'; "
+		    "base-uri 'none'; frame-ancestors 'none'" };
 
 /* the context is alive for as long as interrupted is below 2 */
 static void
@@ -114,12 +111,12 @@ usage_of_kind(void)
 {
 	switch (ex->kind) {
 	case THREADPOOL_EXAMPLE_SERVER:
-		printf(
-"  -p, --port=PORT       listen on this port (default " DEFAULT_PORT
-							"), 0 = a free one\n"
-"  -i, --interface=ADDR  listen on this IPv4 address (default "
-							DEFAULT_ADDRESS ",\n"
-"                        this machine only), " ANY_ADDRESS " = on all\n");
+		printf("  -p, --port=PORT       listen on this port "
+		       "(default " DEFAULT_PORT "), 0 = a free one\n"
+		       "  -i, --interface=ADDR  listen on this IPv4 address "
+		       "(default " DEFAULT_ADDRESS ",\n"
+		       "                        this machine "
+		       "only), " ANY_ADDRESS " = on all\n");
 		break;
 	case THREADPOOL_EXAMPLE_CLIENT:
 		usage_line('p', "port", "PORT", "port of the server",
@@ -162,8 +159,10 @@ number(const char *what, const char *text, int min, int max)
 	errno = 0;
 	n = strtol(text, &end, 10);
 	if (errno || end == text || *end || n < min || n > max) {
-		fprintf(stderr, "%s: --%s must be a number from %d to %d, "
-			"not '%s'\n", ex->program, what, min, max, text);
+		fprintf(stderr,
+			"%s: --%s must be a number from %d to %d, "
+			"not '%s'\n",
+			ex->program, what, min, max, text);
 		exit(2);
 	}
 
@@ -274,8 +273,7 @@ parse_options(int argc, char **argv)
 	int c;
 
 	know_options();
-	while ((c = getopt_long(argc, argv, letters, long_options,
-				NULL)) != -1)
+	while ((c = getopt_long(argc, argv, letters, long_options, NULL)) != -1)
 		take_option(c, optarg);
 
 	if (optind < argc) {
@@ -322,8 +320,10 @@ check_page(void)
 	if (!access(index, R_OK))
 		return 0;
 
-	fprintf(stderr, "%s: %s: %s (the page's directory can be given with "
-		"-m)\n", ex->program, index, strerror(errno));
+	fprintf(stderr,
+		"%s: %s: %s (the page's directory can be given with "
+		"-m)\n",
+		ex->program, index, strerror(errno));
 
 	return -1;
 }
@@ -423,7 +423,7 @@ out_of_patience(lws_sorted_usec_list_t *sul)
 	(void)sul;
 
 	interrupted = 2;
-	lws_cancel_service(context);	/* or this turn waits for something */
+	lws_cancel_service(context); /* or this turn waits for something */
 }
 
 /* The first signal ends the tasks, which their connections hear of while the

@@ -17,43 +17,43 @@
 #include <libwebsockets.h>
 
 /* a number that is #defined, as an option's text */
-#define STRING(x)	STRING_(x)
-#define STRING_(x)	#x
+#define STRING(x)  STRING_(x)
+#define STRING_(x) #x
 
 /* An option of one example, beside those that all have.  The protocol finds its
  * value by lws_pvo_search() in PROTOCOL_INIT, also where it was not given. */
 struct threadpool_example_option {
-	char		letter;		/* 0 ends the list */
-	const char	*name;		/* the long option's, and the pvo's */
-	const char	*value;		/* what it takes: "N", "MS", "FILE" */
-	const char	*help;
-	const char	*otherwise;	/* its value where it is not given */
-	int		min, max;	/* of a number; 0, 0: any text */
+	char letter;	   /* 0 ends the list */
+	const char *name;  /* the long option's, and the pvo's */
+	const char *value; /* what it takes: "N", "MS", "FILE" */
+	const char *help;
+	const char *otherwise; /* its value where it is not given */
+	int min, max;	       /* of a number; 0, 0: any text */
 };
 
 enum threadpool_example_kind {
-	THREADPOOL_EXAMPLE_SERVER,	/* listens by -p and -i */
-	THREADPOOL_EXAMPLE_CLIENT,	/* of a server by -p and -s */
-	THREADPOOL_EXAMPLE_LOCAL	/* has neither: no network */
+	THREADPOOL_EXAMPLE_SERVER, /* listens by -p and -i */
+	THREADPOOL_EXAMPLE_CLIENT, /* of a server by -p and -s */
+	THREADPOOL_EXAMPLE_LOCAL   /* has neither: no network */
 };
 
 struct threadpool_example {
-	const char	*program;	/* for messages: what it is called */
-	const char	*about;		/* for --help: lines of text */
-	const char	*threads;	/* of the pool, unless -t says so */
+	const char *program; /* for messages: what it is called */
+	const char *about;   /* for --help: lines of text */
+	const char *threads; /* of the pool, unless -t says so */
 	enum threadpool_example_kind kind;
-	const char	*origin;	/* directory of the page, or NULL */
+	const char *origin; /* directory of the page, or NULL */
 	const struct lws_protocols *protocols;
-	const char	*protocol;	/* the one that gets the options:
-					 * "port", "address", "threads", and
-					 * those of the list */
+	const char *protocol; /* the one that gets the options:
+			       * "port", "address", "threads", and
+			       * those of the list */
 	const struct threadpool_example_option *options; /* or NULL */
 	const struct lws_http_mount *mounts; /* beside the page, or NULL */
-	int		(*finish)(struct lws_vhost *vhost);
+	int (*finish)(struct lws_vhost *vhost);
 	/* NULL, or called when we are to end: tell the tasks.  Called after
 	 * each turn of the loop while it returns other than 0, for 2 s at most:
 	 * somebody has still to hear of it */
-	void		(*prepare)(struct lws_context_creation_info *info);
+	void (*prepare)(struct lws_context_creation_info *info);
 	/* NULL, or changes what the context is made with */
 };
 

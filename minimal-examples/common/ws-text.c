@@ -24,10 +24,10 @@ ws_text_receive(struct lws *wsi, struct ws_text *t, const void *in, size_t len)
 {
 	if (lws_frame_is_binary(wsi))
 		return ws_text_close(wsi, t,
-				LWS_CLOSE_STATUS_UNACCEPTABLE_OPCODE);
+				     LWS_CLOSE_STATUS_UNACCEPTABLE_OPCODE);
 	if (len >= t->size - t->len)
 		return ws_text_close(wsi, t,
-				LWS_CLOSE_STATUS_MESSAGE_TOO_LARGE);
+				     LWS_CLOSE_STATUS_MESSAGE_TOO_LARGE);
 	if (len && memchr(in, '\0', len))
 		return ws_text_close(wsi, t, LWS_CLOSE_STATUS_INVALID_PAYLOAD);
 
@@ -56,5 +56,6 @@ ws_text_send(struct lws *wsi, const char *format, ...)
 		return -1;
 
 	return lws_write(wsi, buf + LWS_PRE, (size_t)n, LWS_WRITE_TEXT) < n ?
-			-1 : 0;
+		       -1 :
+		       0;
 }

@@ -14,14 +14,14 @@
 #include <libwebsockets.h>
 
 /* bytes of a message that is sent, at most */
-#define WS_TEXT_MAX_SEND	4096
+#define WS_TEXT_MAX_SEND 4096
 
 /* in the pss: a message as it arrives */
 struct ws_text {
-	size_t	len;		/* bytes so far, 0 at first */
-	char	*text;
-	size_t	size;		/* of text, with a NUL at the end */
-	char	closing;	/* nothing is to be sent any more */
+	size_t len; /* bytes so far, 0 at first */
+	char *text;
+	size_t size;  /* of text, with a NUL at the end */
+	char closing; /* nothing is to be sent any more */
 };
 
 /*

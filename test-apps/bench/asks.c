@@ -14,7 +14,7 @@
 
 #include "bench.h"
 
-static long called;		/* service thread */
+static long called; /* service thread */
 static atomic_long asked;
 static atomic_bool quit;
 
@@ -32,8 +32,8 @@ count(struct rig_wsi *w)
  */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static bool *is_listed;		/* lock */
-static long *list, listed;	/* lock */
+static bool *is_listed;	   /* lock */
+static long *list, listed; /* lock */
 
 static void
 put_on_list(long n)

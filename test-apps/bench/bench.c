@@ -23,24 +23,38 @@ struct bench_options opt = {
 };
 
 static const struct bench_row rows[] = {
-	{ "noop", "tasks a second, enqueue to reap: -n -t -w -r; "
-	  "-m uv, uv-array, glib", bench_noop },
-	{ "cold", "the same, first in a process, with user allocated: -n -t -w "
-	  "-r; -m", bench_cold },
+	{ "noop",
+	  "tasks a second, enqueue to reap: -n -t -w -r; "
+	  "-m uv, uv-array, glib",
+	  bench_noop },
+	{ "cold",
+	  "the same, first in a process, with user allocated: -n -t -w "
+	  "-r; -m",
+	  bench_cold },
 	{ "sync", "one stream's SYNC round trip: -k; -m floor, no-spin",
 	  bench_sync },
-	{ "streams", "SYNCs a second of -n streams of -k SYNCs: -b -t -e; "
-	  "-m no-spin, serve", bench_streams },
-	{ "writeables", "a second by lws alone, of -n wsi: -s; -m files, "
-	  "sockets", bench_writeables },
+	{ "streams",
+	  "SYNCs a second of -n streams of -k SYNCs: -b -t -e; "
+	  "-m no-spin, serve",
+	  bench_streams },
+	{ "writeables",
+	  "a second by lws alone, of -n wsi: -s; -m files, "
+	  "sockets",
+	  bench_writeables },
 	{ "enqueue", "how long an enqueue takes: -n -t; -m first, uv",
 	  bench_enqueue },
-	{ "http", "a cheap request while -w others compute: -n -t; -m idle, "
-	  "blocking", bench_http },
-	{ "downloads", "-w at a time for -s seconds, each tenth reads for "
-	  "20 ms: -t; -m blocking", bench_downloads },
-	{ "requests", "of -w connections, that wait for -b us each: -t -s; "
-	  "-m inline, opt-in, mhd, civetweb", bench_requests },
+	{ "http",
+	  "a cheap request while -w others compute: -n -t; -m idle, "
+	  "blocking",
+	  bench_http },
+	{ "downloads",
+	  "-w at a time for -s seconds, each tenth reads for "
+	  "20 ms: -t; -m blocking",
+	  bench_downloads },
+	{ "requests",
+	  "of -w connections, that wait for -b us each: -t -s; "
+	  "-m inline, opt-in, mhd, civetweb",
+	  bench_requests },
 	{ "connect", "connections without and with one task: -n -f",
 	  bench_connect },
 	{ "destroy", "a context of -n wsi beside one of -w: -f; -m empty",
@@ -51,16 +65,22 @@ static const struct bench_row rows[] = {
 	  bench_memory },
 	{ "idle", "wake-ups in -s seconds with -n tasks SYNCING; -m none",
 	  bench_idle },
-	{ "park", "a wake of a parked task, -k times after -b us: -m no-spin, "
-	  "eventfd, thread", bench_park },
-	{ "call", "to the service thread: -k times after -b us, -n in one go; "
-	  "-m uv, cancel", bench_call },
+	{ "park",
+	  "a wake of a parked task, -k times after -b us: -m no-spin, "
+	  "eventfd, thread",
+	  bench_park },
+	{ "call",
+	  "to the service thread: -k times after -b us, -n in one go; "
+	  "-m uv, cancel",
+	  bench_call },
 	{ "asks", "for WRITEABLEs of -n wsi, from -t threads: -s; -m cancel",
 	  bench_asks },
 	{ "keys", "-n tasks of -w keys that do nothing: -t; -m none",
 	  bench_keys },
-	{ "instructions", "to be run under callgrind: -m noop with -n tasks, "
-	  "sync with -k SYNCs", bench_instructions },
+	{ "instructions",
+	  "to be run under callgrind: -m noop with -n tasks, "
+	  "sync with -k SYNCs",
+	  bench_instructions },
 };
 
 static void
@@ -124,18 +144,41 @@ main(int argc, char **argv)
 	optind = 2;
 	while ((c = getopt(argc, argv, "m:n:k:b:t:w:e:r:f:s:l:")) != -1)
 		switch (c) {
-		case 'm': opt.who = optarg; break;
-		case 'n': opt.n = number(optarg); break;
-		case 'k': opt.syncs = number(optarg); break;
-		case 'b': opt.work = (int)number(optarg); break;
-		case 't': opt.threads = (int)number(optarg); break;
-		case 'w': opt.wsis = (int)number(optarg); break;
-		case 'e': opt.evlib = optarg; break;
-		case 'r': opt.rounds = (int)number(optarg); break;
-		case 'f': opt.fds = (int)number(optarg); break;
-		case 's': opt.secs = strtod(optarg, NULL); break;
-		case 'l': opt.limit = strtod(optarg, NULL); break;
-		default: return 2;
+		case 'm':
+			opt.who = optarg;
+			break;
+		case 'n':
+			opt.n = number(optarg);
+			break;
+		case 'k':
+			opt.syncs = number(optarg);
+			break;
+		case 'b':
+			opt.work = (int)number(optarg);
+			break;
+		case 't':
+			opt.threads = (int)number(optarg);
+			break;
+		case 'w':
+			opt.wsis = (int)number(optarg);
+			break;
+		case 'e':
+			opt.evlib = optarg;
+			break;
+		case 'r':
+			opt.rounds = (int)number(optarg);
+			break;
+		case 'f':
+			opt.fds = (int)number(optarg);
+			break;
+		case 's':
+			opt.secs = strtod(optarg, NULL);
+			break;
+		case 'l':
+			opt.limit = strtod(optarg, NULL);
+			break;
+		default:
+			return 2;
 		}
 	if (opt.threads < 1 || opt.wsis < 1 || opt.rounds < 1)
 		die("-t, -w and -r are at least 1");

@@ -32,80 +32,107 @@
 #endif
 
 struct bench_options {
-	const char	*row;
-	const char	*who;		/* what is measured: -m, BENCH_SELF */
-	const char	*evlib;		/* -e: poll, uv or ev */
-	long		n;		/* -n: tasks, streams... of the row */
-	long		syncs;		/* -k: a stream */
-	int		work;		/* -b: us before each of those */
-	int		threads;	/* -t */
-	int		wsis;		/* -w */
-	int		rounds;		/* -r: in this process; the first is to
-					 * warm up, unless it is the only one */
-	int		fds;		/* -f: RLIMIT_NOFILE, 0: as it is */
-	bool		no_spin;	/* -m no-spin */
-	size_t		user;		/* bytes that a task's user points to */
-	double		secs;		/* -s: how long a row observes */
-	double		limit;		/* -l: it gives up after so long */
+	const char *row;
+	const char *who;   /* what is measured: -m, BENCH_SELF */
+	const char *evlib; /* -e: poll, uv or ev */
+	long n;		   /* -n: tasks, streams... of the row */
+	long syncs;	   /* -k: a stream */
+	int work;	   /* -b: us before each of those */
+	int threads;	   /* -t */
+	int wsis;	   /* -w */
+	int rounds;	   /* -r: in this process; the first is to
+			    * warm up, unless it is the only one */
+	int fds;	   /* -f: RLIMIT_NOFILE, 0: as it is */
+	bool no_spin;	   /* -m no-spin */
+	size_t user;	   /* bytes that a task's user points to */
+	double secs;	   /* -s: how long a row observes */
+	double limit;	   /* -l: it gives up after so long */
 };
 
 extern struct bench_options opt;
 
 struct bench_row {
-	const char	*name;
-	const char	*what;		/* for --help */
-	int		(*run)(void);	/* the exit status */
+	const char *name;
+	const char *what; /* for --help */
+	int (*run)(void); /* the exit status */
 };
 
-int bench_noop(void);
-int bench_cold(void);
-int bench_writeables(void);
-int bench_sync(void);
-int bench_streams(void);
-int bench_enqueue(void);
-int bench_http(void);
-int bench_downloads(void);
-int bench_requests(void);
-int bench_connect(void);
-int bench_destroy(void);
-int bench_lookups(void);
-int bench_memory(void);
-int bench_idle(void);
-int bench_instructions(void);
-int bench_park(void);
-int bench_call(void);
-int bench_asks(void);
-int bench_keys(void);
+int
+bench_noop(void);
+int
+bench_cold(void);
+int
+bench_writeables(void);
+int
+bench_sync(void);
+int
+bench_streams(void);
+int
+bench_enqueue(void);
+int
+bench_http(void);
+int
+bench_downloads(void);
+int
+bench_requests(void);
+int
+bench_connect(void);
+int
+bench_destroy(void);
+int
+bench_lookups(void);
+int
+bench_memory(void);
+int
+bench_idle(void);
+int
+bench_instructions(void);
+int
+bench_park(void);
+int
+bench_call(void);
+int
+bench_asks(void);
+int
+bench_keys(void);
 
 /* the peers, in files of their own.  They return false if they gave up. */
-bool peer_uv_noop(double *secs);
-bool peer_glib_noop(double *secs);
-void peer_uv_begin(long n, uint64_t busy_ns);
-bool peer_uv_enqueue(void);
-void peer_uv_until(long n);
+bool
+peer_uv_noop(double *secs);
+bool
+peer_glib_noop(double *secs);
+void
+peer_uv_begin(long n, uint64_t busy_ns);
+bool
+peer_uv_enqueue(void);
+void
+peer_uv_until(long n);
 
 /* http servers with pools of their own: does opt.who name one?  Starts it, and
  * returns its port */
-bool peer_serves(void);
-int peer_serve(void);
+bool
+peer_serves(void);
+int
+peer_serve(void);
 /* what each request of theirs, and of ours, waits for */
-void requests_work(void);
+void
+requests_work(void);
 
 /*
  * client.c: http clients in a process of their own, a thread each
  */
 
 struct client_plan {
-	int		load;		/* connections that only make load */
-	const char	*load_path;	/* what they ask for, all the time */
-	int		timed;		/* connections that are timed */
-	const char	*timed_path;
-	const char	*every_tenth;	/* NULL, or what each tenth asks for */
-	long		requests;	/* to time in all, 0: for secs */
-	double		secs;
-	long		pause_us;	/* between timed requests */
-	int		crowd;		/* instead of all these: connections
-					 * that one thread has, for secs */
+	int load;	       /* connections that only make load */
+	const char *load_path; /* what they ask for, all the time */
+	int timed;	       /* connections that are timed */
+	const char *timed_path;
+	const char *every_tenth; /* NULL, or what each tenth asks for */
+	long requests;		 /* to time in all, 0: for secs */
+	double secs;
+	long pause_us; /* between timed requests */
+	int crowd;     /* instead of all these: connections
+			* that one thread has, for secs */
 };
 
 /* before there are threads: the pipe that client_tell() is for */
@@ -126,7 +153,7 @@ crowd(const struct client_plan *plan);
 /* until the client has ended.  pool: NULL, or receives one of -t threads */
 int
 server_run(const struct client_plan *plan, lws_callback_function *callback,
-      struct lws_threadpool **pool);
+	   struct lws_threadpool **pool);
 /* headers for a body of len bytes, with the body itself if there is one */
 int
 server_headers(struct lws *wsi, const void *body, size_t len);
@@ -168,25 +195,25 @@ median(double *v, int n);
  */
 
 struct rig_wsi {
-	struct lws	*wsi;
-	long		index;
-	long		cursor;		/* the row's */
+	struct lws *wsi;
+	long index;
+	long cursor; /* the row's */
 };
 
 struct rig {
-	struct lws_context	*context;
-	struct lws_vhost	*vhost;
-	struct lws_vhost	*passing;	/* NULL, or passes its events */
-	struct rig_wsi		*wsis;
-	long			n_wsis;
-	int			(*on_writeable)(struct rig_wsi *w);
-	void			(*on_cancelled)(void);	/* or NULL */
-	lws_sorted_usec_list_t	deadline;
-	bool			late;		/* the limit is over */
-	bool			opt_in;		/* all vhosts pass theirs */
-	bool			files;		/* raw files, not sockets */
-	int			service_threads; /* 0: one */
-	void			*loop;		/* of the event library */
+	struct lws_context *context;
+	struct lws_vhost *vhost;
+	struct lws_vhost *passing; /* NULL, or passes its events */
+	struct rig_wsi *wsis;
+	long n_wsis;
+	int (*on_writeable)(struct rig_wsi *w);
+	void (*on_cancelled)(void); /* or NULL */
+	lws_sorted_usec_list_t deadline;
+	bool late;	     /* the limit is over */
+	bool opt_in;	     /* all vhosts pass theirs */
+	bool files;	     /* raw files, not sockets */
+	int service_threads; /* 0: one */
+	void *loop;	     /* of the event library */
 };
 
 extern struct rig rig;

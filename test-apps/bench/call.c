@@ -4,9 +4,9 @@
  * SPDX-License-Identifier: MIT
  *
  * A thread sends one after the other: it waits until each has arrived, and for
- * -b microseconds more.  Then -n in one go: what a send costs the sender, and how
- * many arrive a second.  Only lws_threadpool_call() is a call for each send;
- * libuv's uv_async_send() and lws_cancel_service() make one of what comes
+ * -b microseconds more.  Then -n in one go: what a send costs the sender, and
+ * how many arrive a second.  Only lws_threadpool_call() is a call for each
+ * send; libuv's uv_async_send() and lws_cancel_service() make one of what comes
  * together, and carry nothing.
  */
 

@@ -28,7 +28,7 @@ static struct client_plan plan;
 static uint16_t port;
 static uint64_t until;
 static atomic_long asked, answered, failed, kinds[2];
-static uint32_t *ns[2];		/* plain, and every tenth */
+static uint32_t *ns[2]; /* plain, and every tenth */
 static atomic_bool over;
 
 int
@@ -173,10 +173,10 @@ client(int from_server)
 		if (pthread_create(&other, NULL, load, NULL))
 			die("no thread");
 	if (plan.load)
-		usleep(200000);		/* until they are at it */
+		usleep(200000); /* until they are at it */
 	begun = now_ns();
-	until = begun + (uint64_t)((plan.requests ? opt.limit : plan.secs) *
-									1e9);
+	until = begun +
+		(uint64_t)((plan.requests ? opt.limit : plan.secs) * 1e9);
 	for (i = 0; i < plan.timed; i++)
 		if (pthread_create(&threads[i], NULL, timed, NULL))
 			die("no thread");
@@ -214,7 +214,7 @@ client_tell(int to_client, int at)
 {
 	uint16_t number = (uint16_t)at;
 
-	if (at <= 0 || write(to_client, &number, sizeof(number)) !=
-							sizeof(number))
+	if (at <= 0 ||
+	    write(to_client, &number, sizeof(number)) != sizeof(number))
 		die("no client");
 }

@@ -17,22 +17,19 @@
 
 #define BATCH 100
 
-enum kind {
-	PLAIN,
-	PLAIN_OPT_IN,
-	TASK,
-	TASK_OPT_IN,
-	KINDS
-};
+enum kind { PLAIN, PLAIN_OPT_IN, TASK, TASK_OPT_IN, KINDS };
 
-static const char * const kind_name[KINDS] = {
-	"none", "none-opt-in", BENCH_SELF, "opt-in",
+static const char *const kind_name[KINDS] = {
+	"none",
+	"none-opt-in",
+	BENCH_SELF,
+	"opt-in",
 };
 
 static volatile long ended;
 static long expected;
 static struct lws_threadpool *tp;
-static struct lws_vhost *vhosts[2];	/* the second passes its events */
+static struct lws_vhost *vhosts[2]; /* the second passes its events */
 
 static enum lws_threadpool_task_return
 noop(void *user, enum lws_threadpool_task_status s)
@@ -57,8 +54,8 @@ reap(struct rig_wsi *w)
 	struct lws_threadpool_task *task = lws_threadpool_get_task_wsi(w->wsi);
 	void *user;
 
-	if (task && lws_threadpool_task_status(task, &user) ==
-							LWS_TP_STATUS_FINISHED)
+	if (task &&
+	    lws_threadpool_task_status(task, &user) == LWS_TP_STATUS_FINISHED)
 		w->cursor = 1;
 
 	return 0;
@@ -76,7 +73,8 @@ batch(enum kind kind, double *set_up, double *closing)
 {
 	static struct rig_wsi wsis[BATCH];
 	struct lws_threadpool_task_args args = {
-		.task = noop, .cleanup = noop_cleanup,
+		.task = noop,
+		.cleanup = noop_cleanup,
 	};
 	uint64_t then = now_ns();
 	int i;

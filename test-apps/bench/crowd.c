@@ -18,19 +18,19 @@
 #define MAX_TIMED 1000000
 
 struct peer {
-	int		fd;
-	bool		served;		/* has got an answer */
-	uint64_t	asked;
-	size_t		got;		/* bytes of the answer */
-	char		buf[2048];
+	int fd;
+	bool served; /* has got an answer */
+	uint64_t asked;
+	size_t got; /* bytes of the answer */
+	char buf[2048];
 };
 
 static struct {
-	char		request[128];
-	size_t		len;
-	int		epoll;
-	uint32_t	*ns;
-	long		answers, failed;
+	char request[128];
+	size_t len;
+	int epoll;
+	uint32_t *ns;
+	long answers, failed;
 } all;
 
 static void
@@ -67,8 +67,9 @@ whole(struct peer *p)
 	if (!length || length > body)
 		die("an answer without a length");
 
-	return p->got >= (size_t)(body + 4 - p->buf) +
-			strtoul(length + strlen("content-length:"), NULL, 10);
+	return p->got >=
+	       (size_t)(body + 4 - p->buf) +
+		       strtoul(length + strlen("content-length:"), NULL, 10);
 }
 
 static void
@@ -107,8 +108,8 @@ report(const struct peer *peers, int n_peers, double secs)
 	if (all.failed)
 		out("failed", (double)all.failed, "requests");
 	out("served", (double)served, "connections");
-	out_percentiles("", all.ns, all.answers < MAX_TIMED ? all.answers :
-							      MAX_TIMED);
+	out_percentiles("", all.ns,
+			all.answers < MAX_TIMED ? all.answers : MAX_TIMED);
 }
 
 void
@@ -120,8 +121,8 @@ crowd(const struct client_plan *plan)
 	int i, n;
 
 	all.len = (size_t)snprintf(all.request, sizeof(all.request),
-			"GET %s HTTP/1.1\r\nHost: bench\r\n\r\n",
-			plan->timed_path);
+				   "GET %s HTTP/1.1\r\nHost: bench\r\n\r\n",
+				   plan->timed_path);
 	all.ns = need(MAX_TIMED, sizeof(*all.ns));
 	all.epoll = epoll_create1(EPOLL_CLOEXEC);
 	for (i = 0; i < plan->crowd; i++)

@@ -11,7 +11,7 @@
 
 #include "bench.h"
 
-static volatile long ended;	/* service thread */
+static volatile long ended; /* service thread */
 
 static enum lws_threadpool_task_return
 noop(void *user, enum lws_threadpool_task_status s)
@@ -47,7 +47,8 @@ static struct lws_threadpool *
 context_up(long wsis)
 {
 	struct lws_threadpool_task_args args = {
-		.task = noop, .cleanup = noop_cleanup,
+		.task = noop,
+		.cleanup = noop_cleanup,
 	};
 	struct lws_threadpool *tp;
 	long i;

@@ -19,12 +19,12 @@
 #include "bench.h"
 
 #define BURST	64
-#define WORK_NS	5000
+#define WORK_NS 5000
 
-static volatile long ended;	/* service thread */
-static uint32_t *ns[2];		/* by kind of name */
+static volatile long ended; /* service thread */
+static uint32_t *ns[2];	    /* by kind of name */
 static long n_ns[2], preempted;
-static uint32_t worst;		/* of those that were not preempted */
+static uint32_t worst; /* of those that were not preempted */
 
 static enum lws_threadpool_task_return
 busy(void *user, enum lws_threadpool_task_status s)
@@ -118,7 +118,8 @@ static void
 enqueue_all(struct lws_threadpool *tp, bool first)
 {
 	struct lws_threadpool_task_args args = {
-		.task = busy, .cleanup = busy_cleanup,
+		.task = busy,
+		.cleanup = busy_cleanup,
 		.wsi = rig.n_wsis ? rig.wsis[0].wsi : NULL,
 	};
 	struct rig_wsi *fresh = first ? need((size_t)opt.n, sizeof(*fresh)) :

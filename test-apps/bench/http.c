@@ -17,22 +17,22 @@
 
 #include "bench.h"
 
-#define COMPUTE_NS	50000000
-#define DISK_NS		20000000
-#define BLOCK		4096
-#define BLOCKS		4
+#define COMPUTE_NS 50000000
+#define DISK_NS	   20000000
+#define BLOCK	   4096
+#define BLOCKS	   4
 
 struct job {
-	int		blocks;		/* still to read; 0: computes */
-	int		unsent;		/* bytes in buf */
-	bool		cold;
-	unsigned char	buf[LWS_PRE + BLOCK];
+	int blocks; /* still to read; 0: computes */
+	int unsent; /* bytes in buf */
+	bool cold;
+	unsigned char buf[LWS_PRE + BLOCK];
 };
 
 static struct lws_threadpool *pool;
 static bool blocking;
 static int file = -1;
-static long cleanups;		/* service thread */
+static long cleanups; /* service thread */
 
 static void
 read_block(struct job *job)
@@ -87,15 +87,18 @@ send_block(struct lws *wsi, struct job *job)
 	job->unsent = 0;
 
 	return n <= 0 || lws_write(wsi, job->buf + LWS_PRE, (size_t)n,
-			job->blocks ? LWS_WRITE_HTTP : LWS_WRITE_HTTP_FINAL) < n
-								? -1 : 0;
+				   job->blocks ? LWS_WRITE_HTTP :
+						 LWS_WRITE_HTTP_FINAL) < n ?
+		       -1 :
+		       0;
 }
 
 static int
 begin(struct lws *wsi, bool download, bool cold)
 {
 	struct lws_threadpool_task_args args = {
-		.wsi = wsi, .task = download ? read_task : compute_task,
+		.wsi = wsi,
+		.task = download ? read_task : compute_task,
 		.cleanup = job_cleanup,
 	};
 	struct job *job = calloc(1, sizeof(*job));
@@ -118,9 +121,9 @@ begin(struct lws *wsi, bool download, bool cold)
 		free(job);
 		if (ret)
 			return ret;
-		return download ? (lws_http_transaction_completed(wsi) ? -1 :
-								0) :
-				  server_small(wsi);
+		return download ?
+			       (lws_http_transaction_completed(wsi) ? -1 : 0) :
+			       server_small(wsi);
 	}
 	args.user = job;
 	if (ret || !lws_threadpool_enqueue(pool, &args, "request")) {
@@ -155,8 +158,9 @@ go_on(struct lws *wsi)
 			lws_callback_on_writable(wsi);
 			return 0;
 		}
-		return !download ? server_small(wsi) :
-		       lws_http_transaction_completed(wsi) ? -1 : 0;
+		return !download			   ? server_small(wsi) :
+		       lws_http_transaction_completed(wsi) ? -1 :
+							     0;
 	default:
 		return 0;
 	}

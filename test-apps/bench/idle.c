@@ -20,9 +20,9 @@
 #include "bench.h"
 
 struct wakeups {
-	long	workers;
-	long	service;
-	double	cpu_ms;
+	long workers;
+	long service;
+	double cpu_ms;
 };
 
 static volatile long looked;
@@ -86,8 +86,8 @@ look(struct rig_wsi *w)
 	struct lws_threadpool_task *task = lws_threadpool_get_task_wsi(w->wsi);
 	void *user;
 
-	if (!w->cursor && task && lws_threadpool_task_status(task, &user) ==
-						LWS_TP_STATUS_SYNCING) {
+	if (!w->cursor && task &&
+	    lws_threadpool_task_status(task, &user) == LWS_TP_STATUS_SYNCING) {
 		w->cursor = 1;
 		looked = looked + 1;
 	}
@@ -122,7 +122,7 @@ bench_idle(void)
 	}
 	if (tp && !rig_until(&looked, opt.n))
 		die("only %ld are SYNCING", looked);
-	observe(3);	/* what follows from the start is over */
+	observe(3); /* what follows from the start is over */
 
 	count(&from);
 	observe(opt.secs);

@@ -53,7 +53,8 @@ int
 bench_instructions(void)
 {
 	struct lws_threadpool_task_args args = {
-		.task = job, .cleanup = job_cleanup,
+		.task = job,
+		.cleanup = job_cleanup,
 	};
 	bool sync = is(opt.who, "sync");
 	struct lws_threadpool *tp;

@@ -38,10 +38,12 @@ static double
 enqueue_all(struct lws_threadpool *tp, char *keys)
 {
 	const struct lws_threadpool_task_args args = {
-		.task = noop, .cleanup = noop_cleanup,
+		.task = noop,
+		.cleanup = noop_cleanup,
 	};
 	struct lws_threadpool_task_options o = {
-		.size = sizeof(o), .key_max = 1,
+		.size = sizeof(o),
+		.key_max = 1,
 	};
 	uint64_t begun = now_ns();
 	long n;
@@ -76,8 +78,9 @@ bench_keys(void)
 	       now_ns() < limit)
 		usleep(200);
 	out("an enqueue", ns / (double)opt.n, "ns");
-	out("rate", (double)atomic_load(&ended) * 1e9 /
-			(double)(now_ns() - begun), "tasks/s");
+	out("rate",
+	    (double)atomic_load(&ended) * 1e9 / (double)(now_ns() - begun),
+	    "tasks/s");
 	if (atomic_load(&ended) < opt.n)
 		out("gave up after", opt.limit, "s");
 

@@ -14,8 +14,8 @@
 
 #include "bench.h"
 
-#define MAX_THREADS	32
-#define BATCH		10000
+#define MAX_THREADS 32
+#define BATCH	    10000
 
 static struct lws_threadpool *pool;
 static struct rig_wsi *its_wsi[MAX_THREADS];
@@ -57,7 +57,8 @@ static int
 on_writeable(struct rig_wsi *w)
 {
 	struct lws_threadpool_task_args args = {
-		.wsi = w->wsi, .task = syncs,
+		.wsi = w->wsi,
+		.task = syncs,
 	};
 	struct lws_threadpool_task *task = lws_threadpool_get_task_wsi(w->wsi);
 	void *user;
@@ -68,7 +69,7 @@ on_writeable(struct rig_wsi *w)
 			die("refused");
 	} else if (task && w->cursor == 1 &&
 		   lws_threadpool_task_status(task, &user) ==
-						LWS_TP_STATUS_SYNCING) {
+			   LWS_TP_STATUS_SYNCING) {
 		w->cursor = 2;
 		measure(w);
 	}

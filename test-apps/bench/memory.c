@@ -17,9 +17,9 @@
 #include "bench.h"
 
 static struct {
-	pthread_mutex_t	lock;
-	pthread_cond_t	cond;
-	bool		open;		/* lock */
+	pthread_mutex_t lock;
+	pthread_cond_t cond;
+	bool open; /* lock */
 } gate = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false };
 
 static atomic_long called;
@@ -63,11 +63,11 @@ end(const char *what)
 	char name[32];
 
 	snprintf(name, sizeof(name), "%s heap", what);
-	out_as(BENCH_SELF, name, ((double)heap() - (double)heap_then) /
-						(double)opt.n, "bytes");
+	out_as(BENCH_SELF, name,
+	       ((double)heap() - (double)heap_then) / (double)opt.n, "bytes");
 	snprintf(name, sizeof(name), "%s rss", what);
-	out_as(BENCH_SELF, name, ((double)rss() - (double)rss_then) /
-						(double)opt.n, "bytes");
+	out_as(BENCH_SELF, name,
+	       ((double)rss() - (double)rss_then) / (double)opt.n, "bytes");
 }
 
 static enum lws_threadpool_task_return
@@ -114,7 +114,7 @@ look(struct rig_wsi *w)
 
 	while ((task = lws_threadpool_get_task_wsi(w->wsi)) &&
 	       lws_threadpool_task_status(task, &user) ==
-						LWS_TP_STATUS_FINISHED)
+		       LWS_TP_STATUS_FINISHED)
 		;
 
 	return 0;
@@ -122,11 +122,13 @@ look(struct rig_wsi *w)
 
 static void
 enqueue(struct lws_threadpool *tp, struct lws *wsi,
-	enum lws_threadpool_task_return (*task)(void *user,
-					enum lws_threadpool_task_status s))
+	enum lws_threadpool_task_return (*task)(
+		void *user, enum lws_threadpool_task_status s))
 {
 	struct lws_threadpool_task_args args = {
-		.wsi = wsi, .task = task, .cleanup = job_cleanup,
+		.wsi = wsi,
+		.task = task,
+		.cleanup = job_cleanup,
 	};
 
 	if (!lws_threadpool_enqueue(tp, &args, "a task"))

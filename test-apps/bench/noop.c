@@ -20,9 +20,9 @@
 
 #include "bench.h"
 
-#define USER_BYTES	64
+#define USER_BYTES 64
 
-static volatile long reaped;	/* service thread */
+static volatile long reaped; /* service thread */
 static long enqueued;
 static struct lws_threadpool_task **tasks;
 
@@ -94,7 +94,8 @@ static bool
 noop_once(struct lws_threadpool *tp, double *secs)
 {
 	struct lws_threadpool_task_args args = {
-		.task = noop, .cleanup = noop_cleanup,
+		.task = noop,
+		.cleanup = noop_cleanup,
 	};
 	uint64_t begun = now_ns();
 	bool whole;
@@ -124,8 +125,8 @@ self_noop(double *secs)
 
 	if (!tp) {
 		tasks = need((size_t)opt.n, sizeof(*tasks));
-		rig_up(opt.wsis, is(BENCH_SELF, "builtin") ?
-						reap_in_order : reap_wanting);
+		rig_up(opt.wsis, is(BENCH_SELF, "builtin") ? reap_in_order :
+							     reap_wanting);
 		tp = rig_pool(opt.threads, opt.n + 1);
 	}
 
@@ -136,7 +137,8 @@ static bool
 once(double *secs)
 {
 	return !strncmp(opt.who, "uv", 2) ? peer_uv_noop(secs) :
-	       is(opt.who, "glib") ? peer_glib_noop(secs) : self_noop(secs);
+	       is(opt.who, "glib")	  ? peer_glib_noop(secs) :
+					    self_noop(secs);
 }
 
 static void

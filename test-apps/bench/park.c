@@ -5,8 +5,8 @@
  *
  * A thread wakes a parked task, waits until it has run and for -b microseconds
  * more, in which it parks, and so on.  Timed is from before the wake to the
- * first instruction of the task.  Beside it: a thread of one's own that reads an
- * eventfd, or waits on a condition, which is what a task saves.
+ * first instruction of the task.  Beside it: a thread of one's own that reads
+ * an eventfd, or waits on a condition, which is what a task saves.
  */
 
 #include <pthread.h>
@@ -111,7 +111,7 @@ ask_task(void)
 static int event;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
-static long wakes;		/* lock */
+static long wakes; /* lock */
 
 static void *
 reads_an_eventfd(void *arg)

@@ -27,10 +27,10 @@
  */
 
 static long uv_done;
-static uint64_t uv_busy_ns;	/* each work computes so long */
+static uint64_t uv_busy_ns; /* each work computes so long */
 static uv_work_t *uv_works;
 static long uv_next;
-static bool uv_array;	/* the works lie in an array, made beforehand */
+static bool uv_array; /* the works lie in an array, made beforehand */
 
 static void
 uv_work(uv_work_t *work)
@@ -101,8 +101,8 @@ peer_uv_noop(double *secs)
 	begun = now_ns();
 	for (i = 0; i < opt.n; i++) {
 		work = uv_array ? &uv_works[i] : uv_allocate();
-		if (!work || uv_queue_work(uv_default_loop(), work, uv_work,
-					   uv_after))
+		if (!work ||
+		    uv_queue_work(uv_default_loop(), work, uv_work, uv_after))
 			die("uv_queue_work");
 	}
 	while (uv_done < opt.n)

@@ -52,13 +52,12 @@ mhd_serve(void)
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 	};
 	struct MHD_Response *response = MHD_create_response_from_buffer(
-			strlen(body), body, MHD_RESPMEM_PERSISTENT);
+		strlen(body), body, MHD_RESPMEM_PERSISTENT);
 	struct MHD_Daemon *daemon = MHD_start_daemon(
-			MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL,
-			mhd_answer, response,
-			MHD_OPTION_THREAD_POOL_SIZE, (unsigned int)opt.threads,
-			MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&at,
-			MHD_OPTION_END);
+		MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL, mhd_answer,
+		response, MHD_OPTION_THREAD_POOL_SIZE,
+		(unsigned int)opt.threads, MHD_OPTION_SOCK_ADDR,
+		(struct sockaddr *)&at, MHD_OPTION_END);
 	const union MHD_DaemonInfo *info;
 
 	if (!daemon)
@@ -84,7 +83,8 @@ civetweb_answer(struct mg_connection *connection, void *user)
 		     "HTTP/1.1 200 OK\r\n"
 		     "Content-Type: text/plain\r\n"
 		     "Content-Length: %zu\r\n"
-		     "Connection: keep-alive\r\n\r\n%s", strlen(body), body);
+		     "Connection: keep-alive\r\n\r\n%s",
+		     strlen(body), body);
 	mg_write(connection, buf, (size_t)n);
 
 	return 200;
@@ -95,10 +95,14 @@ civetweb_serve(void)
 {
 	char threads[16];
 	const char *options[] = {
-		"listening_ports", "127.0.0.1:0",
-		"num_threads", threads,
-		"enable_keep_alive", "yes",
-		"tcp_nodelay", "1",
+		"listening_ports",
+		"127.0.0.1:0",
+		"num_threads",
+		threads,
+		"enable_keep_alive",
+		"yes",
+		"tcp_nodelay",
+		"1",
 		NULL
 	};
 	struct mg_callbacks callbacks;

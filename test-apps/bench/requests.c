@@ -19,11 +19,11 @@
 #include "bench.h"
 
 struct job {
-	char	answer[64];
-	size_t	len;		/* 0: not made yet */
+	char answer[64];
+	size_t len; /* 0: not made yet */
 };
 
-static struct lws_threadpool *pool;	/* NULL: inline */
+static struct lws_threadpool *pool; /* NULL: inline */
 
 void
 requests_work(void)
@@ -63,7 +63,9 @@ static int
 begin(struct lws *wsi)
 {
 	struct lws_threadpool_task_args args = {
-		.wsi = wsi, .task = work, .cleanup = job_cleanup,
+		.wsi = wsi,
+		.task = work,
+		.cleanup = job_cleanup,
 	};
 
 	args.user = calloc(1, sizeof(struct job));
@@ -81,8 +83,8 @@ send_answer(struct lws *wsi)
 	struct job job;
 	void *user;
 
-	if (!task || lws_threadpool_task_status(task, &user) !=
-							LWS_TP_STATUS_SYNCING)
+	if (!task ||
+	    lws_threadpool_task_status(task, &user) != LWS_TP_STATUS_SYNCING)
 		return 0;
 	job = *(struct job *)user;
 	lws_threadpool_dequeue_task(task);
@@ -93,8 +95,8 @@ send_answer(struct lws *wsi)
 }
 
 static int
-callback_requests(struct lws *wsi, enum lws_callback_reasons reason,
-		  void *user, void *in, size_t len)
+callback_requests(struct lws *wsi, enum lws_callback_reasons reason, void *user,
+		  void *in, size_t len)
 {
 #if !defined(BENCH_BUILTIN)
 	if (is(opt.who, "opt-in"))
@@ -142,5 +144,5 @@ bench_requests(void)
 		return serve_by_peer(&plan);
 
 	return server_run(&plan, callback_requests,
-		     is(opt.who, "inline") ? NULL : &pool);
+			  is(opt.who, "inline") ? NULL : &pool);
 }

@@ -83,8 +83,8 @@ rig_adopt(struct rig_wsi *w)
 	}
 	if (fd.filefd < 0)
 		return NULL;
-	w->wsi = lws_adopt_descriptor_vhost(rig.vhost,
-				(lws_adoption_type)type, fd, "bench", NULL);
+	w->wsi = lws_adopt_descriptor_vhost(rig.vhost, (lws_adoption_type)type,
+					    fd, "bench", NULL);
 	if (w->wsi)
 		lws_set_opaque_user_data(w->wsi, w);
 

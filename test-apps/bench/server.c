@@ -21,7 +21,7 @@ int
 server_headers(struct lws *wsi, const void *body, size_t len)
 {
 	unsigned char buf[LWS_PRE + 1024], *start = &buf[LWS_PRE], *p = start,
-		      *end = &buf[sizeof(buf) - 1];
+					   *end = &buf[sizeof(buf) - 1];
 
 	if (lws_add_http_common_headers(wsi, HTTP_STATUS_OK, "text/plain", len,
 					&p, end) ||
@@ -33,7 +33,9 @@ server_headers(struct lws *wsi, const void *body, size_t len)
 	}
 
 	return lws_write(wsi, start, (size_t)(p - start),
-			 LWS_WRITE_HTTP_HEADERS) < 0 ? -1 : 0;
+			 LWS_WRITE_HTTP_HEADERS) < 0 ?
+		       -1 :
+		       0;
 }
 
 int
@@ -58,13 +60,12 @@ watch_client(lws_sorted_usec_list_t *sul)
 		lws_cancel_service(rig.context);
 		return;
 	}
-	lws_sul_schedule(rig.context, 0, sul, watch_client,
-			 50 * LWS_US_PER_MS);
+	lws_sul_schedule(rig.context, 0, sul, watch_client, 50 * LWS_US_PER_MS);
 }
 
 int
 server_run(const struct client_plan *plan, lws_callback_function *callback,
-      struct lws_threadpool **pool)
+	   struct lws_threadpool **pool)
 {
 	const struct lws_protocols protocols[] = {
 		{ .name = "http", .callback = callback },

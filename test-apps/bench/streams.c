@@ -15,12 +15,12 @@
 #include "bench.h"
 
 struct stream {
-	long	left;
-	bool	begun;
+	long left;
+	bool begun;
 };
 
 static struct stream *streams;
-static volatile long ended;	/* service thread */
+static volatile long ended; /* service thread */
 static atomic_long begun;
 static atomic_long begun_at_first_end = -1;
 static atomic_uint_fast64_t first_end;
@@ -68,8 +68,8 @@ serve(struct rig_wsi *w)
 	struct lws_threadpool_task *task = lws_threadpool_get_task_wsi(w->wsi);
 	void *user;
 
-	if (task && lws_threadpool_task_status(task, &user) ==
-							LWS_TP_STATUS_SYNCING)
+	if (task &&
+	    lws_threadpool_task_status(task, &user) == LWS_TP_STATUS_SYNCING)
 		lws_threadpool_task_sync(task, 0);
 
 	return 0;
@@ -98,7 +98,8 @@ enqueue(struct lws_threadpool *tp, const struct lws_threadpool_task_args *args,
 	long i)
 {
 	const struct lws_threadpool_task_options o = {
-		.size = sizeof(o), .on_sync = on_sync,
+		.size = sizeof(o),
+		.on_sync = on_sync,
 	};
 
 	if (is(opt.who, "serve"))
@@ -125,7 +126,8 @@ int
 bench_streams(void)
 {
 	struct lws_threadpool_task_args args = {
-		.task = stream, .cleanup = stream_cleanup,
+		.task = stream,
+		.cleanup = stream_cleanup,
 	};
 	struct lws_threadpool *tp;
 	char work[16] = "";
@@ -165,8 +167,9 @@ bench_streams(void)
 	if (atomic_load(&first_end)) {
 		out("streaming at the first end",
 		    (double)atomic_load(&begun_at_first_end), "streams");
-		out("first end", (double)(atomic_load(&first_end) - from) /
-							1e9 / secs, "of all");
+		out("first end",
+		    (double)(atomic_load(&first_end) - from) / 1e9 / secs,
+		    "of all");
 	}
 	if (whole)
 		rig_down(tp);

@@ -19,8 +19,8 @@
 #include "bench.h"
 
 static uint32_t *ns;
-static volatile long got;	/* written by the worker */
-static volatile long ended;	/* service thread */
+static volatile long got;   /* written by the worker */
+static volatile long ended; /* service thread */
 static uint64_t returned;
 
 static void
@@ -62,8 +62,8 @@ serve(struct rig_wsi *w)
 	struct lws_threadpool_task *task = lws_threadpool_get_task_wsi(w->wsi);
 	void *user;
 
-	if (task && lws_threadpool_task_status(task, &user) ==
-							LWS_TP_STATUS_SYNCING)
+	if (task &&
+	    lws_threadpool_task_status(task, &user) == LWS_TP_STATUS_SYNCING)
 		lws_threadpool_task_sync(task, 0);
 
 	return 0;
@@ -73,7 +73,8 @@ static bool
 self_sync(void)
 {
 	struct lws_threadpool_task_args args = {
-		.task = stream, .cleanup = stream_cleanup,
+		.task = stream,
+		.cleanup = stream_cleanup,
 	};
 	struct lws_threadpool *tp;
 	bool whole;
@@ -95,12 +96,13 @@ self_sync(void)
  */
 
 static struct {
-	pthread_mutex_t	lock;
-	pthread_cond_t	cond;
-	bool		go;		/* lock */
-	int		bell;
+	pthread_mutex_t lock;
+	pthread_cond_t cond;
+	bool go; /* lock */
+	int bell;
 } base = {
-	.lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER,
+	.lock = PTHREAD_MUTEX_INITIALIZER,
+	.cond = PTHREAD_COND_INITIALIZER,
 };
 
 static void *

@@ -108,10 +108,12 @@ void
 out_percentiles(const char *prefix, uint32_t *ns, long n)
 {
 	static const struct {
-		const char	*name;
-		long		permille;
+		const char *name;
+		long permille;
 	} which[] = {
-		{ "p50", 500 }, { "p99", 990 }, { "p99.9", 999 },
+		{ "p50", 500 },
+		{ "p99", 990 },
+		{ "p99.9", 999 },
 		{ "worst", 1000 },
 	};
 	char name[64];

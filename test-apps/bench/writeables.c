@@ -41,8 +41,9 @@ bench_writeables(void)
 			lws_callback_on_writable(rig.wsis[i].wsi);
 		rig_turn();
 	}
-	out_as(rig.files ? "files" : "sockets", "rate", (double)called * 1e9 /
-			(double)(now_ns() - begun), "writeables/s");
+	out_as(rig.files ? "files" : "sockets", "rate",
+	       (double)called * 1e9 / (double)(now_ns() - begun),
+	       "writeables/s");
 
 	return 0;
 }

@@ -19,8 +19,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define PORT_LOW	10000
-#define PORTS		10000
+#define PORT_LOW 10000
+#define PORTS	 10000
 
 /* A name of the system's that is ours until we end: no other test takes it */
 static int
@@ -119,9 +119,18 @@ void
 engine_start(struct engine *e)
 {
 	char port[12], store[80], log[80];
-	const char * const argv[] = {
-		LWSTP_NATS_SERVER, "-js", "-sd", store, "-a", "127.0.0.1",
-		"-p", port, "-l", log, NULL
+	const char *const argv[] = {
+		LWSTP_NATS_SERVER,
+		"-js",
+		"-sd",
+		store,
+		"-a",
+		"127.0.0.1",
+		"-p",
+		port,
+		"-l",
+		log,
+		NULL
 	};
 	int ms;
 

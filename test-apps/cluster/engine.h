@@ -13,11 +13,11 @@
 #include "proc.h"
 
 struct engine {
-	struct proc	proc;
-	int		port;
-	int		lock;		/* holds the port's name; -1: none */
-	char		dir[64];
-	char		url[40];
+	struct proc proc;
+	int port;
+	int lock; /* holds the port's name; -1: none */
+	char dir[64];
+	char url[40];
 };
 
 /* A port and a directory, and no server yet */

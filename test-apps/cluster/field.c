@@ -56,8 +56,8 @@ field_options(struct field *f)
 }
 
 static int
-field_event(struct rig *rig, struct lws *wsi,
-	    enum lws_callback_reasons reason, void *user, void *in, size_t len);
+field_event(struct rig *rig, struct lws *wsi, enum lws_callback_reasons reason,
+	    void *user, void *in, size_t len);
 
 int
 field_setup(void **state)
@@ -185,8 +185,9 @@ front_create(struct field *f)
 	f->front = lws_threadpool_cluster_create(f->pool, &f->options);
 	assert_non_null(f->front);
 	for (kind = 0; kind < KINDS; kind++)
-		assert_int_equal(lws_threadpool_cluster_add_kind(f->front,
-						&f->kinds[kind]), 0);
+		assert_int_equal(lws_threadpool_cluster_add_kind(
+					 f->front, &f->kinds[kind]),
+				 0);
 }
 
 void
@@ -270,8 +271,8 @@ field_serve(struct field *f, struct lws *wsi)
 }
 
 static int
-field_event(struct rig *rig, struct lws *wsi,
-	    enum lws_callback_reasons reason, void *user, void *in, size_t len)
+field_event(struct rig *rig, struct lws *wsi, enum lws_callback_reasons reason,
+	    void *user, void *in, size_t len)
 {
 	struct field *f = rig->priv;
 

@@ -30,7 +30,7 @@
 #include "kinds.h"
 #include "proc.h"
 
-#define FIELD_NODES	16
+#define FIELD_NODES 16
 
 /* cmocka_unit_test() with a field in *state, and its engine running */
 #define FIELD_TEST(f) \
@@ -38,8 +38,7 @@
 /* ... and the main() of such tests; of those whose names match
  * LWSTP_CLUSTER_TEST, which may have wildcards, if that is set */
 #define FIELD_MAIN(tests) \
-	int \
-	main(void) \
+	int main(void) \
 	{ \
 		cmocka_set_test_filter(getenv("LWSTP_CLUSTER_TEST")); \
 		return cmocka_run_group_tests(tests, field_group_setup, \
@@ -53,57 +52,57 @@ extern int board_fd;
 
 /* A job at the front.  work is first: it is the task's user. */
 struct remote {
-	struct work	work;
-	struct field	*f;
-	enum kind	kind;
+	struct work work;
+	struct field *f;
+	enum kind kind;
 	struct lws_threadpool_task *task;
-	struct conn	*conn;		/* of remote_run(), or the test's */
+	struct conn *conn; /* of remote_run(), or the test's */
 	struct board_job *board;
-	bool		accepted;
-	const struct lws_threadpool_task_options *options;	/* or NULL */
-	uint32_t	may_read;	/* so many at most; all of them */
-	uint32_t	read;		/* chunks that the reader had */
-	uint32_t	first;		/* ... from this one on */
-	int		why;		/* lws_threadpool_cluster_end, and ... */
-	atomic_int	ended;		/* ... its status, or 0; by WRITEABLE if
-					 * it has a wsi, else by its cleanup */
-	atomic_int	cleaned;
-	struct remote	*next;
+	bool accepted;
+	const struct lws_threadpool_task_options *options; /* or NULL */
+	uint32_t may_read; /* so many at most; all of them */
+	uint32_t read;	   /* chunks that the reader had */
+	uint32_t first;	   /* ... from this one on */
+	int why;	   /* lws_threadpool_cluster_end, and ... */
+	atomic_int ended;  /* ... its status, or 0; by WRITEABLE if
+			    * it has a wsi, else by its cleanup */
+	atomic_int cleaned;
+	struct remote *next;
 };
 
 struct node_proc {
-	struct proc		proc;
-	struct board_node	*board;
-	bool			killed;	/* by the test */
+	struct proc proc;
+	struct board_node *board;
+	bool killed; /* by the test */
 };
 
 struct field {
-	struct engine		*engine;	/* all tests of a program's */
-	struct rig		*rig;
-	struct lws_threadpool	*pool;
+	struct engine *engine; /* all tests of a program's */
+	struct rig *rig;
+	struct lws_threadpool *pool;
 	struct lws_threadpool_cluster *front;
-	char			prefix[16];	/* another one for each test */
-	int			errors;		/* lines of ERR that are claimed */
+	char prefix[16]; /* another one for each test */
+	int errors;	 /* lines of ERR that are claimed */
 
 	/* before front_start() */
-	int			threads;	/* 2 */
+	int threads; /* 2 */
 	struct lws_threadpool_cluster_options options;
 	struct lws_threadpool_cluster_kind kinds[KINDS];
 
 	/* before worker_start() */
-	int			worker_threads;	/* 2 */
-	int			worker_max_jobs;
-	int			worker_version;	/* 1 */
-	int			worker_busy;	/* 1: something else has one of
-						 * its threads until it drains */
-	const char		*worker_url;	/* NULL: the engine's */
+	int worker_threads; /* 2 */
+	int worker_max_jobs;
+	int worker_version;	/* 1 */
+	int worker_busy;	/* 1: something else has one of
+				 * its threads until it drains */
+	const char *worker_url; /* NULL: the engine's */
 
-	struct node_proc	nodes[FIELD_NODES];
-	struct proc		relay;
-	char			relay_url[40];
-	struct remote		*remotes;
-	int			jobs;		/* the board's, so far */
-	void			*priv;		/* the test's */
+	struct node_proc nodes[FIELD_NODES];
+	struct proc relay;
+	char relay_url[40];
+	struct remote *remotes;
+	int jobs;   /* the board's, so far */
+	void *priv; /* the test's */
 };
 
 int
@@ -178,7 +177,8 @@ remote_limit(struct remote *r, int n);
 void
 remote_release(struct remote *r);
 
-/* The three above for a job that is to be accepted, on a connection of its own */
+/* The three above for a job that is to be accepted, on a connection of its own
+ */
 struct remote *
 remote_run(struct field *f, enum kind kind, uint32_t chunks, int limit);
 
@@ -191,12 +191,12 @@ reader_may(struct remote *r, uint32_t n);
 
 /* Waits, all of them with the service thread at work: until its reader saw the
  * end; had n chunks; the workers did something n times. */
-#define until_ended(r)		until_ended_((r), __FILE__, __LINE__)
-#define until_read(r, n)	until_read_((r), (n), __FILE__, __LINE__)
+#define until_ended(r)	 until_ended_((r), __FILE__, __LINE__)
+#define until_read(r, n) until_read_((r), (n), __FILE__, __LINE__)
 #define until_board(r, what, n) \
 	rig_until_int((r)->f->rig, &(r)->board->what, (n))
 /* ... and a condition of the test's */
-#define until(f, cond, arg)	rig_until((f)->rig, cond, arg)
+#define until(f, cond, arg) rig_until((f)->rig, cond, arg)
 
 void
 until_ended_(struct remote *r, const char *file, int line);
@@ -212,7 +212,7 @@ void
 assert_end_(struct remote *r, enum lws_threadpool_task_status status,
 	    enum lws_threadpool_cluster_end why, const char *file, int line);
 /* It is FINISHED, by itself, and its reader had all of it. */
-#define assert_complete(r)	assert_complete_((r), __FILE__, __LINE__)
+#define assert_complete(r) assert_complete_((r), __FILE__, __LINE__)
 void
 assert_complete_(struct remote *r, const char *file, int line);
 

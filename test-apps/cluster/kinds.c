@@ -17,7 +17,7 @@
 #include "board.h"
 #include "kinds.h"
 
-#define MAGIC	0x6b736131
+#define MAGIC 0x6b736131
 
 unsigned int kind_version = 1;
 
@@ -291,9 +291,8 @@ decode_chunk(void *user, const void *buf, size_t len)
 const char *
 kind_name(enum kind kind)
 {
-	static const char * const names[] = {
-		"unsent", "never", "resume", "linger"
-	};
+	static const char *const names[] = { "unsent", "never", "resume",
+					     "linger" };
 
 	return names[kind];
 }

@@ -21,24 +21,24 @@
 #include "kinds.h"
 
 static struct node {
-	struct lws_context		*context;
-	struct lws_threadpool		*pool;
-	struct lws_threadpool_cluster	*cluster;
-	struct board_node		*on_board;
-	lws_sorted_usec_list_t		sul;
+	struct lws_context *context;
+	struct lws_threadpool *pool;
+	struct lws_threadpool_cluster *cluster;
+	struct board_node *on_board;
+	lws_sorted_usec_list_t sul;
 	struct lws_threadpool_cluster_options options;
-	int				threads;
-	int				max_jobs;
-	int				linger;
-	atomic_int			busy;
+	int threads;
+	int max_jobs;
+	int linger;
+	atomic_int busy;
 
-	int				front;	/* its job; -1: a worker */
-	struct work			work;
-	bool				enqueued;
-} node = {
-	.options = { .size = sizeof(node.options) },
-	.threads = 1, .linger = 600, .front = -1
-};
+	int front; /* its job; -1: a worker */
+	struct work work;
+	bool enqueued;
+} node = { .options = { .size = sizeof(node.options) },
+	   .threads = 1,
+	   .linger = 600,
+	   .front = -1 };
 
 static volatile sig_atomic_t ends, drains;
 
@@ -58,7 +58,7 @@ log_emit(int level, const char *line)
 		board_log(line);
 		fputs(line, stderr);
 	} else if (strstr(line, "job")) {
-		board_log(line);	/* lws has much more to say there */
+		board_log(line); /* lws has much more to say there */
 	}
 }
 
@@ -119,11 +119,12 @@ front_enqueue(void)
 	args.cleanup = front_cleanup;
 	node.work.alone = true;
 	node.work.ask.job = (uint32_t)node.front;
-	task = lws_threadpool_cluster_enqueue(node.cluster,
-			kind_name(node.linger ? KIND_LINGER : KIND_RESUME),
-			&args, NULL, "front's");
+	task = lws_threadpool_cluster_enqueue(
+		node.cluster,
+		kind_name(node.linger ? KIND_LINGER : KIND_RESUME), &args, NULL,
+		"front's");
 	if (!task)
-		return;	/* no engine yet: with the next tick */
+		return; /* no engine yet: with the next tick */
 	node.enqueued = true;
 	if (node.linger &&
 	    lws_threadpool_cluster_token(task, node.on_board->token))
@@ -171,7 +172,8 @@ tick(lws_sorted_usec_list_t *sul)
 static void
 usage(void)
 {
-	fprintf(stderr, "usage: cluster-node --board FD --node N [--url URL] "
+	fprintf(stderr,
+		"usage: cluster-node --board FD --node N [--url URL] "
 		"[--prefix P] [--lease S] [--tries N] [--threads N] "
 		"[--version N] [--max-jobs N] [--front JOB] [--chunks N] "
 		"[--linger S] [--busy 1]\n");

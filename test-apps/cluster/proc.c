@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 static void
-proc_exec(const char * const *argv, pid_t parent)
+proc_exec(const char *const *argv, pid_t parent)
 {
 	sigset_t none;
 
@@ -28,12 +28,12 @@ proc_exec(const char * const *argv, pid_t parent)
 	close_range((unsigned int)board_fd + 1, ~0U, 0);
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != parent)
 		_exit(127);
-	execvp(argv[0], (char * const *)(uintptr_t)argv);
+	execvp(argv[0], (char *const *)(uintptr_t)argv);
 	_exit(127);
 }
 
 void
-proc_start(struct proc *p, const char * const *argv)
+proc_start(struct proc *p, const char *const *argv)
 {
 	pid_t parent = getpid();
 

@@ -29,25 +29,26 @@
 
 #include "board.h"
 
-#define LINKS	32
+#define LINKS 32
 
 /* Of a hundred messages so many are dropped, doubled, held back */
-#define DROPPED	8
-#define DOUBLED	8
+#define DROPPED 8
+#define DOUBLED 8
 #define HELD	16
 
-/* One direction: what came, up to an end of a frame, and one that is held back */
+/* One direction: what came, up to an end of a frame, and one that is held back
+ */
 struct flow {
-	int	from, to;
-	char	*in;
-	size_t	len, room;
-	char	*held;
-	size_t	held_len;
+	int from, to;
+	char *in;
+	size_t len, room;
+	char *held;
+	size_t held_len;
 };
 
 struct link {
-	bool		used;
-	struct flow	flow[2];
+	bool used;
+	struct flow flow[2];
 };
 
 static struct link links[LINKS];
@@ -123,7 +124,7 @@ frame(const char *buf, size_t len, bool *message)
 		return 0;
 	head = (size_t)(end - buf) + 2;
 	if (head >= sizeof(line))
-		return head;	/* INFO or CONNECT */
+		return head; /* INFO or CONNECT */
 	memcpy(line, buf, head - 2);
 	line[head - 2] = '\0';
 	if (strncmp(line, "MSG ", 4) && strncmp(line, "HMSG ", 5) &&
@@ -260,8 +261,7 @@ listen_somewhere(void)
 	sin.sin_family = AF_INET;
 	sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	if (fd < 0 || bind(fd, (struct sockaddr *)&sin, sizeof(sin)) ||
-	    listen(fd, 32) ||
-	    getsockname(fd, (struct sockaddr *)&sin, &len)) {
+	    listen(fd, 32) || getsockname(fd, (struct sockaddr *)&sin, &len)) {
 		perror("cluster-relay");
 		exit(1);
 	}
@@ -280,7 +280,8 @@ turn(int listener, int port)
 	pfd[0].events = POLLIN;
 	for (n = 0; n < 2 * LINKS; n++) {
 		pfd[n + 1].fd = links[n / 2].used ?
-				links[n / 2].flow[n % 2].from : -1;
+					links[n / 2].flow[n % 2].from :
+					-1;
 		pfd[n + 1].events = POLLIN;
 		pfd[n + 1].revents = 0;
 	}
@@ -292,8 +293,7 @@ turn(int listener, int port)
 
 		if (!l->used)
 			continue;
-		if ((pfd[n + 1].revents && !flow_in(f)) ||
-		    (!k && !let_go(f)))
+		if ((pfd[n + 1].revents && !flow_in(f)) || (!k && !let_go(f)))
 			link_close(l);
 	}
 	if (pfd[0].revents & POLLIN)
@@ -307,7 +307,7 @@ main(int argc, char **argv)
 
 	if (argc != 5) {
 		fprintf(stderr, "usage: cluster-relay SEED PREFIX PORT "
-			"BOARD\n");
+				"BOARD\n");
 		return 2;
 	}
 	seed = 0x9e3779b97f4a7c15u + strtoull(argv[1], NULL, 10);

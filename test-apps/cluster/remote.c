@@ -27,10 +27,10 @@ node_free(struct field *f)
 }
 
 struct node_args {
-	const char	*argv[40];
-	char		text[20][48];
-	int		n;
-	int		texts;
+	const char *argv[40];
+	char text[20][48];
+	int n;
+	int texts;
 };
 
 static void
@@ -158,7 +158,7 @@ void
 relay_start(struct field *f, unsigned int seed)
 {
 	char text[3][16];
-	const char * const argv[] = {
+	const char *const argv[] = {
 		LWSTP_CLUSTER_RELAY, text[0], f->prefix, text[1], text[2], NULL
 	};
 
@@ -207,7 +207,7 @@ remote_cleanup(struct lws *wsi, void *user)
 	/* without a wsi nobody else sees its end */
 	if (!atomic_load(&r->ended)) {
 		r->why = (int)lws_threadpool_cluster_end_reason(
-						lws_threadpool_this_task());
+			lws_threadpool_this_task());
 		atomic_store(&r->ended, (int)lws_threadpool_end_status());
 	}
 	atomic_fetch_add(&r->cleaned, 1);
@@ -231,9 +231,9 @@ remote_enqueue(struct remote *r, struct lws *wsi)
 	struct lws_threadpool_task_args args;
 
 	remote_args(r, wsi, &args);
-	r->task = lws_threadpool_cluster_enqueue(r->f->front,
-			kind_name(r->kind), &args, r->options, "job %u",
-			r->work.ask.job);
+	r->task = lws_threadpool_cluster_enqueue(
+		r->f->front, kind_name(r->kind), &args, r->options, "job %u",
+		r->work.ask.job);
 	r->accepted = r->task != NULL;
 
 	return r->task;
@@ -315,8 +315,8 @@ until_ended_(struct remote *r, const char *file, int line)
 }
 
 struct read_wait {
-	struct remote	*r;
-	uint32_t	n;
+	struct remote *r;
+	uint32_t n;
 };
 
 static bool
@@ -361,8 +361,9 @@ assert_end_(struct remote *r, enum lws_threadpool_task_status status,
 	if (r->ended == (int)status && r->why == (int)why)
 		return;
 	print_error("job %u ended with status %d for reason %d, not %d, %d; "
-		    "%u chunks read\n", r->work.ask.job, r->ended, r->why,
-		    (int)status, (int)why, r->read);
+		    "%u chunks read\n",
+		    r->work.ask.job, r->ended, r->why, (int)status, (int)why,
+		    r->read);
 	_fail(file, line);
 }
 

@@ -6,7 +6,7 @@
 
 #include "wild.h"
 
-#define CHUNKS	10
+#define CHUNKS 10
 
 static bool
 has_token(void *arg)
@@ -156,8 +156,8 @@ another_front(struct field *f)
 
 	c = lws_threadpool_cluster_create(f->pool, &f->options);
 	assert_non_null(c);
-	assert_int_equal(lws_threadpool_cluster_add_kind(c,
-					&f->kinds[KIND_LINGER]), 0);
+	assert_int_equal(
+		lws_threadpool_cluster_add_kind(c, &f->kinds[KIND_LINGER]), 0);
 
 	return c;
 }
@@ -207,7 +207,7 @@ taken_by_another_front(void **state)
 	lws_threadpool_cluster_destroy(first);
 }
 
-#define READERS	7
+#define READERS 7
 
 static bool
 one_is_left(void *arg)

@@ -11,8 +11,8 @@
 
 #include "wire.h"
 
-#define CHUNKS	40
-#define LIES	400	/* of each kind */
+#define CHUNKS 40
+#define LIES   400 /* of each kind */
 
 static uint64_t dice_state;
 
@@ -56,8 +56,13 @@ healthy_ends(struct remote *healthy)
 static void
 jobs_that_are_none(void **state)
 {
-	static const char * const none[] = {
-		"", "x", "not a job", "\xc7", "\xc7\x01", "\xc7\x01\x01",
+	static const char *const none[] = {
+		"",
+		"x",
+		"not a job",
+		"\xc7",
+		"\xc7\x01",
+		"\xc7\x01\x01",
 		("\xc7\x02\x01 of another version of the wire, and long enough "
 		 "to be one: 24 bytes, and then what a job has more"),
 		"\xc7\x01\x01 too short for a job",
@@ -73,8 +78,7 @@ jobs_that_are_none(void **state)
 	healthy = remote_run(f, KIND_RESUME, CHUNKS, 5);
 	w = wild_open(f);
 	for (n = 0; n < LWS_ARRAY_SIZE(none); n++)
-		wild_send(w, "job.resume", NULL, none[n],
-			  strlen(none[n]));
+		wild_send(w, "job.resume", NULL, none[n], strlen(none[n]));
 	wild_close(w);
 	healthy_ends(healthy);
 	/* each is told of, once */
@@ -124,8 +128,8 @@ jobs_that_are_changed(void **state)
 		len = job_encode(buf, &ask);
 		/* the first bytes make it a job at all */
 		for (k = 0; k <= n % 4; k++)
-			buf[3 + dice((unsigned int)(len - sizeof(ask)) - 7)] =
-				(uint8_t)dice(256);
+			buf[3 + dice((unsigned int)(len - sizeof(ask)) -
+				     7)] = (uint8_t)dice(256);
 		if (n & 1)
 			len -= dice((unsigned int)sizeof(ask));
 		wild_send(w, "job.resume", NULL, buf, len);
@@ -137,10 +141,10 @@ jobs_that_are_changed(void **state)
 /* --- what goes to and from a job that runs -------------------------------- */
 
 struct subjects {
-	struct wild	*w;
-	struct wild_msg	msg;		/* a chunk that went to the front */
-	char		front[160];	/* without the prefix */
-	char		worker[160];
+	struct wild *w;
+	struct wild_msg msg; /* a chunk that went to the front */
+	char front[160];     /* without the prefix */
+	char worker[160];
 };
 
 static bool
@@ -242,8 +246,8 @@ send_lies_to(struct subjects *s, const char *subject, unsigned int first,
 	unsigned int n;
 	size_t len;
 
-	assert_int_equal(lwstpc_decode(&real, s->msg.data,
-				       (size_t)s->msg.len), 0);
+	assert_int_equal(lwstpc_decode(&real, s->msg.data, (size_t)s->msg.len),
+			 0);
 	for (n = 0; n < LIES; n++) {
 		memset(&wire, 0, sizeof(wire));
 		wire.type = (enum lwstpc_type)(first + n % (last - first + 1));
@@ -258,9 +262,11 @@ send_lies_to(struct subjects *s, const char *subject, unsigned int first,
 		len = lwstpc_encode(buf, &wire);
 		memset(buf + len, (int)dice(256), 100);
 		/* from the worker that has it, from none, from nobody */
-		wild_send(s->w, subject, n % 5 ? s->worker :
-			  n % 2 ? "w.AAAAAAAAAAA.x" : NULL, buf,
-			  len + dice(100));
+		wild_send(s->w, subject,
+			  n % 5 ? s->worker :
+			  n % 2 ? "w.AAAAAAAAAAA.x" :
+				  NULL,
+			  buf, len + dice(100));
 	}
 }
 
@@ -283,8 +289,8 @@ send_a_false_chunk(struct subjects *s)
 	struct lwstpc_wire wire;
 	size_t len;
 
-	assert_int_equal(lwstpc_decode(&wire, s->msg.data,
-				       (size_t)s->msg.len), 0);
+	assert_int_equal(lwstpc_decode(&wire, s->msg.data, (size_t)s->msg.len),
+			 0);
 	wire.seq = 5;
 	len = lwstpc_encode(buf, &wire);
 	memset(buf + len, 'x', 20);

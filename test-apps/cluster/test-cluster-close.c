@@ -9,7 +9,7 @@
 
 #include "wild.h"
 
-#define CHUNKS	6
+#define CHUNKS 6
 
 static void
 start(struct field *f)

@@ -6,7 +6,7 @@
 
 #include "wild.h"
 
-#define CHUNKS	6
+#define CHUNKS 6
 
 static bool
 one_waits(void *arg)

@@ -10,7 +10,7 @@
 
 #include <signal.h>
 
-#define CHUNKS	6
+#define CHUNKS 6
 
 static void
 start(struct field *f)

@@ -1,13 +1,14 @@
 /*
- * lws-threadpool cluster tests - an engine that hangs, forgets, or never returns
+ * lws-threadpool cluster tests - an engine that hangs, forgets, or never
+ * returns
  *
  * SPDX-License-Identifier: MIT
  */
 
 #include "wild.h"
 
-#define CHUNKS	6
-#define JOBS	8
+#define CHUNKS 6
+#define JOBS   8
 
 static bool
 is_away(void *arg)

@@ -9,8 +9,8 @@
 
 #include "field.h"
 
-#define CHUNKS	6
-#define TIMES	10	/* that a test begins again, at most */
+#define CHUNKS 6
+#define TIMES  10 /* that a test begins again, at most */
 
 static struct remote *
 run_and_kill(struct field *f, enum kind kind, int limit)
@@ -121,7 +121,8 @@ resume_at_the_end(void **state)
 	is_tried_again(*state, KIND_RESUME, CHUNKS);
 }
 
-/* What the new worker is told, and that the old one's chunks are not made twice */
+/* What the new worker is told, and that the old one's chunks are not made twice
+ */
 static void
 resume_says_from_where(void **state)
 {
@@ -137,8 +138,8 @@ resume_says_from_where(void **state)
 }
 
 struct progress {
-	struct field	*f;
-	int		n;
+	struct field *f;
+	int n;
 };
 
 static bool

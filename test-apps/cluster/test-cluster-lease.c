@@ -1,6 +1,6 @@
 /*
- * lws-threadpool cluster tests - workers that hang and come back, and those that
- * only look as if
+ * lws-threadpool cluster tests - workers that hang and come back, and those
+ * that only look as if
  *
  * SPDX-License-Identifier: MIT
  *
@@ -9,8 +9,8 @@
 
 #include "wild.h"
 
-#define CHUNKS	6
-#define TIMES	10
+#define CHUNKS 6
+#define TIMES  10
 
 static bool
 is_decoded_again(void *arg)
@@ -143,7 +143,7 @@ call_outlasts_the_lease(void **state)
  * machine that stands still for so long any worker is lost.
  */
 struct span {
-	lws_usec_t	end;
+	lws_usec_t end;
 };
 
 static bool
@@ -157,10 +157,9 @@ is_over(void *arg)
 static void
 three_leases(struct field *f)
 {
-	struct span s = {
-		lws_now_usecs() +
-			3 * f->options.lease_secs * (lws_usec_t)LWS_US_PER_SEC
-	};
+	struct span s = { lws_now_usecs() +
+			  3 * f->options.lease_secs *
+				  (lws_usec_t)LWS_US_PER_SEC };
 
 	until(f, is_over, &s);
 }

@@ -81,7 +81,7 @@ add_kind_numbers(void **state)
 
 	front_create(f);
 	kind_says_no(f, NULL);
-	kind_says_no(f, &f->kinds[KIND_UNSENT]);	/* it is known */
+	kind_says_no(f, &f->kinds[KIND_UNSENT]); /* it is known */
 	fresh(&k);
 	k.size = 0;
 	kind_says_no(f, &k);
@@ -109,8 +109,13 @@ add_kind_numbers(void **state)
 static void
 add_kind_names_and_functions(void **state)
 {
-	static const char * const names[] = {
-		"", "A", "a.b", "a b", "a>", "*",
+	static const char *const names[] = {
+		"",
+		"A",
+		"a.b",
+		"a b",
+		"a>",
+		"*",
 		"abcdefghijklmnopqrstuvwxyz0123456"
 	};
 	struct lws_threadpool_cluster_kind k;
@@ -194,11 +199,15 @@ enqueue(void **state)
 static void
 tokens(void **state)
 {
-	static const char * const none[] = {
-		"", "x", "0123456789abcdef0123456789abcde",
+	static const char *const none[] = {
+		"",
+		"x",
+		"0123456789abcdef0123456789abcde",
 		"0123456789abcdef0123456789abcdef0",
 		"0123456789ABCDEF0123456789ABCDEF",
-		"0123456789abcdef.123456789abcdef", "*", ">"
+		"0123456789abcdef.123456789abcdef",
+		"*",
+		">"
 	};
 	char token[LWS_THREADPOOL_TOKEN_SIZE];
 	struct field *f = *state;
@@ -209,8 +218,7 @@ tokens(void **state)
 	for (n = 0; n < LWS_ARRAY_SIZE(none); n++) {
 		r = remote_attach(f, 0, 0, none[n], NULL);
 		assert_null(r->task);
-		assert_int_equal(lws_threadpool_refused(),
-				 LWS_TP_REFUSED_ARGS);
+		assert_int_equal(lws_threadpool_refused(), LWS_TP_REFUSED_ARGS);
 	}
 	assert_int_equal(lws_threadpool_cluster_token(NULL, token), -1);
 	assert_int_equal(lws_threadpool_cluster_end_reason(NULL),

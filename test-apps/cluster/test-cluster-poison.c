@@ -8,12 +8,12 @@
 
 #include "wild.h"
 
-#define CHUNKS	6
+#define CHUNKS 6
 
 struct keeper {
-	struct remote		*r;
-	struct node_proc	*w;
-	int			deaths;
+	struct remote *r;
+	struct node_proc *w;
+	int deaths;
 };
 
 static bool

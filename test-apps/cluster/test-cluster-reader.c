@@ -17,13 +17,13 @@
 #endif
 
 #if defined(SANITIZED)
-#define READERS	100
-#define STREAMS	500
+#define READERS 100
+#define STREAMS 500
 #else
-#define READERS	1000
-#define STREAMS	10000
+#define READERS 1000
+#define STREAMS 10000
 #endif
-#define WINDOW	8
+#define WINDOW 8
 
 /* KiB of memory that a process has */
 static long

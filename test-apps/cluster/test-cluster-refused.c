@@ -8,7 +8,7 @@
 
 #include "wild.h"
 
-#define CHUNKS	6
+#define CHUNKS 6
 
 static struct remote *
 start(struct field *f)

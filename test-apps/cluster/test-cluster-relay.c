@@ -121,10 +121,8 @@ readers_go(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-	FIELD_TEST(window_of_1),
-	FIELD_TEST(window_of_8),
-	FIELD_TEST(window_of_100),
-	FIELD_TEST(and_a_worker_is_killed),
+	FIELD_TEST(window_of_1),   FIELD_TEST(window_of_8),
+	FIELD_TEST(window_of_100), FIELD_TEST(and_a_worker_is_killed),
 	FIELD_TEST(readers_go),
 };
 

@@ -205,7 +205,7 @@ options_have_defaults(void **state)
 	assert_complete(r);
 }
 
-#define MANY	6
+#define MANY 6
 
 static bool
 two_have_read(void *arg)

@@ -9,9 +9,9 @@
 #include <nats/nats.h>
 
 struct wild {
-	natsConnection		*nc;
-	natsSubscription	*sub;
-	struct field		*f;
+	natsConnection *nc;
+	natsSubscription *sub;
+	struct field *f;
 };
 
 static const char *
@@ -122,8 +122,8 @@ wild_jobs(struct wild *w)
 }
 
 struct jobs_wait {
-	struct wild	*w;
-	int		n;
+	struct wild *w;
+	int n;
 };
 
 static bool

@@ -31,10 +31,10 @@ void
 wild_listen(struct wild *w, const char *subject);
 
 struct wild_msg {
-	char	subject[160];
-	char	reply[160];
-	char	data[4096];
-	int	len;
+	char subject[160];
+	char reply[160];
+	char data[4096];
+	int len;
 };
 int
 wild_next(struct wild *w, struct wild_msg *msg);
@@ -44,8 +44,8 @@ int
 wild_jobs(struct wild *w);
 
 /* Service until the engine keeps n of them; none. */
-#define until_jobs(f, n)	until_jobs_((f), (n), __FILE__, __LINE__)
-#define until_no_jobs(f)	until_jobs(f, 0)
+#define until_jobs(f, n) until_jobs_((f), (n), __FILE__, __LINE__)
+#define until_no_jobs(f) until_jobs(f, 0)
 void
 until_jobs_(struct field *f, int n, const char *file, int line);
 

@@ -16,9 +16,9 @@
 #define CALLS 3
 
 struct job {
-	struct lws_context	*context;
-	int			calls;
-	atomic_int		cleanups;
+	struct lws_context *context;
+	int calls;
+	atomic_int cleanups;
 };
 
 static enum lws_threadpool_task_return

@@ -11,15 +11,16 @@
 #include <cstdio>
 #include <unistd.h>
 
-namespace {
+namespace
+{
 
 constexpr int calls_wanted = 4;
 
 struct job {
-	struct lws_context	*context = nullptr;
-	int			line = 0;
-	int			calls = 0;
-	std::atomic<int>	cleanups{0};
+	struct lws_context *context = nullptr;
+	int line = 0;
+	int calls = 0;
+	std::atomic<int> cleanups{ 0 };
 };
 
 /* from top to bottom: two of its calls go on by a SYNC, which without a wsi is
@@ -64,7 +65,7 @@ run(job &j)
 	options.sync_timeout_secs = -1;
 	options.pin_tasks = 1;
 	struct lws_threadpool *tp = lws_threadpool_create_ext(
-				j.context, &create, &options, "embed");
+		j.context, &create, &options, "embed");
 	if (!tp)
 		return false;
 

@@ -16,7 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define PARTS	100
+#define PARTS 100
 
 #define POINTER(name) static __typeof__(&lws_threadpool_##name) name
 POINTER(create);
@@ -27,7 +27,7 @@ POINTER(task_status);
 POINTER(task_sync);
 
 static struct lws_threadpool *tp;
-static int fds[2];	/* lws's, and the peer's */
+static int fds[2]; /* lws's, and the peer's */
 static int sent, stopped, closed;
 static atomic_int cleanups;
 
@@ -100,8 +100,8 @@ static int
 open_library(void *library)
 {
 	static const struct {
-		const char	*name;
-		void		*to;
+		const char *name;
+		void *to;
 	} all[] = {
 		{ "lws_threadpool_create", &create },
 		{ "lws_threadpool_destroy", &destroy },
@@ -126,16 +126,14 @@ open_library(void *library)
 static int
 serve(struct lws_context *context)
 {
-	struct lws_threadpool_create_args args = {
-		.threads = 2, .max_queue_depth = 8
-	};
+	struct lws_threadpool_create_args args = { .threads = 2,
+						   .max_queue_depth = 8 };
 
 	tp = create(context, &args, "opened");
 	if (!tp || socketpair(AF_UNIX, SOCK_STREAM, 0, fds) ||
 	    !lws_adopt_descriptor_vhost(
-			lws_get_vhost_by_name(context, "default"),
-			LWS_ADOPT_SOCKET, (lws_sock_file_fd_type)fds[0], "raw",
-			NULL))
+		    lws_get_vhost_by_name(context, "default"), LWS_ADOPT_SOCKET,
+		    (lws_sock_file_fd_type)fds[0], "raw", NULL))
 		return 0;
 	while (sent < PARTS && lws_service(context, 0) >= 0)
 		;
@@ -151,7 +149,8 @@ int
 main(int argc, char **argv)
 {
 	static const struct lws_protocols protocols[] = {
-		{ .name = "raw", .callback = callback }, { .name = NULL },
+		{ .name = "raw", .callback = callback },
+		{ .name = NULL },
 	};
 	struct lws_context_creation_info info = { 0 };
 	struct lws_context *context;
@@ -164,8 +163,10 @@ main(int argc, char **argv)
 	context = lws_create_context(&info);
 	library = argc > 1 ? dlopen(argv[1], RTLD_NOW | RTLD_LOCAL) : NULL;
 	if (!context || !library || !open_library(library)) {
-		fprintf(stderr, "opened: %s\n", library ? "no context, or not "
-			"all of the library" : dlerror());
+		fprintf(stderr, "opened: %s\n",
+			library ? "no context, or not "
+				  "all of the library" :
+				  dlerror());
 		return 1;
 	}
 	if (!serve(context) || dlclose(library))

@@ -6,8 +6,8 @@
  * usage: lwstp-openmetrics NAME <TEXT
  *
  * Reads all of the text, as strictly as the standard is, and prints the value
- * of the first sample of that name.  Exit status 0 if the text has no fault, and
- * the sample.
+ * of the first sample of that name.  Exit status 0 if the text has no fault,
+ * and the sample.
  */
 
 #include <stdio.h>

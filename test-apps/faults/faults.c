@@ -29,9 +29,9 @@
 #include "rig.h"
 #include "wraps.h"
 
-#define DEADLINE_US	(40 * 1000000)
-#define PATIENCE_TURNS	60
-#define MAX_NTH		400
+#define DEADLINE_US    (40 * 1000000)
+#define PATIENCE_TURNS 60
+#define MAX_NTH	       400
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANITIZED 1
@@ -42,21 +42,21 @@
 #endif
 
 struct run {
-	enum fault	fault;
-	int		nth;
-	bool		on;		/* and all calls after it */
-	bool		opt_in;
-	bool		context_first;
-	void		(*limit)(int);	/* instead: a limit, */
-	int		amount;		/* of so much */
-	unsigned int	fd_limit;	/* instead: lws's */
-	bool		limit_early;	/* before the context is made */
-	int		*hits;		/* how often something failed */
+	enum fault fault;
+	int nth;
+	bool on; /* and all calls after it */
+	bool opt_in;
+	bool context_first;
+	void (*limit)(int);    /* instead: a limit, */
+	int amount;	       /* of so much */
+	unsigned int fd_limit; /* instead: lws's */
+	bool limit_early;      /* before the context is made */
+	int *hits;	       /* how often something failed */
 };
 
-#define AT_ONCE		4
+#define AT_ONCE 4
 
-static int *shared_hits;		/* with the parent: AT_ONCE of them */
+static int *shared_hits; /* with the parent: AT_ONCE of them */
 static char repeat[128];
 static const struct ledger_hooks hooks = {
 	.alive = rig_alive,
@@ -96,12 +96,10 @@ turns_until(bool (*done)(void *), void *arg, const struct run *run)
 static struct lws_threadpool *
 pool(int threads, bool pinned)
 {
-	struct lws_threadpool_create_args args = {
-		.threads = threads, .max_queue_depth = 300
-	};
-	struct lws_threadpool_options o = {
-		.size = sizeof(o), .pin_tasks = pinned
-	};
+	struct lws_threadpool_create_args args = { .threads = threads,
+						   .max_queue_depth = 300 };
+	struct lws_threadpool_options o = { .size = sizeof(o),
+					    .pin_tasks = pinned };
 
 	return lws_threadpool_create_ext(rig_context, &args, &o, "faults");
 }
@@ -137,7 +135,7 @@ use(struct lws_threadpool *tp, struct conn *a, struct conn *b,
 	put(tp, JOB_SLOW, NULL);
 	lws_threadpool_dump(tp);
 	turns_until(all_cleaned, NULL, run);
-	for (n = 0; n < 40; n++)	/* more slots than a pool takes at once */
+	for (n = 0; n < 40; n++) /* more slots than a pool takes at once */
 		put(tp, JOB_SLOW, NULL);
 	put(tp, JOB_ASYNC, a);
 }
@@ -227,8 +225,8 @@ scenario(const struct run *run)
 	if (!rig_begin(run->fd_limit, run->opt_in)) {
 		if (!run->limit)
 			ledger_fail("no context");
-		no_limit(run);		/* LSan needs some at exit, too */
-		return;			/* lws needs more than there is */
+		no_limit(run); /* LSan needs some at exit, too */
+		return;	       /* lws needs more than there is */
 	}
 	if (run->limit && !run->limit_early)
 		run->limit(run->amount);
@@ -276,7 +274,7 @@ run_begin(const struct run *run)
 	pid = fork();
 	if (!pid) {
 		ledger_begin(&hooks, pthread_self());
-		alarm(120);		/* a hang is a failure as well */
+		alarm(120); /* a hang is a failure as well */
 		scenario(run);
 		exit(0);
 	}
@@ -293,10 +291,11 @@ run_end(const struct run *run, pid_t pid)
 	if (pid < 0 || waitpid(pid, &status, 0) != pid)
 		return -1;
 	if (!WIFEXITED(status) || WEXITSTATUS(status)) {
-		fprintf(stderr, "FAILED: %s, nth %d%s, opt-in %d, context "
+		fprintf(stderr,
+			"FAILED: %s, nth %d%s, opt-in %d, context "
 			"first %d, limit %d: %s %d\n",
 			run->limit || run->fd_limit ? "limit" :
-						fault_names[run->fault],
+						      fault_names[run->fault],
 			run->nth, run->on ? " and on" : "", run->opt_in,
 			run->context_first, run->amount,
 			WIFSIGNALED(status) ? "signal" : "exit",
@@ -385,8 +384,7 @@ limit_memory(int kib)
 		ledger_fail("no /proc/self/statm");
 	fclose(f);
 	getrlimit(RLIMIT_AS, &l);
-	l.rlim_cur = pages * (rlim_t)sysconf(_SC_PAGESIZE) +
-		     (rlim_t)kib * 1024;
+	l.rlim_cur = pages * (rlim_t)sysconf(_SC_PAGESIZE) + (rlim_t)kib * 1024;
 	setrlimit(RLIMIT_AS, &l);
 }
 #endif
@@ -479,8 +477,7 @@ main(int argc, char **argv)
 		fprintf(stderr, "usage: %s [NAME]\n", argv[0]);
 		return 1;
 	}
-	snprintf(repeat, sizeof(repeat), "%.100s (see the next line)",
-		 argv[0]);
+	snprintf(repeat, sizeof(repeat), "%.100s (see the next line)", argv[0]);
 	signal(SIGPIPE, SIG_IGN);
 	lws_set_log_level(LLL_ERR | LLL_WARN | LLL_THREAD,
 			  getenv("LWSTP_FAULTS_VERBOSE") ? NULL : quiet);
@@ -489,7 +486,7 @@ main(int argc, char **argv)
 	if (shared_hits == MAP_FAILED)
 		return 1;
 	fault_init();
-	fds_lost_by_lws();	/* once, and not in each child */
+	fds_lost_by_lws(); /* once, and not in each child */
 
 	for (f = 0; f < FAULTS; f++)
 		if (applies((enum fault)f) &&

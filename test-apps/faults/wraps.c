@@ -24,14 +24,28 @@
 
 #include "wraps.h"
 
-const char * const fault_names[FAULTS] = {
-	"calloc", "malloc", "aligned_alloc", "pthread_create",
-	"pthread_mutex_init", "pthread_mutexattr_init", "pthread_cond_init",
-	"pthread_condattr_init", "pthread_condattr_setclock", "eventfd",
+const char *const fault_names[FAULTS] = {
+	"calloc",
+	"malloc",
+	"aligned_alloc",
+	"pthread_create",
+	"pthread_mutex_init",
+	"pthread_mutexattr_init",
+	"pthread_cond_init",
+	"pthread_condattr_init",
+	"pthread_condattr_setclock",
+	"eventfd",
 	"eventfd_write",
-	"eventfd_read", "socket", "fcntl", "fstat", "getrlimit", "sched_getaffinity",
-	"lws_create_vhost", "lws_adopt_descriptor_vhost_via_info",
-	"lws_callback_on_writable", "lws's allocator in adoption"
+	"eventfd_read",
+	"socket",
+	"fcntl",
+	"fstat",
+	"getrlimit",
+	"sched_getaffinity",
+	"lws_create_vhost",
+	"lws_adopt_descriptor_vhost_via_info",
+	"lws_callback_on_writable",
+	"lws's allocator in adoption"
 };
 
 static atomic_int armed = FAULTS, left, hits;
@@ -95,42 +109,76 @@ fault_init(void)
  * The wraps
  */
 
-void *__real_calloc(size_t n, size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__real_malloc(size_t size);
-void *__wrap_malloc(size_t size);
-void *__real_aligned_alloc(size_t align, size_t size);
-void *__wrap_aligned_alloc(size_t align, size_t size);
-int __real_pthread_create(pthread_t *t, const pthread_attr_t *a,
-			  void *(*fn)(void *), void *arg);
-int __wrap_pthread_create(pthread_t *t, const pthread_attr_t *a,
-			  void *(*fn)(void *), void *arg);
-int __real_pthread_mutex_init(pthread_mutex_t *m, const pthread_mutexattr_t *a);
-int __wrap_pthread_mutex_init(pthread_mutex_t *m, const pthread_mutexattr_t *a);
-int __real_pthread_mutexattr_init(pthread_mutexattr_t *a);
-int __wrap_pthread_mutexattr_init(pthread_mutexattr_t *a);
-int __real_pthread_cond_init(pthread_cond_t *c, const pthread_condattr_t *a);
-int __wrap_pthread_cond_init(pthread_cond_t *c, const pthread_condattr_t *a);
-int __real_pthread_condattr_init(pthread_condattr_t *a);
-int __wrap_pthread_condattr_init(pthread_condattr_t *a);
-int __real_pthread_condattr_setclock(pthread_condattr_t *a, clockid_t c);
-int __wrap_pthread_condattr_setclock(pthread_condattr_t *a, clockid_t c);
-int __real_eventfd(unsigned int value, int flags);
-int __wrap_eventfd(unsigned int value, int flags);
-int __real_eventfd_write(int fd, eventfd_t value);
-int __wrap_eventfd_write(int fd, eventfd_t value);
-int __real_eventfd_read(int fd, eventfd_t *value);
-int __wrap_eventfd_read(int fd, eventfd_t *value);
-int __real_socket(int domain, int type, int protocol);
-int __wrap_socket(int domain, int type, int protocol);
-int __real_fcntl(int fd, int cmd, ...);
-int __wrap_fcntl(int fd, int cmd, ...);
-int __real_fstat(int fd, struct stat *st);
-int __wrap_fstat(int fd, struct stat *st);
-int __real_getrlimit(int what, struct rlimit *limit);
-int __wrap_getrlimit(int what, struct rlimit *limit);
-int __real_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set);
-int __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set);
+void *
+__real_calloc(size_t n, size_t size);
+void *
+__wrap_calloc(size_t n, size_t size);
+void *
+__real_malloc(size_t size);
+void *
+__wrap_malloc(size_t size);
+void *
+__real_aligned_alloc(size_t align, size_t size);
+void *
+__wrap_aligned_alloc(size_t align, size_t size);
+int
+__real_pthread_create(pthread_t *t, const pthread_attr_t *a,
+		      void *(*fn)(void *), void *arg);
+int
+__wrap_pthread_create(pthread_t *t, const pthread_attr_t *a,
+		      void *(*fn)(void *), void *arg);
+int
+__real_pthread_mutex_init(pthread_mutex_t *m, const pthread_mutexattr_t *a);
+int
+__wrap_pthread_mutex_init(pthread_mutex_t *m, const pthread_mutexattr_t *a);
+int
+__real_pthread_mutexattr_init(pthread_mutexattr_t *a);
+int
+__wrap_pthread_mutexattr_init(pthread_mutexattr_t *a);
+int
+__real_pthread_cond_init(pthread_cond_t *c, const pthread_condattr_t *a);
+int
+__wrap_pthread_cond_init(pthread_cond_t *c, const pthread_condattr_t *a);
+int
+__real_pthread_condattr_init(pthread_condattr_t *a);
+int
+__wrap_pthread_condattr_init(pthread_condattr_t *a);
+int
+__real_pthread_condattr_setclock(pthread_condattr_t *a, clockid_t c);
+int
+__wrap_pthread_condattr_setclock(pthread_condattr_t *a, clockid_t c);
+int
+__real_eventfd(unsigned int value, int flags);
+int
+__wrap_eventfd(unsigned int value, int flags);
+int
+__real_eventfd_write(int fd, eventfd_t value);
+int
+__wrap_eventfd_write(int fd, eventfd_t value);
+int
+__real_eventfd_read(int fd, eventfd_t *value);
+int
+__wrap_eventfd_read(int fd, eventfd_t *value);
+int
+__real_socket(int domain, int type, int protocol);
+int
+__wrap_socket(int domain, int type, int protocol);
+int
+__real_fcntl(int fd, int cmd, ...);
+int
+__wrap_fcntl(int fd, int cmd, ...);
+int
+__real_fstat(int fd, struct stat *st);
+int
+__wrap_fstat(int fd, struct stat *st);
+int
+__real_getrlimit(int what, struct rlimit *limit);
+int
+__wrap_getrlimit(int what, struct rlimit *limit);
+int
+__real_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set);
+int
+__wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set);
 struct lws_vhost *
 __real_lws_create_vhost(struct lws_context *context,
 			const struct lws_context_creation_info *info);
@@ -141,8 +189,10 @@ struct lws *
 __real_lws_adopt_descriptor_vhost_via_info(const lws_adopt_desc_t *info);
 struct lws *
 __wrap_lws_adopt_descriptor_vhost_via_info(const lws_adopt_desc_t *info);
-int __real_lws_callback_on_writable(struct lws *wsi);
-int __wrap_lws_callback_on_writable(struct lws *wsi);
+int
+__real_lws_callback_on_writable(struct lws *wsi);
+int
+__wrap_lws_callback_on_writable(struct lws *wsi);
 
 void *
 __wrap_calloc(size_t n, size_t size)
@@ -160,15 +210,16 @@ void *
 __wrap_aligned_alloc(size_t align, size_t size)
 {
 	return fails(FAULT_ALIGNED_ALLOC) ? NULL :
-					__real_aligned_alloc(align, size);
+					    __real_aligned_alloc(align, size);
 }
 
 int
 __wrap_pthread_create(pthread_t *t, const pthread_attr_t *a,
 		      void *(*fn)(void *), void *arg)
 {
-	return fails(FAULT_PTHREAD_CREATE) ? EAGAIN :
-					__real_pthread_create(t, a, fn, arg);
+	return fails(FAULT_PTHREAD_CREATE) ?
+		       EAGAIN :
+		       __real_pthread_create(t, a, fn, arg);
 }
 
 int
@@ -201,8 +252,9 @@ __wrap_pthread_condattr_init(pthread_condattr_t *a)
 int
 __wrap_pthread_condattr_setclock(pthread_condattr_t *a, clockid_t c)
 {
-	return fails(FAULT_CONDATTR_SETCLOCK) ? EINVAL :
-				__real_pthread_condattr_setclock(a, c);
+	return fails(FAULT_CONDATTR_SETCLOCK) ?
+		       EINVAL :
+		       __real_pthread_condattr_setclock(a, c);
 }
 
 int
@@ -294,16 +346,18 @@ __wrap_getrlimit(int what, struct rlimit *limit)
 int
 __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set)
 {
-	return fails(FAULT_SCHED_GETAFFINITY) ? -1 :
-				__real_sched_getaffinity(pid, size, set);
+	return fails(FAULT_SCHED_GETAFFINITY) ?
+		       -1 :
+		       __real_sched_getaffinity(pid, size, set);
 }
 
 struct lws_vhost *
 __wrap_lws_create_vhost(struct lws_context *context,
 			const struct lws_context_creation_info *info)
 {
-	return fails(FAULT_CREATE_VHOST) ? NULL :
-				__real_lws_create_vhost(context, info);
+	return fails(FAULT_CREATE_VHOST) ?
+		       NULL :
+		       __real_lws_create_vhost(context, info);
 }
 
 struct lws *
@@ -311,7 +365,7 @@ __wrap_lws_adopt_descriptor_vhost_via_info(const lws_adopt_desc_t *info)
 {
 	struct lws *wsi;
 
-	if (info->type & LWS_ADOPT_SOCKET)	/* the test's own */
+	if (info->type & LWS_ADOPT_SOCKET) /* the test's own */
 		return __real_lws_adopt_descriptor_vhost_via_info(info);
 	if (fails(FAULT_ADOPT))
 		return NULL;

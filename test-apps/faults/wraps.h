@@ -22,7 +22,7 @@ enum fault {
 	FAULT_EVENTFD,
 	FAULT_EVENTFD_WRITE,
 	FAULT_EVENTFD_READ,
-	FAULT_SOCKET,		/* where there is no eventfd */
+	FAULT_SOCKET, /* where there is no eventfd */
 	FAULT_FCNTL,
 	FAULT_FSTAT,
 	FAULT_GETRLIMIT,
@@ -30,11 +30,11 @@ enum fault {
 	FAULT_CREATE_VHOST,
 	FAULT_ADOPT,
 	FAULT_ON_WRITABLE,
-	FAULT_LWS_ALLOC,	/* what lws allocates while it adopts for us */
+	FAULT_LWS_ALLOC, /* what lws allocates while it adopts for us */
 	FAULTS
 };
 
-extern const char * const fault_names[FAULTS];
+extern const char *const fault_names[FAULTS];
 
 /* The nth call of it from now on fails; with `on` all the later ones too.
  * FAULTS: nothing fails any more. */

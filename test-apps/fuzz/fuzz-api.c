@@ -19,8 +19,8 @@
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 
 #define POOLS	3
-#define HANDLES	16
-#define MAX_OPS	160
+#define HANDLES 16
+#define MAX_OPS 160
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -28,15 +28,15 @@ int
 LLVMFuzzerInitialize(int *argc, char ***argv);
 
 struct handle {
-	struct lws_threadpool_task	*task;
-	struct lws_threadpool		*tp;
-	void				*user;
-	char				token[LWS_THREADPOOL_TOKEN_SIZE];
+	struct lws_threadpool_task *task;
+	struct lws_threadpool *tp;
+	void *user;
+	char token[LWS_THREADPOOL_TOKEN_SIZE];
 };
 
 static _Atomic(struct lws_threadpool *) pools[POOLS]; /* tasks spawn */
 static struct handle handles[HANDLES];
-static struct lws_threadpool_wsi *wsis[RIG_CONNS];	/* of rig_conns */
+static struct lws_threadpool_wsi *wsis[RIG_CONNS]; /* of rig_conns */
 static struct lws *old_wsi;
 static unsigned int next_handle, depth, inputs, enqueuing;
 static const uint8_t *at, *end;
@@ -97,11 +97,12 @@ static void
 pool_new(unsigned int n, uint8_t how)
 {
 	struct lws_threadpool_create_args args = {
-		.threads = (how & 3) + (how != 0xff), .max_queue_depth = how >> 2
+		.threads = (how & 3) + (how != 0xff),
+		.max_queue_depth = how >> 2
 	};
-	struct {			/* of a later version, perhaps */
-		struct lws_threadpool_options	o;
-		uint8_t				more[256];
+	struct { /* of a later version, perhaps */
+		struct lws_threadpool_options o;
+		uint8_t more[256];
 	} later = {
 		.o = {
 			.size = how >= 0xc0 ? how : sizeof(later.o),
@@ -115,7 +116,7 @@ pool_new(unsigned int n, uint8_t how)
 
 	pools[n] = NULL;
 	lws_threadpool_destroy(old);
-	if (pools[n])			/* a cleanup made another one */
+	if (pools[n]) /* a cleanup made another one */
 		return;
 	pools[n] = lws_threadpool_create_ext(rig_context, &args,
 					     (how & 2) ? &later.o : NULL, "f");
@@ -128,7 +129,7 @@ task_sync(struct handle *h, int stop)
 
 	/* what the application does before it answers */
 	if (lws_threadpool_task_status_noreap(h->task) ==
-						LWS_TP_STATUS_SYNCING) {
+	    LWS_TP_STATUS_SYNCING) {
 		job = job_of(h->user);
 		if (job && !stop)
 			job_answered(job);
@@ -158,7 +159,8 @@ task_status(struct handle h)
 	if (s >= LWS_TP_STATUS_FINISHED) {
 		user = &user;
 		if (lws_threadpool_task_status(h.task, &user) !=
-					LWS_TP_STATUS_FINISHED || user)
+			    LWS_TP_STATUS_FINISHED ||
+		    user)
 			ledger_fail("reaped, and still there (Q1)");
 	}
 }
@@ -167,7 +169,7 @@ task_status(struct handle h)
 static int
 each(struct lws_threadpool_task *task, void *user)
 {
-	bool known = next_handle > HANDLES;	/* or overwritten */
+	bool known = next_handle > HANDLES; /* or overwritten */
 	struct job *job;
 	unsigned int n;
 
@@ -209,8 +211,7 @@ token(struct handle *h, uint8_t how)
 
 	/* before: it may lose its wsi at once */
 	if (job)
-		atomic_store_explicit(&job->outlived, 1,
-				      memory_order_relaxed);
+		atomic_store_explicit(&job->outlived, 1, memory_order_relaxed);
 	if (!job_token(task, how & LWS_TP_TOKEN_WAIT, token))
 		return;
 	if (h->task != task)
@@ -335,8 +336,8 @@ newer(uint8_t what, uint8_t on)
 		break;
 	case 11:
 		lws_threadpool_wsi_writeable(wsis[n]);
-		lws_threadpool_wsi_writeable((struct lws_threadpool_wsi *)
-					     h->task);
+		lws_threadpool_wsi_writeable(
+			(struct lws_threadpool_wsi *)h->task);
 		break;
 	case 12:
 		lws_threadpool_task_wake(h->task);
@@ -387,8 +388,8 @@ nonsense(uint8_t what)
 		if (handles[n].task == p)
 			return;
 	task = p;
-	if (lws_threadpool_task_status(task, &user) !=
-					LWS_TP_STATUS_FINISHED || user)
+	if (lws_threadpool_task_status(task, &user) != LWS_TP_STATUS_FINISHED ||
+	    user)
 		ledger_fail("nonsense reached a task (Q6)");
 	lws_threadpool_task_sync(task, what & 1);
 	lws_threadpool_dequeue_task(task);
@@ -553,7 +554,7 @@ all_end(void)
 		for (n = 0; n < POOLS; n++)
 			lws_threadpool_destroy(pools[n]);
 		while (atomic_load(&ledger.called) !=
-					atomic_load(&ledger.called_for)) {
+		       atomic_load(&ledger.called_for)) {
 			rig_turn();
 			if (ledger_now() > deadline)
 				ledger_fail("a call does not come (R1)");

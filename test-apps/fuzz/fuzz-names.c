@@ -32,8 +32,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int
 LLVMFuzzerInitialize(int *argc, char ***argv);
 
-static char expected[1024];		/* what is looked for, and ... */
-static bool seen;			/* ... whether it was there */
+static char expected[1024]; /* what is looked for, and ... */
+static bool seen;	    /* ... whether it was there */
 static char lines[1024];
 static struct lws_threadpool *tp;
 static atomic_bool release, blocked;
@@ -94,9 +94,8 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 	static const struct ledger_hooks hooks = {
 		.repeat = "the input that libFuzzer writes",
 	};
-	struct lws_threadpool_create_args args = {
-		.threads = 1, .max_queue_depth = 10
-	};
+	struct lws_threadpool_create_args args = { .threads = 1,
+						   .max_queue_depth = 10 };
 	struct lws_threadpool_task_args t = { .task = blocker };
 
 	(void)argc;
@@ -115,11 +114,11 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 }
 
 struct input {
-	const uint8_t	*at, *end;
-	char		format[160];
-	uintptr_t	value[6];
-	char		text[6][40];
-	int		values;
+	const uint8_t *at, *end;
+	char format[160];
+	uintptr_t value[6];
+	char text[6][40];
+	int values;
 };
 
 static uint8_t
@@ -134,11 +133,10 @@ static size_t
 conversion(struct input *in, char *to)
 {
 	static const char kinds[] = "sdiuxcpXo%s";
-	static const char * const sizes[] = { "", "l", "ll", "z", "h" };
-	static const char * const flags[] = {
-		"", "", "", "", "", "", "-", "0", "+", "#", " ", "5", "-12",
-		".3", "08", "60", "."
-	};
+	static const char *const sizes[] = { "", "l", "ll", "z", "h" };
+	static const char *const flags[] = { "",    "",	  "",	"",   "",  "",
+					     "-",   "0",  "+",	"#",  " ", "5",
+					     "-12", ".3", "08", "60", "." };
 	char kind = kinds[byte(in) % (sizeof(kinds) - 1)];
 	uint8_t how = byte(in);
 	const char *size = sizes[how % 5], *flag = flags[(how >> 3) % 17];
@@ -177,8 +175,9 @@ decode(struct input *in)
 	}
 }
 
-#define VALUES(in) (in).value[0], (in).value[1], (in).value[2], \
-		   (in).value[3], (in).value[4], (in).value[5]
+#define VALUES(in) \
+	(in).value[0], (in).value[1], (in).value[2], (in).value[3], \
+		(in).value[4], (in).value[5]
 
 static void
 expect(const struct input *in, const char *before, size_t cut,
@@ -199,9 +198,8 @@ expect(const struct input *in, const char *before, size_t cut,
 static void
 task_name(const struct input *in)
 {
-	struct lws_threadpool_task_args args = {
-		.task = never, .cleanup = cleanup
-	};
+	struct lws_threadpool_task_args args = { .task = never,
+						 .cleanup = cleanup };
 	struct lws_threadpool_task *task;
 
 	expect(in, "queued: ", TASK_NAME, " (");
@@ -221,9 +219,8 @@ task_name(const struct input *in)
 static void
 pool_name(const struct input *in)
 {
-	struct lws_threadpool_create_args args = {
-		.threads = 1, .max_queue_depth = 1
-	};
+	struct lws_threadpool_create_args args = { .threads = 1,
+						   .max_queue_depth = 1 };
 	struct lws_threadpool *named;
 
 	expect(in, "pool ", POOL_NAME, ": 1 threads");

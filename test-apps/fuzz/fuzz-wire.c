@@ -42,10 +42,9 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 static int
 same(const struct lwstpc_wire *a, const struct lwstpc_wire *b)
 {
-	return a->type == b->type && a->flags == b->flags &&
-	       a->seq == b->seq && a->fence == b->fence &&
-	       a->time == b->time && a->front == b->front &&
-	       !memcmp(a->id, b->id, sizeof(a->id)) &&
+	return a->type == b->type && a->flags == b->flags && a->seq == b->seq &&
+	       a->fence == b->fence && a->time == b->time &&
+	       a->front == b->front && !memcmp(a->id, b->id, sizeof(a->id)) &&
 	       a->version == b->version && a->window == b->window &&
 	       a->max_chunk == b->max_chunk && a->linger == b->linger &&
 	       a->upto == b->upto && a->tries == b->tries && a->len == b->len;
@@ -67,11 +66,13 @@ message(const uint8_t *data, size_t size)
 	}
 
 	check(wire.type > 0 && wire.type < LWSTPC_TYPES, "no such type");
-	check(wire.len <= size && (const uint8_t *)wire.data + wire.len ==
-	      data + size, "the data is not the end of the message");
+	check(wire.len <= size &&
+		      (const uint8_t *)wire.data + wire.len == data + size,
+	      "the data is not the end of the message");
 	len = lwstpc_encode(written, &wire);
 	check(len <= sizeof(written) && len + wire.len == size &&
-	      !memcmp(written, data, len), "written otherwise than read");
+		      !memcmp(written, data, len),
+	      "written otherwise than read");
 	check(!lwstpc_decode(&again, data, size) && same(&wire, &again),
 	      "read otherwise the second time");
 	/* all that it has is needed */
@@ -116,7 +117,8 @@ an_id(const uint8_t *data, size_t size)
 	lwstpc_text(out, id, sizeof(id));
 	check(strlen(out) < LWSTPC_ID_TEXT, "a long text");
 	check(!lwstpc_untext(back, sizeof(back), out) &&
-	      !memcmp(id, back, sizeof(id)), "an id comes back as another");
+		      !memcmp(id, back, sizeof(id)),
+	      "an id comes back as another");
 	lwstpc_text(out, id, 8);
 	check(strlen(out) < LWSTPC_NODE_TEXT, "a long text of a node");
 	strcat(out, ".more");

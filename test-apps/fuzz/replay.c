@@ -28,8 +28,10 @@ replay(const char *path)
 	if (f)
 		fclose(f);
 	if (!whole) {
-		fprintf(stderr, "%s: cannot be read, or has %zu bytes or "
-				"more\n", path, sizeof(data));
+		fprintf(stderr,
+			"%s: cannot be read, or has %zu bytes or "
+			"more\n",
+			path, sizeof(data));
 		return 1;
 	}
 

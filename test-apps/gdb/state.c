@@ -3,8 +3,8 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * Of each list there is one task at least when here() is called: for gdb to stop
- * at, and to look.  Each step waits until the pool says that it is done.
+ * Of each list there is one task at least when here() is called: for gdb to
+ * stop at, and to look.  Each step waits until the pool says that it is done.
  */
 
 #include <stdatomic.h>
@@ -16,12 +16,12 @@
 
 #include <lws-threadpool.h>
 
-#define DEADLINE_SECS	60
+#define DEADLINE_SECS 60
 
 /* what the commands are given */
 struct lws_threadpool *pool, *stale_pool;
 struct lws_threadpool_task *running, *queued, *held, *parked, *syncing, *done,
-			   *kept, *stale;
+	*kept, *stale;
 struct lws *connection;
 
 static atomic_bool ending;
@@ -92,8 +92,8 @@ cleaned_up(struct lws *wsi, void *user)
 
 static struct lws_threadpool_task *
 enqueue(struct lws *wsi, void *user, void *key, const char *name,
-	enum lws_threadpool_task_return (*function)(void *user,
-					enum lws_threadpool_task_status s))
+	enum lws_threadpool_task_return (*function)(
+		void *user, enum lws_threadpool_task_status s))
 {
 	const struct lws_threadpool_task_options options = {
 		.size = sizeof(options),
@@ -135,11 +135,11 @@ callback(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 }
 
 static const struct lws_protocols protocols[] = {
-	{ .name = "state", .callback = callback },
-	{ .name = NULL }
+	{ .name = "state", .callback = callback }, { .name = NULL }
 };
 
-/* Turns of the loop until the pool has so many of each; 0, or -1: it never had */
+/* Turns of the loop until the pool has so many of each; 0, or -1: it never had
+ */
 static int
 until(struct lws_context *context, uint32_t n_done, uint32_t n_syncing,
       uint32_t n_parked, uint32_t n_kept, uint32_t n_running)
@@ -213,9 +213,8 @@ here(void)
 int
 main(void)
 {
-	const struct lws_threadpool_create_args args = {
-		.threads = 1, .max_queue_depth = 8
-	};
+	const struct lws_threadpool_create_args args = { .threads = 1,
+							 .max_queue_depth = 8 };
 	struct lws_context_creation_info info;
 	struct lws_context *context;
 	lws_sock_file_fd_type fd;
@@ -233,9 +232,10 @@ main(void)
 	pool = lws_threadpool_create(context, &args, "work");
 	memset(&fd, 0, sizeof(fd));
 	fd.filefd = ends[0];
-	if (pool && lws_adopt_descriptor_vhost(
-			lws_get_vhost_by_name(context, "default"),
-			LWS_ADOPT_RAW_FILE_DESC, fd, "state", NULL) &&
+	if (pool &&
+	    lws_adopt_descriptor_vhost(
+		    lws_get_vhost_by_name(context, "default"),
+		    LWS_ADOPT_RAW_FILE_DESC, fd, "state", NULL) &&
 	    !make_state(context)) {
 		here();
 		ret = 0;

@@ -18,19 +18,19 @@
 #include "hostile.h"
 
 #define PEERS	4
-#define THREADS	2
+#define THREADS 2
 #define DEPTH	16
 
 enum state { OURS = 0x6f757273, TAKEN, CLEANED };
 
 struct job {
-	atomic_int	state;
-	atomic_int	calls;
+	atomic_int state;
+	atomic_int calls;
 };
 
 struct pss {
 	struct lws_threadpool_task *task;
-	bool	counted;	/* lws closes some that it never established */
+	bool counted; /* lws closes some that it never established */
 };
 
 static const char refuses[] = "refuses a task: max_queue_depth tasks wait";
@@ -39,7 +39,7 @@ static struct lws_context *context;
 static struct lws_threadpool *tp;
 static struct job *jobs;
 static int asked, accepted, refused, open_now, most_queued, peers[PEERS + 1],
-	   wanted, served;
+	wanted, served;
 static atomic_int cleaned;
 static atomic_bool let_go;
 
@@ -118,9 +118,9 @@ callback(struct lws *wsi, enum lws_callback_reasons reason, void *pss, void *in,
 		return 0;
 	case LWS_CALLBACK_SERVER_WRITEABLE:
 		if (!p->task)
-			return -1;		/* refused, or done */
+			return -1; /* refused, or done */
 		if (lws_threadpool_task_status(p->task, NULL) <
-						LWS_TP_STATUS_FINISHED)
+		    LWS_TP_STATUS_FINISHED)
 			return 0;
 		p->task = NULL;
 		served++;
@@ -136,7 +136,8 @@ callback(struct lws *wsi, enum lws_callback_reasons reason, void *pss, void *in,
 }
 
 static const struct lws_protocols protocols[] = {
-	{ .name = "flood", .callback = callback,
+	{ .name = "flood",
+	  .callback = callback,
 	  .per_session_data_size = sizeof(struct pss) },
 	{ .name = NULL }
 };
@@ -170,7 +171,10 @@ one_more(int port, int clients)
 	while (all < (ssize_t)sizeof(buf) &&
 	       (n = read(fd, buf + all, sizeof(buf) - (size_t)all)) > 0)
 		all += n;
-	if (!memmem(buf, (size_t)all, "\r\n\r\n\x81\x04" "done", 10))
+	if (!memmem(buf, (size_t)all,
+		    "\r\n\r\n\x81\x04"
+		    "done",
+		    10))
 		_exit(1);
 }
 
@@ -227,8 +231,9 @@ flood(int clients)
 	hostile_until(context, rush_is_over);
 	seconds = (hostile_now() - begun) / 1000000;
 	printf("%d connections asked for a task: %d accepted, %d refused, at "
-	       "most %d waited, %u lines of log in %d s\n", asked, accepted,
-	       refused, most_queued, hostile_logged(refuses), (int)seconds);
+	       "most %d waited, %u lines of log in %d s\n",
+	       asked, accepted, refused, most_queued, hostile_logged(refuses),
+	       (int)seconds);
 	hostile_check(accepted + refused == asked);
 	hostile_check(refused > asked / 2);
 	/* one that a free thread is about to take does not count as waiting */

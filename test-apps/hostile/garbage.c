@@ -30,8 +30,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define HELD	40		/* connections that are kept open for a while */
-#define BIG	(1 << 17)
+#define HELD	     40 /* connections that are kept open for a while */
+#define BIG	     (1 << 17)
 #define HEALTHY_SECS 60
 
 static int port;
@@ -145,8 +145,8 @@ put_handshake(int fd, size_t without)
 			 "GET / HTTP/1.1\r\nHost: localhost:%d\r\n"
 			 "Upgrade: websocket\r\nConnection: Upgrade\r\n"
 			 "Sec-WebSocket-Key: bHdzLXRocmVhZHBvb2whIQ==\r\n"
-			 "%s%s%sSec-WebSocket-Version: 13\r\n\r\n", port,
-			 protocol ? "Sec-WebSocket-Protocol: " : "",
+			 "%s%s%sSec-WebSocket-Version: 13\r\n\r\n",
+			 port, protocol ? "Sec-WebSocket-Protocol: " : "",
 			 protocol ? protocol : "", protocol ? "\r\n" : "");
 
 	put(fd, text, (size_t)n - without);
@@ -273,7 +273,8 @@ huge_headers(int fd)
 		put_text(fd, " HTTP/1.1\r\nHost: localhost\r\n\r\n");
 		break;
 	default: /* the key and the protocols of the handshake */
-		put_text(fd, "GET / HTTP/1.1\r\nHost: localhost\r\n"
+		put_text(fd,
+			 "GET / HTTP/1.1\r\nHost: localhost\r\n"
 			 "Upgrade: websocket\r\nConnection: Upgrade\r\n"
 			 "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ");
 		put(fd, big, below(2000));
@@ -287,7 +288,7 @@ huge_headers(int fd)
 static void
 wrong_lengths(int fd)
 {
-	static const char * const requests[] = {
+	static const char *const requests[] = {
 		"POST / HTTP/1.1\r\nHost: localhost\r\n"
 		"Content-Length: 100000\r\n\r\nshort",
 		"POST / HTTP/1.1\r\nHost: localhost\r\n"
@@ -305,14 +306,14 @@ wrong_lengths(int fd)
 		"Sec-WebSocket-Version: 13\r\n\r\nbody",
 	};
 
-	put_request(fd, requests[below(sizeof(requests) /
-				       sizeof(requests[0]))]);
+	put_request(fd,
+		    requests[below(sizeof(requests) / sizeof(requests[0]))]);
 }
 
 static void
 odd_requests(int fd)
 {
-	static const char * const requests[] = {
+	static const char *const requests[] = {
 		"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\xff\xff\xff\x09\xff",
 		"GET /../../../../../../etc/passwd HTTP/1.1\r\n"
 		"Host: localhost\r\n\r\n",
@@ -340,8 +341,8 @@ odd_requests(int fd)
 		"\r\n\r\n\r\n\r\n",
 	};
 
-	put_request(fd, requests[below(sizeof(requests) /
-				       sizeof(requests[0]))]);
+	put_request(fd,
+		    requests[below(sizeof(requests) / sizeof(requests[0]))]);
 }
 
 static void
@@ -509,8 +510,8 @@ healthy(void)
 }
 
 static const struct {
-	const char	*name;
-	void		(*send)(int fd);
+	const char *name;
+	void (*send)(int fd);
 } kinds[] = {
 	{ "raw bytes", raw_bytes },
 	{ "half handshakes", half_handshake },
@@ -545,15 +546,16 @@ main(int argc, char **argv)
 			get_path = argv[n + 1];
 		else if (!strcmp(argv[n], "--post"))
 			post_path = argv[n + 1];
-		else if (!strcmp(argv[n], "--say") &&
-			 strlen(argv[n + 1]) < 126)
+		else if (!strcmp(argv[n], "--say") && strlen(argv[n + 1]) < 126)
 			say = argv[n + 1];
 		else
 			break;
 	if (port < 1 || port > 65535 || n != argc || seconds < 1) {
-		fprintf(stderr, "usage: %s PORT [--seconds N] [--seed S] "
-				"[--protocol NAME] [--get PATH] [--post PATH] "
-				"[--say TEXT]\n", argv[0]);
+		fprintf(stderr,
+			"usage: %s PORT [--seconds N] [--seed S] "
+			"[--protocol NAME] [--get PATH] [--post PATH] "
+			"[--say TEXT]\n",
+			argv[0]);
 		return 2;
 	}
 	signal(SIGPIPE, SIG_IGN);

@@ -31,17 +31,17 @@
 
 #define LINES	8
 #define FDS	16384
-#define TICK_US	20000
+#define TICK_US 20000
 
 static struct lws_context *ticking;
 
 static struct {
-	char		text[64];
-	unsigned int	seen;
-	bool		wanted;
+	char text[64];
+	unsigned int seen;
+	bool wanted;
 } lines[LINES];
 static pthread_mutex_t lines_lock = PTHREAD_MUTEX_INITIALIZER;
-static char surprise[256];		/* the first line that nobody wanted */
+static char surprise[256]; /* the first line that nobody wanted */
 
 void
 hostile_fail(const char *format, ...)
@@ -177,9 +177,9 @@ int
 main(int argc, char **argv)
 {
 	static const struct {
-		const char	*name;
-		void		(*run)(int clients);
-		int		clients;
+		const char *name;
+		void (*run)(int clients);
+		int clients;
 	} scenario[] = {
 		{ "stalled", stalled, 2000 },
 		{ "flood", flood, 3000 },

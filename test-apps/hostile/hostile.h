@@ -26,7 +26,7 @@ hostile_fail(const char *format, ...) LWS_FORMAT(1) __attribute__((noreturn));
 		  hostile_fail("%s:%d: %s", __FILE__, __LINE__, #cond))
 
 int64_t
-hostile_now(void);				/* us */
+hostile_now(void); /* us */
 
 /* How many lines of WARN or ERR so far had the text in them.  The lines that no
  * scenario has asked for fail it when it ends. */
@@ -41,8 +41,7 @@ struct lws_context *
 hostile_context(const struct lws_protocols *protocols, int *port);
 
 /* services it until cond() is true; for a minute at most */
-#define hostile_until(context, cond) \
-	hostile_until_((context), (cond), #cond)
+#define hostile_until(context, cond) hostile_until_((context), (cond), #cond)
 void
 hostile_until_(struct lws_context *context, bool (*cond)(void),
 	       const char *what);

@@ -21,8 +21,8 @@
 #define PEERS 8
 
 static struct {
-	pid_t	pid;
-	int	pipe;		/* a byte on it: go */
+	pid_t pid;
+	int pipe; /* a byte on it: go */
 } peers[PEERS];
 static int started;
 
@@ -130,7 +130,8 @@ peer_handshake(int fd, const char *protocol)
 			 "Upgrade: websocket\r\nConnection: Upgrade\r\n"
 			 "Sec-WebSocket-Key: bHdzLXRocmVhZHBvb2whIQ==\r\n"
 			 "Sec-WebSocket-Protocol: %s\r\n"
-			 "Sec-WebSocket-Version: 13\r\n\r\n", protocol);
+			 "Sec-WebSocket-Version: 13\r\n\r\n",
+			 protocol);
 
 	if (send(fd, text, (size_t)n, MSG_NOSIGNAL) != n) {
 		perror("a peer's handshake");

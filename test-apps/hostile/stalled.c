@@ -25,23 +25,23 @@
 
 #include "hostile.h"
 
-#define ROUNDS		600
-#define TIMEOUT_SECS	10
-#define MESSAGE		4096
-#define SMALL		4096	/* bytes, of the sockets' buffers */
+#define ROUNDS	     600
+#define TIMEOUT_SECS 10
+#define MESSAGE	     4096
+#define SMALL	     4096 /* bytes, of the sockets' buffers */
 /* the healthy stream may need so many times what the loop itself does */
-#define MAX_RATIO	2.0
+#define MAX_RATIO 2.0
 
 static const char timed_out[] = "nobody answered its SYNC";
 
 struct stream {
 	struct lws_threadpool_task *task;
-	atomic_uint	syncs;		/* by the task */
-	atomic_uint	told;		/* STOPPING */
-	atomic_uint	cleanups;
-	unsigned int	answers;	/* service thread's, as the rest */
-	struct lws	*wsi;
-	bool		closed;
+	atomic_uint syncs; /* by the task */
+	atomic_uint told;  /* STOPPING */
+	atomic_uint cleanups;
+	unsigned int answers; /* service thread's, as the rest */
+	struct lws *wsi;
+	bool closed;
 };
 
 static struct lws_context *context;
@@ -57,7 +57,7 @@ static sem_t healthy_turn, plain_turn;
 static _Atomic int64_t asked_at;
 static int plain_fd;
 static bool plain_asked;
-static double delay[2][ROUNDS];		/* us: healthy, plain */
+static double delay[2][ROUNDS]; /* us: healthy, plain */
 static int rounds, recorded;
 
 /*
@@ -86,8 +86,9 @@ stream_cleanup(struct lws *wsi, void *user)
 }
 
 static struct lws_threadpool_task *
-start(struct lws *wsi, enum lws_threadpool_task_return
-			(*task)(void *user, enum lws_threadpool_task_status s),
+start(struct lws *wsi,
+      enum lws_threadpool_task_return (*task)(
+	      void *user, enum lws_threadpool_task_status s),
       void (*cleanup)(struct lws *wsi, void *user), void *user)
 {
 	struct lws_threadpool_task_args args;
@@ -109,15 +110,15 @@ send_bytes(struct lws *wsi, size_t len)
 {
 	static unsigned char buf[LWS_PRE + MESSAGE];
 
-	return lws_write(wsi, buf + LWS_PRE, len, LWS_WRITE_BINARY) <
-							(int)len ? -1 : 0;
+	return lws_write(wsi, buf + LWS_PRE, len, LWS_WRITE_BINARY) < (int)len ?
+		       -1 :
+		       0;
 }
 
 static int
 stream_writeable(struct lws *wsi, struct stream *st)
 {
-	if (lws_threadpool_task_status(st->task, NULL) !=
-						LWS_TP_STATUS_SYNCING)
+	if (lws_threadpool_task_status(st->task, NULL) != LWS_TP_STATUS_SYNCING)
 		return 0;
 	if (send_bytes(wsi, MESSAGE))
 		return -1;
@@ -326,7 +327,8 @@ callback_first(struct lws *wsi, enum lws_callback_reasons reason, void *pss,
 
 static const struct lws_protocols protocols[] = {
 	{ .name = "first", .callback = callback_first },
-	{ .name = "deaf", .callback = callback_deaf,
+	{ .name = "deaf",
+	  .callback = callback_deaf,
 	  .per_session_data_size = sizeof(struct stream *) },
 	{ .name = "healthy", .callback = callback_healthy },
 	{ .name = "plain", .callback = callback_plain },
@@ -442,8 +444,8 @@ measure(const char *when)
 	mine = median(delay[0], recorded < ROUNDS ? recorded : ROUNDS);
 	loops = median(delay[1], recorded < ROUNDS ? recorded : ROUNDS);
 	printf("%s: from SYNC to WRITEABLE %.0f us, the loop's own %.0f us: "
-	       "%.2f times (medians of %d, in turns)\n", when, mine, loops,
-	       mine / loops, ROUNDS);
+	       "%.2f times (medians of %d, in turns)\n",
+	       when, mine, loops, mine / loops, ROUNDS);
 	fflush(stdout);
 
 	return mine / loops;
@@ -458,8 +460,8 @@ adopt_eventfd(void)
 	hostile_check(plain_fd >= 0);
 	fd.filefd = plain_fd;
 	hostile_check(lws_adopt_descriptor_vhost(
-			lws_get_vhost_by_name(context, "hostile"),
-			LWS_ADOPT_RAW_FILE_DESC, fd, "eventfd", NULL));
+		lws_get_vhost_by_name(context, "hostile"),
+		LWS_ADOPT_RAW_FILE_DESC, fd, "eventfd", NULL));
 }
 
 /* every task once: told to stop, and cleaned up when its connection went */
@@ -517,7 +519,7 @@ stalled(int clients)
 	 */
 	peer_go(deaf);
 	rounds = 0;
-	recorded = ROUNDS;	/* not to be counted */
+	recorded = ROUNDS; /* not to be counted */
 	sem_post(&healthy_turn);
 	hostile_until(context, all_stand_still);
 	while (sem_trywait(&healthy_turn))
@@ -535,8 +537,8 @@ stalled(int clients)
 	hostile_check(!closed);
 	rounds = 0;
 	hostile_until(context, all_rounds);
-	printf("the sync timeout ended all of them, and the healthy stream goes "
-	       "on\n");
+	printf("the sync timeout ended all of them, and the healthy stream "
+	       "goes on\n");
 
 	peer_kill(deaf);
 	hostile_until(context, all_closed);

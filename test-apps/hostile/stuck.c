@@ -78,8 +78,7 @@ callback(struct lws *wsi, enum lws_callback_reasons reason, void *pss, void *in,
 }
 
 static const struct lws_protocols protocols[] = {
-	{ .name = "stuck", .callback = callback },
-	{ .name = NULL }
+	{ .name = "stuck", .callback = callback }, { .name = NULL }
 };
 
 static void
@@ -148,15 +147,14 @@ watch(void *arg)
 void
 stuck(int clients)
 {
-	const struct lws_threadpool_create_args args = {
-		.threads = clients, .max_queue_depth = 4
-	};
+	const struct lws_threadpool_create_args args = { .threads = clients,
+							 .max_queue_depth = 4 };
 	int port, peer, n, before;
 	int64_t t;
 	pthread_t thread;
 	char name[32];
 
-	hostile_check(clients <= 4);	/* each has a line to look for */
+	hostile_check(clients <= 4); /* each has a line to look for */
 	tasks = clients;
 	for (n = 0; n < tasks; n++) {
 		snprintf(name, sizeof(name), "stuck-%d", n);
@@ -184,7 +182,7 @@ stuck(int clients)
 	t = hostile_now();
 	lws_threadpool_finish(tp);
 	t = hostile_now() - t;
-	hostile_check(atomic_load(&cleaned) == 1);	/* what was queued */
+	hostile_check(atomic_load(&cleaned) == 1); /* what was queued */
 	before = atomic_load(&told);
 	hostile_check(!before);
 
@@ -195,5 +193,6 @@ stuck(int clients)
 	hostile_check(atomic_load(&told) == tasks);
 	hostile_check(atomic_load(&cleaned) == tasks + 1);
 	printf("finish() took %d us, destroy() named all %d tasks twice and "
-	       "waited for them\n", (int)t, tasks);
+	       "waited for them\n",
+	       (int)t, tasks);
 }

@@ -29,17 +29,17 @@
 #include <libwebsockets.h>
 #include <lws-threadpool.h>
 
-#define BODY 4			/* bytes, the last when the task has finished */
-#define CUT_TASKS 3
-#define DEADLINE_SECS 60	/* for the last tasks to go */
+#define BODY	      4 /* bytes, the last when the task has finished */
+#define CUT_TASKS     3
+#define DEADLINE_SECS 60 /* for the last tasks to go */
 
 struct pss {
-	int			begun;
+	int begun;
 };
 
 struct request {
-	int			syncs;
-	int			cut;
+	int syncs;
+	int cut;
 };
 
 static struct lws_threadpool *tp;
@@ -105,7 +105,7 @@ static int
 write_headers(struct lws *wsi)
 {
 	uint8_t buf[LWS_PRE + 512], *start = &buf[LWS_PRE], *p = start,
-		*end = &buf[sizeof(buf) - 1];
+				    *end = &buf[sizeof(buf) - 1];
 
 	return lws_add_http_common_headers(wsi, HTTP_STATUS_OK, "text/plain",
 					   BODY, &p, end) ||
@@ -118,7 +118,7 @@ static int
 count_syncing(struct lws_threadpool_task *task, void *user)
 {
 	*(int *)user += lws_threadpool_task_status_noreap(task) ==
-							LWS_TP_STATUS_SYNCING;
+			LWS_TP_STATUS_SYNCING;
 
 	return 0;
 }
@@ -265,7 +265,8 @@ callback(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 }
 
 static const struct lws_protocols protocols[] = {
-	{ .name = "http", .callback = callback,
+	{ .name = "http",
+	  .callback = callback,
 	  .per_session_data_size = sizeof(struct pss) },
 	{ .name = NULL }
 };
@@ -294,18 +295,17 @@ tasks_left(void)
 int
 main(int argc, char **argv)
 {
-	struct lws_threadpool_create_args args = {
-		.threads = 2, .max_queue_depth = 10000
-	};
+	struct lws_threadpool_create_args args = { .threads = 2,
+						   .max_queue_depth = 10000 };
 	/* in the order of RFC 7540: lws's own default is 24 streams at once */
-	static const uint32_t settings[7] = {
-		1, 4096, 0, 200, 65535, 16384, 4096
-	};
+	static const uint32_t settings[7] = { 1,     4096,  0,	 200,
+					      65535, 16384, 4096 };
 	struct lws_context_creation_info info;
 	int left;
 
 	if (argc != 3) {
-		fprintf(stderr, "usage: lws-threadpool-roles CERTIFICATE KEY\n");
+		fprintf(stderr,
+			"usage: lws-threadpool-roles CERTIFICATE KEY\n");
 		return 2;
 	}
 	lws_set_log_level(LLL_ERR, NULL);
@@ -326,7 +326,7 @@ main(int argc, char **argv)
 		return 1;
 	signal(SIGINT, on_signal);
 	printf("port %d\n", lws_get_vhost_listen_port(
-				lws_get_vhost_by_name(context, "default")));
+				    lws_get_vhost_by_name(context, "default")));
 	fflush(stdout);
 	while (!interrupted && lws_service(context, 0) >= 0)
 		;

@@ -21,27 +21,27 @@
 #include <libwebsockets.h>
 #include <lws-threadpool.h>
 
-#define CONNECTIONS	10
-#define TASKS		3	/* a wsi */
-#define SYNCS		20	/* a task, of those that end */
-#define DEADLINE_SECS	60
+#define CONNECTIONS   10
+#define TASKS	      3	 /* a wsi */
+#define SYNCS	      20 /* a task, of those that end */
+#define DEADLINE_SECS 60
 
 struct job {
-	struct end		*end;
-	int			syncs;
-	atomic_int		stopping;
-	atomic_int		cleanups;
-	struct lws		*cleanup_wsi;	/* set before cleanups is */
-	pthread_t		cleanup_thread;
+	struct end *end;
+	int syncs;
+	atomic_int stopping;
+	atomic_int cleanups;
+	struct lws *cleanup_wsi; /* set before cleanups is */
+	pthread_t cleanup_thread;
 };
 
 /* One wsi, of either side */
 struct end {
-	struct lws		*wsi;		/* NULL once it closed */
-	struct lws		*was;
-	struct job		job[TASKS];
-	int			received;
-	bool			left_behind;	/* a task, in CLOSED */
+	struct lws *wsi; /* NULL once it closed */
+	struct lws *was;
+	struct job job[TASKS];
+	int received;
+	bool left_behind; /* a task, in CLOSED */
 };
 
 enum side { SERVER, CLIENT, SIDES };
@@ -51,7 +51,7 @@ static struct lws_threadpool *tp;
 static pthread_t service_thread;
 static struct end ends[SIDES][CONNECTIONS];
 static int opened[SIDES], failed;
-static bool stay;		/* the tasks do not end by themselves */
+static bool stay; /* the tasks do not end by themselves */
 
 /* -------- the tasks -------- */
 
@@ -65,8 +65,7 @@ task_function(void *user, enum lws_threadpool_task_status s)
 		return LWS_TP_RETURN_STOPPED;
 	}
 
-	return j->syncs++ < SYNCS ? LWS_TP_RETURN_SYNC :
-				    LWS_TP_RETURN_FINISHED;
+	return j->syncs++ < SYNCS ? LWS_TP_RETURN_SYNC : LWS_TP_RETURN_FINISHED;
 }
 
 static void
@@ -183,8 +182,7 @@ callback(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 }
 
 static const struct lws_protocols protocols[] = {
-	{ .name = "wss", .callback = callback },
-	{ .name = NULL }
+	{ .name = "wss", .callback = callback }, { .name = NULL }
 };
 
 static void
@@ -204,8 +202,7 @@ connect_all(struct lws_vhost *vhost)
 		info.path = "/";
 		info.protocol = info.local_protocol_name = "wss";
 		info.alpn = "http/1.1";
-		info.ssl_connection = LCCSCF_USE_SSL |
-				      LCCSCF_ALLOW_SELFSIGNED |
+		info.ssl_connection = LCCSCF_USE_SSL | LCCSCF_ALLOW_SELFSIGNED |
 				      LCCSCF_SKIP_SERVER_CERT_HOSTNAME_CHECK;
 		if (!lws_client_connect_via_info(&info))
 			failed++;
@@ -253,7 +250,7 @@ static int
 count_syncing(struct lws_threadpool_task *task, void *user)
 {
 	*(int *)user += lws_threadpool_task_status_noreap(task) ==
-							LWS_TP_STATUS_SYNCING;
+			LWS_TP_STATUS_SYNCING;
 
 	return 0;
 }
@@ -334,9 +331,8 @@ closings(struct lws_vhost *vhost, enum side side, const char *what)
 int
 main(int argc, char **argv)
 {
-	struct lws_threadpool_create_args args = {
-		.threads = 2, .max_queue_depth = 1000
-	};
+	struct lws_threadpool_create_args args = { .threads = 2,
+						   .max_queue_depth = 1000 };
 	struct lws_context_creation_info info;
 	struct lws_vhost *vhost;
 	bool good = false;
@@ -362,9 +358,11 @@ main(int argc, char **argv)
 	tp = lws_threadpool_create(context, &args, "wss");
 	if (vhost && tp)
 		good = streams(vhost) &&
-		       closings(vhost, SERVER, "wss: the server closes, and "
+		       closings(vhost, SERVER,
+				"wss: the server closes, and "
 				"the tasks of both sides are detached") &&
-		       closings(vhost, CLIENT, "wss: the client closes, and "
+		       closings(vhost, CLIENT,
+				"wss: the client closes, and "
 				"the tasks of both sides are detached");
 	lws_threadpool_destroy(tp);
 	lws_context_destroy(context);

@@ -17,19 +17,25 @@
 #include "clock.h"
 #include "shim.h"
 
-#define SLICE_NS	2000000
-#define SECOND_NS	INT64_C(1000000000)
+#define SLICE_NS  2000000
+#define SECOND_NS INT64_C(1000000000)
 
 static _Atomic int64_t ahead_ns;
 
-int __real_clock_gettime(clockid_t clock, struct timespec *ts);
-int __wrap_clock_gettime(clockid_t clock, struct timespec *ts);
-lws_usec_t __real_lws_now_usecs(void);
-lws_usec_t __wrap_lws_now_usecs(void);
-int __real_pthread_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *m,
-				  const struct timespec *ts);
-int __wrap_pthread_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *m,
-				  const struct timespec *ts);
+int
+__real_clock_gettime(clockid_t clock, struct timespec *ts);
+int
+__wrap_clock_gettime(clockid_t clock, struct timespec *ts);
+lws_usec_t
+__real_lws_now_usecs(void);
+lws_usec_t
+__wrap_lws_now_usecs(void);
+int
+__real_pthread_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *m,
+			      const struct timespec *ts);
+int
+__wrap_pthread_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *m,
+			      const struct timespec *ts);
 
 void
 clock_forward(int64_t us)

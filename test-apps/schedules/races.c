@@ -25,8 +25,8 @@
 #include "clock.h"
 #include "races.h"
 
-#define TURN_US		1000
-#define DEADLINE_US	(60 * 1000000)
+#define TURN_US	    1000
+#define DEADLINE_US (60 * 1000000)
 
 struct conn conns[CONNS];
 _Atomic(struct lws_threadpool *) pools[2];
@@ -283,7 +283,8 @@ pool_open(int n, int sync_timeout_secs)
 		.max_queue_depth = 100,
 	};
 	struct lws_threadpool_options o = {
-		.size = sizeof(o), .pin_tasks = !rng_below(&rng, 3),
+		.size = sizeof(o),
+		.pin_tasks = !rng_below(&rng, 3),
 		.sync_timeout_secs = sync_timeout_secs,
 	};
 	struct lws_threadpool *tp;
@@ -303,8 +304,8 @@ put(int n, int pool, enum job_kind kind, int steps, struct conn *c)
 		return;
 	job = job_new(kind, steps, c ? c->wsi : NULL, race_seed + (uint64_t)n);
 	if (job)
-		atomic_store(&tasks[n], job_enqueue(atomic_load(&pools[pool]),
-						    job));
+		atomic_store(&tasks[n],
+			     job_enqueue(atomic_load(&pools[pool]), job));
 }
 
 static bool
@@ -322,7 +323,8 @@ settle(void)
 		turn();
 		if (ledger_now() > deadline)
 			ledger_fail("a task is lost: %lu accepted, %lu cleaned "
-				    "up", atomic_load(&ledger.accepted),
+				    "up",
+				    atomic_load(&ledger.accepted),
 				    atomic_load(&ledger.cleaned));
 	}
 }
@@ -385,7 +387,7 @@ look_all(void *arg)
 	for (n = 0; n < 2 * TASKS; n++) {
 		shim_point();
 		lws_threadpool_task_status_noreap(
-					atomic_load(&tasks[n % TASKS]));
+			atomic_load(&tasks[n % TASKS]));
 	}
 
 	return NULL;
@@ -612,7 +614,8 @@ end_status(void)
 		if (!user || (job && !atomic_load(&job->cleanups)))
 			ledger_fail("FINISHED, but it was not reaped (Q1)");
 		if (lws_threadpool_task_status(task, &user) !=
-					LWS_TP_STATUS_FINISHED || user)
+			    LWS_TP_STATUS_FINISHED ||
+		    user)
 			ledger_fail("reaped twice (Q6)");
 	}
 	conns[0].deaf = false;
@@ -649,8 +652,11 @@ outlive_close(void)
 	int n;
 
 	for (n = 0; n < 6; n++)
-		put(n, 0, n % 3 == 0 ? JOB_OUTLIVE : n % 3 == 1 ? JOB_ASYNC :
-			  JOB_DEAF, 3, &conns[n & 1]);
+		put(n, 0,
+		    n % 3 == 0 ? JOB_OUTLIVE :
+		    n % 3 == 1 ? JOB_ASYNC :
+				 JOB_DEAF,
+		    3, &conns[n & 1]);
 	start(&t, look_all);
 	some_turns(6);
 	for (n = 0; n < CONNS; n++)
@@ -671,7 +677,7 @@ destroy_doorbell(void)
 	lws_threadpool_destroy(atomic_load(&pools[0]));
 	put(6, 1, JOB_SYNC, 2, &conns[0]);
 	put(7, 1, JOB_SYNC, 2, &conns[1]);
-	settle();			/* nobody's ring was lost by that */
+	settle(); /* nobody's ring was lost by that */
 	lws_threadpool_destroy(atomic_load(&pools[1]));
 }
 
@@ -690,7 +696,7 @@ ring_answer(void)
 static void
 context_destroy(void)
 {
-	static void *(* const others[])(void *) = {
+	static void *(*const others[])(void *) = {
 		sync_all, resume_all, look_all, enqueue_some, finish_it
 	};
 	pthread_t a, b;
@@ -700,7 +706,7 @@ context_destroy(void)
 	for (n = 0; n < 6; n++)
 		put(n, n & 1, (enum job_kind)rng_below(&rng, JOB_BAD), 3,
 		    &conns[n & 1]);
-	for (n = 0; n < 6; n++)		/* no other thread syncs these */
+	for (n = 0; n < 6; n++) /* no other thread syncs these */
 		if (rng_below(&rng, 2))
 			atomic_store(&tasks[n], NULL);
 	for (n = 0; n < 3; n++)
@@ -778,8 +784,8 @@ use_close(struct lws *wsi, struct lws_threadpool_task *task)
 	if (!c->wsi || rng_below(&rng, 2))
 		return;
 	task = lws_threadpool_get_task_wsi(c->wsi);
-	if (task && lws_threadpool_task_status_noreap(task) ==
-						LWS_TP_STATUS_SYNCING &&
+	if (task &&
+	    lws_threadpool_task_status_noreap(task) == LWS_TP_STATUS_SYNCING &&
 	    lws_threadpool_task_status(task, &user) == LWS_TP_STATUS_SYNCING)
 		job = job_of(user);
 	if (job && job->kind == JOB_LOOSE)
@@ -796,9 +802,8 @@ use_close(struct lws *wsi, struct lws_threadpool_task *task)
 static void
 use_put(int n, int pool)
 {
-	static const enum job_kind kinds[] = {
-		JOB_SYNC, JOB_ASYNC, JOB_SYNC, JOB_OUTLIVE
-	};
+	static const enum job_kind kinds[] = { JOB_SYNC, JOB_ASYNC, JOB_SYNC,
+					       JOB_OUTLIVE };
 
 	put(n, pool, kinds[rng_below(&rng, 4)], 3, &conns[n & 1]);
 }
@@ -891,7 +896,7 @@ close_told(void)
 /* T9, T10: letters to tasks that park until they come.  Relaxed: it is the wake
  * that is to have them seen. */
 static atomic_int posted[TASKS], taken[TASKS];
-static int letters;			/* what each ends with; 0: never */
+static int letters; /* what each ends with; 0: never */
 static lws_usec_t park_us;
 
 static enum lws_threadpool_task_return
@@ -965,7 +970,7 @@ post_when_taken(int n)
 {
 	for (int k = 0; k < letters; k++) {
 		while (atomic_load_explicit(&taken[n], memory_order_relaxed) <
-									k)
+		       k)
 			sched_yield();
 		post_letter(n);
 	}
@@ -1091,8 +1096,8 @@ wake_time(void)
 
 static const char key;
 static atomic_int key_inside;
-static enum lws_threadpool_task_return
-	(*_Atomic ledger_task)(void *user, enum lws_threadpool_task_status s);
+static enum lws_threadpool_task_return (*_Atomic ledger_task)(
+	void *user, enum lws_threadpool_task_status s);
 
 static enum lws_threadpool_task_return
 keyed_task(void *user, enum lws_threadpool_task_status s)
@@ -1106,8 +1111,7 @@ keyed_task(void *user, enum lws_threadpool_task_status s)
 	ret = atomic_load_explicit(&ledger_task, memory_order_relaxed)(user, s);
 	if (s == LWS_TP_STATUS_STOPPING || ret == LWS_TP_RETURN_FINISHED ||
 	    ret == LWS_TP_RETURN_STOPPED)
-		atomic_fetch_sub_explicit(&key_inside, 1,
-					  memory_order_relaxed);
+		atomic_fetch_sub_explicit(&key_inside, 1, memory_order_relaxed);
 
 	return ret;
 }
@@ -1224,9 +1228,8 @@ alone_ended(struct lws *wsi, void *user, enum lws_threadpool_task_status how)
 static void *
 enqueue_alone(void *arg)
 {
-	const struct lws_threadpool_task_options o = {
-		.size = sizeof(o), .on_end = alone_ended
-	};
+	const struct lws_threadpool_task_options o = { .size = sizeof(o),
+						       .on_end = alone_ended };
 	struct lws_threadpool_task_args args;
 	struct job *job;
 	int n;
@@ -1239,8 +1242,9 @@ enqueue_alone(void *arg)
 		if (!job)
 			continue;
 		job_args(job, &args);
-		job_settle(args.user, lws_threadpool_enqueue_ext(
-				atomic_load(&pools[0]), &args, &o, "alone"));
+		job_settle(args.user,
+			   lws_threadpool_enqueue_ext(atomic_load(&pools[0]),
+						      &args, &o, "alone"));
 	}
 
 	return NULL;
@@ -1262,7 +1266,7 @@ alone_finish(void)
 	pthread_join(b, NULL);
 	settle();
 	if ((unsigned long)atomic_load(&ends) !=
-				atomic_load(&ledger.accepted) - before)
+	    atomic_load(&ledger.accepted) - before)
 		ledger_fail("an on_end is lost (H1)");
 }
 
@@ -1286,8 +1290,8 @@ alone_destroy(void)
 }
 
 static const struct race {
-	const char	*name;
-	void		(*fn)(void);
+	const char *name;
+	void (*fn)(void);
 } races[] = {
 	{ "sync-close", sync_close },
 	{ "sync-dequeue", sync_dequeue },
@@ -1328,9 +1332,11 @@ race_run(const struct race *race, uint64_t seed)
 	race_name = race->name;
 	race_seed = seed;
 	rng = seed * 7919 + 1;
-	snprintf(repeat, sizeof(repeat), "%s --race %s --first %" PRIu64
+	snprintf(repeat, sizeof(repeat),
+		 "%s --race %s --first %" PRIu64
 		 " --seeds 1 (or more of them: threads have a will of their "
-		 "own)", program, race_name, seed);
+		 "own)",
+		 program, race_name, seed);
 	for (n = 0; n < TASKS; n++) {
 		atomic_store(&tasks[n], NULL);
 		users[n] = NULL;
@@ -1415,8 +1421,10 @@ main(int argc, char **argv)
 
 	program = argv[0];
 	if (options(argc, argv, &seeds, &first, &name, &minutes)) {
-		fprintf(stderr, "usage: %s [--seeds N] [--first S] "
-				"[--race NAME] [--minutes M]\n", argv[0]);
+		fprintf(stderr,
+			"usage: %s [--seeds N] [--first S] "
+			"[--race NAME] [--minutes M]\n",
+			argv[0]);
 		return 1;
 	}
 	signal(SIGPIPE, SIG_IGN);
@@ -1433,9 +1441,9 @@ main(int argc, char **argv)
 		for (n = 0; n < seeds && (!minutes || wall_now() < end); n++)
 			race_run(&races[r], first + n);
 		printf("%-16s %" PRIu64 " seeds from %" PRIu64 ", %lu tasks so "
-		       "far, %lu points, %" PRId64 " ms\n", races[r].name, n,
-		       first, atomic_load(&ledger.cleaned), shim_points(),
-		       (wall_now() - begun) / 1000);
+		       "far, %lu points, %" PRId64 " ms\n",
+		       races[r].name, n, first, atomic_load(&ledger.cleaned),
+		       shim_points(), (wall_now() - begun) / 1000);
 		fflush(stdout);
 	}
 	context_end();

@@ -12,21 +12,21 @@
 #include "ledger.h"
 #include "shim.h"
 
-#define CONNS		2
-#define TASKS		8
+#define CONNS 2
+#define TASKS 8
 
 struct conn {
-	struct lws	*wsi;		/* NULL: closed */
-	int		peer;
-	bool		die;		/* its next WRITEABLE returns -1 */
-	bool		deaf;		/* does not serve in WRITEABLE */
-	bool		closing;
+	struct lws *wsi; /* NULL: closed */
+	int peer;
+	bool die;  /* its next WRITEABLE returns -1 */
+	bool deaf; /* does not serve in WRITEABLE */
+	bool closing;
 };
 
 extern struct conn conns[CONNS];
 extern _Atomic(struct lws_threadpool *) pools[2];
 extern _Atomic(struct lws_threadpool_task *) tasks[TASKS];
-extern void *users[TASKS];		/* of tasks with a token */
+extern void *users[TASKS]; /* of tasks with a token */
 extern uint64_t rng, race_seed;
 
 /* races.c */

@@ -70,8 +70,9 @@ shim_point(void)
 	atomic_fetch_add_explicit(&points, 1, memory_order_relaxed);
 	if (my_seed != s) {
 		my_seed = s;
-		my_state = s * 31 + atomic_fetch_add_explicit(&threads, 1,
-							memory_order_relaxed);
+		my_state = s * 31 +
+			   atomic_fetch_add_explicit(&threads, 1,
+						     memory_order_relaxed);
 		my_priority = draw(PRIORITIES);
 	} else if (!draw(40))
 		my_priority = draw(PRIORITIES);
@@ -90,32 +91,56 @@ shim_point(void)
 
 #define WRAP __attribute__((weak))
 
-int __real_pthread_mutex_lock(pthread_mutex_t *m);
-int __wrap_pthread_mutex_lock(pthread_mutex_t *m);
-int __real_pthread_mutex_unlock(pthread_mutex_t *m);
-int __wrap_pthread_mutex_unlock(pthread_mutex_t *m);
-int __real_pthread_cond_wait(pthread_cond_t *c, pthread_mutex_t *m);
-int __wrap_pthread_cond_wait(pthread_cond_t *c, pthread_mutex_t *m);
-int __real_pthread_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *m,
-				  const struct timespec *ts);
-int __wrap_pthread_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *m,
-				  const struct timespec *ts);
-int __real_pthread_cond_signal(pthread_cond_t *c);
-int __wrap_pthread_cond_signal(pthread_cond_t *c);
-int __real_pthread_cond_broadcast(pthread_cond_t *c);
-int __wrap_pthread_cond_broadcast(pthread_cond_t *c);
-int __real_eventfd_write(int fd, eventfd_t value);
-int __wrap_eventfd_write(int fd, eventfd_t value);
-int __real_eventfd_read(int fd, eventfd_t *value);
-int __wrap_eventfd_read(int fd, eventfd_t *value);
-ssize_t __real_write(int fd, const void *buf, size_t len);
-ssize_t __wrap_write(int fd, const void *buf, size_t len);
-ssize_t __real_read(int fd, void *buf, size_t len);
-ssize_t __wrap_read(int fd, void *buf, size_t len);
-int __real_lws_callback_on_writable(struct lws *wsi);
-int __wrap_lws_callback_on_writable(struct lws *wsi);
-void __real_lws_cancel_service(struct lws_context *context);
-void __wrap_lws_cancel_service(struct lws_context *context);
+int
+__real_pthread_mutex_lock(pthread_mutex_t *m);
+int
+__wrap_pthread_mutex_lock(pthread_mutex_t *m);
+int
+__real_pthread_mutex_unlock(pthread_mutex_t *m);
+int
+__wrap_pthread_mutex_unlock(pthread_mutex_t *m);
+int
+__real_pthread_cond_wait(pthread_cond_t *c, pthread_mutex_t *m);
+int
+__wrap_pthread_cond_wait(pthread_cond_t *c, pthread_mutex_t *m);
+int
+__real_pthread_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *m,
+			      const struct timespec *ts);
+int
+__wrap_pthread_cond_timedwait(pthread_cond_t *c, pthread_mutex_t *m,
+			      const struct timespec *ts);
+int
+__real_pthread_cond_signal(pthread_cond_t *c);
+int
+__wrap_pthread_cond_signal(pthread_cond_t *c);
+int
+__real_pthread_cond_broadcast(pthread_cond_t *c);
+int
+__wrap_pthread_cond_broadcast(pthread_cond_t *c);
+int
+__real_eventfd_write(int fd, eventfd_t value);
+int
+__wrap_eventfd_write(int fd, eventfd_t value);
+int
+__real_eventfd_read(int fd, eventfd_t *value);
+int
+__wrap_eventfd_read(int fd, eventfd_t *value);
+ssize_t
+__real_write(int fd, const void *buf, size_t len);
+ssize_t
+__wrap_write(int fd, const void *buf, size_t len);
+ssize_t
+__real_read(int fd, void *buf, size_t len);
+ssize_t
+__wrap_read(int fd, void *buf, size_t len);
+int
+__real_lws_callback_on_writable(struct lws *wsi);
+int
+__wrap_lws_callback_on_writable(struct lws *wsi);
+void
+__real_lws_cancel_service(struct lws_context *context);
+void
+__wrap_lws_cancel_service(struct lws_context *context);
 
 WRAP int
 __wrap_pthread_mutex_lock(pthread_mutex_t *m)

@@ -83,9 +83,10 @@ attach_all(void)
 
 	for (n = 0; n < TASKS; n++) {
 		c = &conns[rng_below(&rng, CONNS)];
-		task = rng_below(&rng, 2) ? atomic_load(&tasks[n]) :
-			lws_threadpool_task_by_token(atomic_load(&pools[0]),
-						     tokens[n]);
+		task = rng_below(&rng, 2) ?
+			       atomic_load(&tasks[n]) :
+			       lws_threadpool_task_by_token(
+				       atomic_load(&pools[0]), tokens[n]);
 		shim_point();
 		if (task && c->wsi && !c->closing)
 			job_attach(users[n], task, c->wsi);
@@ -162,8 +163,8 @@ attach_end(void)
 	for (n = TASKS / 2; n < TASKS; n++)
 		tokens[n][0] = '\0';
 	for (n = 0; n < 4; n++) {
-		struct lws_threadpool_task *task =
-					atomic_load(&tasks[n % (TASKS / 2)]);
+		struct lws_threadpool_task *task = atomic_load(
+			&tasks[n % (TASKS / 2)]);
 		struct conn *c = &conns[rng_below(&rng, CONNS)];
 
 		shim_point();
@@ -178,7 +179,7 @@ attach_end(void)
 }
 
 /* R2: WRITEABLEs that other threads ask for, of a wsi that closes */
-static struct lws_threadpool_wsi * _Atomic handles[CONNS];
+static struct lws_threadpool_wsi *_Atomic handles[CONNS];
 
 static void *
 ask_all(void *arg)
@@ -189,7 +190,7 @@ ask_all(void *arg)
 	for (n = 0; n < 8 * CONNS; n++) {
 		shim_point();
 		ret = lws_threadpool_wsi_writeable(
-					atomic_load(&handles[n % CONNS]));
+			atomic_load(&handles[n % CONNS]));
 		if (closed[n % CONNS] && !ret)
 			ledger_fail("a handle is of a wsi again (R2)");
 		closed[n % CONNS] = ret;
@@ -205,8 +206,9 @@ writeable_close(void)
 	int n;
 
 	for (n = 0; n < CONNS; n++) {
-		atomic_store(&handles[n], lws_threadpool_wsi_handle(
-				atomic_load(&pools[0]), conns[n].wsi));
+		atomic_store(&handles[n],
+			     lws_threadpool_wsi_handle(atomic_load(&pools[0]),
+						       conns[n].wsi));
 		put(n, 0, JOB_SYNC, 2, &conns[n]);
 	}
 	start(&a, ask_all);

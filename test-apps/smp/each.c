@@ -11,7 +11,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-#define MOST	200		/* connections, to have one on each */
+#define MOST 200 /* connections, to have one on each */
 
 struct each on[SMP_THREADS];
 
@@ -50,7 +50,7 @@ writeable(struct lws *wsi)
 	} else {
 		task = lws_threadpool_get_task_wsi(wsi);
 		if (task && lws_threadpool_task_status(task, NULL) ==
-							LWS_TP_STATUS_SYNCING)
+				    LWS_TP_STATUS_SYNCING)
 			lws_threadpool_task_sync(task, 0);
 	}
 	atomic_fetch_add(&on[tsi].writeables, 1);

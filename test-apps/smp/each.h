@@ -12,10 +12,10 @@
 
 /* of each service thread: its connection, and what happened to it */
 struct each {
-	struct lws * _Atomic	wsi;
-	atomic_int		port;		/* of its peer */
-	atomic_int		closed, writeables;
-	atomic_int		wrong;		/* on another thread */
+	struct lws *_Atomic wsi;
+	atomic_int port; /* of its peer */
+	atomic_int closed, writeables;
+	atomic_int wrong; /* on another thread */
 };
 
 extern struct each on[SMP_THREADS];
@@ -36,18 +36,18 @@ each_hang_up(int tsi);
 
 /* Something that is done on a service thread, and what it needs and finds */
 struct step {
-	int		tsi;
-	void		(*fn)(struct step *step);
-	atomic_int	done;
-	bool		wrong_thread;
+	int tsi;
+	void (*fn)(struct step *step);
+	atomic_int done;
+	bool wrong_thread;
 
 	/* the test's */
-	struct lws			*wsi;
-	struct lws_threadpool_wsi	*h;
-	struct lws_threadpool_task	*task;
-	void				*job;
-	int				ret;
-	enum lws_threadpool_refused	why;
+	struct lws *wsi;
+	struct lws_threadpool_wsi *h;
+	struct lws_threadpool_task *task;
+	void *job;
+	int ret;
+	enum lws_threadpool_refused why;
 };
 
 /* fn(step) on that service thread, after which step->done is 1 */

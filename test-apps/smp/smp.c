@@ -15,15 +15,13 @@ struct lws_context *smp_context;
 struct lws_threadpool *smp_tp;
 atomic_bool smp_stop;
 
-static struct lws_protocols protocols[] = {
-	{ .name = "smp" },
-	{ .name = NULL }
-};
+static struct lws_protocols protocols[] = { { .name = "smp" },
+					    { .name = NULL } };
 static pthread_t service[SMP_THREADS];
-static atomic_bool known[SMP_THREADS];	/* service[n] is set */
+static atomic_bool known[SMP_THREADS]; /* service[n] is set */
 static int port;
 static bool running;
-static atomic_uint turns[SMP_THREADS];	/* of each one's loop */
+static atomic_uint turns[SMP_THREADS]; /* of each one's loop */
 
 bool
 smp_is_thread(int tsi)
@@ -132,7 +130,8 @@ smp_begin(lws_callback_function *callback, int threads, int depth)
 	for (int n = 0; n < SMP_THREADS; n++)
 		assert_int_equal(pthread_create(&service[n], NULL,
 						service_thread,
-						(void *)(intptr_t)n), 0);
+						(void *)(intptr_t)n),
+				 0);
 	running = true;
 }
 

@@ -29,8 +29,8 @@
 #include <libwebsockets.h>
 #include <lws-threadpool.h>
 
-#define SMP_THREADS	4
-#define SMP_DEADLINE_SECS	100
+#define SMP_THREADS	  4
+#define SMP_DEADLINE_SECS 100
 
 extern struct lws_context *smp_context;
 extern struct lws_threadpool *smp_tp;

@@ -9,16 +9,16 @@
 
 #include "each.h"
 
-#define CALLERS		3
-#define EACH		2000	/* calls of a caller to a service thread */
+#define CALLERS 3
+#define EACH	2000 /* calls of a caller to a service thread */
 
 /* -------- a job -------- */
 
 struct job {
-	atomic_int	go, cleanups;
-	struct lws	*wsi;
-	int		tsi;
-	bool		right_thread;
+	atomic_int go, cleanups;
+	struct lws *wsi;
+	int tsi;
+	bool right_thread;
 };
 
 static enum lws_threadpool_task_return
@@ -40,8 +40,8 @@ job_cleanup(struct lws *wsi, void *user)
 	struct job *j = user;
 
 	j->wsi = wsi;
-	j->right_thread = !wsi || (smp_is_thread(j->tsi) &&
-				   lws_get_tsi(wsi) == j->tsi);
+	j->right_thread = !wsi ||
+			  (smp_is_thread(j->tsi) && lws_get_tsi(wsi) == j->tsi);
 	atomic_fetch_add(&j->cleanups, 1);
 }
 
@@ -49,13 +49,13 @@ job_cleanup(struct lws *wsi, void *user)
 
 struct caller {
 	struct numbered {
-		struct caller	*caller;
-		int		tsi, number;
-	}		all[SMP_THREADS][EACH];
-	pthread_t	thread;
-	int		next[SMP_THREADS];	/* its service thread's */
-	atomic_int	called[SMP_THREADS];
-	atomic_int	refused, disordered;
+		struct caller *caller;
+		int tsi, number;
+	} all[SMP_THREADS][EACH];
+	pthread_t thread;
+	int next[SMP_THREADS]; /* its service thread's */
+	atomic_int called[SMP_THREADS];
+	atomic_int refused, disordered;
 };
 
 static struct caller callers[CALLERS];
@@ -97,7 +97,8 @@ R1_each_service_thread_has_its_own(void **state)
 	memset(callers, 0, sizeof(callers));
 	for (int n = 0; n < CALLERS; n++)
 		assert_int_equal(pthread_create(&callers[n].thread, NULL,
-						call_all, &callers[n]), 0);
+						call_all, &callers[n]),
+				 0);
 	for (int n = 0; n < CALLERS; n++) {
 		pthread_join(callers[n].thread, NULL);
 		for (int tsi = 0; tsi < SMP_THREADS; tsi++)
@@ -127,13 +128,14 @@ R1_no_such_thread_and_the_end(void **state)
 	(void)state;
 	each_begin(NULL);
 	assert_int_equal(lws_threadpool_call(smp_tp, -1, note_null, &self), -1);
-	assert_int_equal(lws_threadpool_call(smp_tp, SMP_THREADS, note_null,
-					     &self), -1);
+	assert_int_equal(
+		lws_threadpool_call(smp_tp, SMP_THREADS, note_null, &self), -1);
 	each_threads_end();
 	atomic_store(&with_null, 0);
 	for (int n = 0; n < 3 * SMP_THREADS; n++)
 		assert_int_equal(lws_threadpool_call(smp_tp, n % SMP_THREADS,
-						     note_null, &self), 0);
+						     note_null, &self),
+				 0);
 	lws_context_destroy(smp_context);
 	smp_context = NULL;
 	assert_int_equal(atomic_load(&with_null), 3 * SMP_THREADS);
@@ -210,7 +212,8 @@ put_job(struct step *step)
 	args.cleanup = job_cleanup;
 	step->task = lws_threadpool_enqueue(smp_tp, &args, "job");
 	step->ret = step->task ?
-		lws_threadpool_task_token(step->task, 0, token) : -1;
+			    lws_threadpool_task_token(step->task, 0, token) :
+			    -1;
 }
 
 /* K3: on the service thread of the new wsi, and of the one that it leaves,

@@ -9,22 +9,22 @@
 
 #include "each.h"
 
-#define SYNCS	20
-#define TURNS	12	/* tasks of a key on each service thread */
+#define SYNCS 20
+#define TURNS 12 /* tasks of a key on each service thread */
 
 /* A task with handlers.  What is not atomic is the service thread's, or the
  * task's, by turns. */
 struct task {
-	int		tsi;		/* of its wsi; 0 without one */
-	bool		alone;		/* it never has a wsi */
-	int		syncs;		/* to do */
-	bool		waits;		/* for go, before it ends */
-	atomic_int	go;
-	int		number;		/* of its enqueue, with its key */
+	int tsi;    /* of its wsi; 0 without one */
+	bool alone; /* it never has a wsi */
+	int syncs;  /* to do */
+	bool waits; /* for go, before it ends */
+	atomic_int go;
+	int number; /* of its enqueue, with its key */
 
 	struct lws_threadpool_task *handle;
-	char		token[LWS_THREADPOOL_TOKEN_SIZE];
-	atomic_int	calls, on_syncs, on_ends, cleanups, wrong;
+	char token[LWS_THREADPOOL_TOKEN_SIZE];
+	atomic_int calls, on_syncs, on_ends, cleanups, wrong;
 };
 
 static struct task all[SMP_THREADS * TURNS];
@@ -228,8 +228,9 @@ O1_in_order_across_threads(void **state)
 	/* the others are held back by the first */
 	smp_wait_int(&all[0].calls, 1);
 	for (n = 1; n < SMP_THREADS * TURNS; n++)
-		assert_int_equal(lws_threadpool_task_status_noreap(
-					 all[n].handle), LWS_TP_STATUS_QUEUED);
+		assert_int_equal(
+			lws_threadpool_task_status_noreap(all[n].handle),
+			LWS_TP_STATUS_QUEUED);
 	atomic_store(&all[0].go, 1);
 	for (n = 0; n < SMP_THREADS * TURNS; n++)
 		has_ended(&all[n], 2);
@@ -310,7 +311,7 @@ is_kept(struct task *t)
 static void
 wait_kept(struct task *t)
 {
-	for (time_t end = time(NULL) + SMP_DEADLINE_SECS; !is_kept(t); )
+	for (time_t end = time(NULL) + SMP_DEADLINE_SECS; !is_kept(t);)
 		assert_true(time(NULL) < end);
 }
 
@@ -378,7 +379,7 @@ S4_answers_from_another_thread(void **state)
 		s.task = t->handle;
 		/* the answer from elsewhere, before or after WRITEABLE's own */
 		while (lws_threadpool_task_status_noreap(t->handle) !=
-						LWS_TP_STATUS_FINISHED)
+		       LWS_TP_STATUS_FINISHED)
 			run_on(&s, other, resume);
 		assert_int_equal(atomic_load(&t->calls), 4);
 		run_on(&s, n, dequeue);

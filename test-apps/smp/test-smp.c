@@ -16,8 +16,9 @@
  *  - the first takes the context's lock and then that of the other's thread,
  *    the second the other way round, after its last callback: a deadlock;
  *  - before 5.0 an fd is closed first and struck from the table of fds then,
- *    when its number may already be that of a new connection, which is deaf from
- *    then on.  Our watches are such fds: each wsi has its own by its first task.
+ *    when its number may already be that of a new connection, which is deaf
+ * from then on.  Our watches are such fds: each wsi has its own by its first
+ * task.
  */
 
 #include "smp.h"
@@ -26,19 +27,19 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-#define CLIENT_THREADS	2
-#define ROUNDS		12
-#define AT_ONCE		20	/* connections a client thread */
-#define TASKS		3	/* a connection */
-#define SYNCS		8	/* a task */
-#define MORE		64	/* connections, to reach another thread */
-#define DEADLINE_SECS	200
+#define CLIENT_THREADS 2
+#define ROUNDS	       12
+#define AT_ONCE	       20 /* connections a client thread */
+#define TASKS	       3  /* a connection */
+#define SYNCS	       8  /* a task */
+#define MORE	       64 /* connections, to reach another thread */
+#define DEADLINE_SECS  200
 
 struct task {
-	int		tsi;
-	int		syncs;
-	atomic_int	cleanups;
-	struct task	*next;
+	int tsi;
+	int syncs;
+	atomic_int cleanups;
+	struct task *next;
 };
 
 static bool opt_in;
@@ -70,8 +71,7 @@ task_function(void *user, enum lws_threadpool_task_status s)
 	if (s == LWS_TP_STATUS_STOPPING)
 		return LWS_TP_RETURN_STOPPED;
 
-	return t->syncs++ < SYNCS ? LWS_TP_RETURN_SYNC :
-				    LWS_TP_RETURN_FINISHED;
+	return t->syncs++ < SYNCS ? LWS_TP_RETURN_SYNC : LWS_TP_RETURN_FINISHED;
 }
 
 /* One without a wsi ended on a worker, or with its wsi: then on that one's
@@ -286,9 +286,10 @@ static void
 wait_until_end(time_t end)
 {
 	if (time(NULL) > end) {
-		fprintf(stderr, "the server does not come on: %d adopted, %d "
-			"closed\n", atomic_load(&adopted),
-			atomic_load(&closed));
+		fprintf(stderr,
+			"the server does not come on: %d adopted, %d "
+			"closed\n",
+			atomic_load(&adopted), atomic_load(&closed));
 		abort();
 	}
 	poll(NULL, 0, 1);
@@ -398,7 +399,8 @@ storm(void)
 	pthread_barrier_init(&all_clients, NULL, CLIENT_THREADS);
 	for (n = 0; n < CLIENT_THREADS; n++)
 		assert_int_equal(pthread_create(&clients[n], NULL,
-						client_thread, &short_ones), 0);
+						client_thread, &short_ones),
+				 0);
 	for (n = 0; n < CLIENT_THREADS; n++)
 		pthread_join(clients[n], NULL);
 
@@ -460,8 +462,9 @@ W3_a_thread_waits_for_the_hidden_vhost(void **state)
 	}
 	while (!atomic_load(&in_the_making) && !atomic_load(&made))
 		wait_until_end(end);
-	met = atomic_load(&in_the_making);	/* or there is no such vhost */
-	/* each thread listens: some of these wait for the one that is held up */
+	met = atomic_load(&in_the_making); /* or there is no such vhost */
+	/* each thread listens: some of these wait for the one that is held up
+	 */
 	while (met && !atomic_load(&other_tried)) {
 		if (fds < SMP_THREADS + MORE)
 			fd[fds++] = connect_one();
@@ -477,8 +480,8 @@ W3_a_thread_waits_for_the_hidden_vhost(void **state)
 		close(fd[--fds]);
 	server_end();
 	meet = false;
-	print_message("%d tasks accepted, %d refused\n",
-		      atomic_load(&accepted), atomic_load(&refused));
+	print_message("%d tasks accepted, %d refused\n", atomic_load(&accepted),
+		      atomic_load(&refused));
 	assert_true(atomic_load(&accepted) >= TASKS);
 	assert_int_equal(atomic_load(&cleaned), atomic_load(&accepted));
 	assert_int_equal(atomic_load(&cleaned_twice), 0);

@@ -31,15 +31,15 @@ enum manners { READS, SLOW, STALLS };
 enum ending { FIN, RESET, HALF, WS_CLOSE, PATIENT, ENDINGS };
 
 struct peer {
-	int		fd;
-	bool		sent;		/* its request */
-	bool		ws;
-	bool		half;		/* said its last word, waits */
-	enum manners	manners;
-	enum ending	ending;
-	int64_t		dies_at;
-	int64_t		reads_at;
-	int		requests;	/* http: still to be made */
+	int fd;
+	bool sent; /* its request */
+	bool ws;
+	bool half; /* said its last word, waits */
+	enum manners manners;
+	enum ending ending;
+	int64_t dies_at;
+	int64_t reads_at;
+	int requests; /* http: still to be made */
 };
 
 static pthread_t thread;
@@ -78,7 +78,8 @@ peer_open(struct peer *p, int64_t now)
 		goto fail;
 
 	p->manners = rng_below(&rng, 10) < 7 ? READS :
-			rng_below(&rng, 2) ? SLOW : STALLS;
+		     rng_below(&rng, 2)	     ? SLOW :
+					       STALLS;
 	if (p->manners != READS)
 		setsockopt(p->fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
 	p->ws = rng_below(&rng, 10) < 7;
@@ -120,14 +121,17 @@ peer_request(struct peer *p)
 			     rng_below(&rng, 2) ? "GET /r HTTP/1.1\r\nHo" :
 						  "\x16\x03 garbage\r\n\r\n");
 	else
-		n = snprintf(buf, sizeof(buf), "GET /%c HTTP/1.1\r\n"
-			     "Host: localhost\r\n%s\r\n",
-			     p->manners == READS ? 'r' : 's',
-			     !p->ws ? "" :
-			     "Upgrade: websocket\r\nConnection: Upgrade\r\n"
-			     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-			     "Sec-WebSocket-Version: 13\r\n"
-			     "Sec-WebSocket-Protocol: soak\r\n");
+		n = snprintf(
+			buf, sizeof(buf),
+			"GET /%c HTTP/1.1\r\n"
+			"Host: localhost\r\n%s\r\n",
+			p->manners == READS ? 'r' : 's',
+			!p->ws ? "" :
+				 "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+				 "Sec-WebSocket-Key: "
+				 "dGhlIHNhbXBsZSBub25jZQ==\r\n"
+				 "Sec-WebSocket-Version: 13\r\n"
+				 "Sec-WebSocket-Protocol: soak\r\n");
 
 	return send(p->fd, buf, (size_t)n, MSG_NOSIGNAL) == n;
 }
@@ -175,9 +179,8 @@ peer_read(struct peer *p, int64_t now)
 static void
 peer_event(struct peer *p, short revents, int64_t now)
 {
-	static const unsigned char hello[] = {
-		0x81, 0x83, 0, 0, 0, 0, 'h', 'i', '!'
-	};
+	static const unsigned char hello[] = { 0x81, 0x83, 0,	0,  0,
+					       0,    'h',  'i', '!' };
 
 	if (revents & (POLLERR | POLLNVAL)) {
 		peer_close(p, false);

@@ -57,8 +57,9 @@ fds_lost_by_lws(void)
 	lost = fds_of_a_context();
 	if (lost) {
 		printf("not ours: libwebsockets %.*s itself leaves %d fd%s open"
-		       " with each context\n", (int)strcspn(version, "-"),
-		       version, lost, lost == 1 ? "" : "s");
+		       " with each context\n",
+		       (int)strcspn(version, "-"), version, lost,
+		       lost == 1 ? "" : "s");
 		fflush(stdout);
 	}
 

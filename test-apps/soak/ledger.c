@@ -18,13 +18,13 @@
 
 #include "ledger.h"
 
-#define PAGES_BITS	16
-#define PAGES		(1u << PAGES_BITS)
+#define PAGES_BITS 16
+#define PAGES	   (1u << PAGES_BITS)
 
 struct ledger_sums ledger;
 
 static struct job pages[PAGES];
-static struct job *first_free, *last_free;	/* FIFO: reused late */
+static struct job *first_free, *last_free; /* FIFO: reused late */
 static unsigned int pages_used;
 static uint64_t serials;
 static pthread_mutex_t pages_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -122,8 +122,9 @@ job_of(void *user)
 {
 	struct job *job = &pages[(uintptr_t)user & (PAGES - 1)];
 
-	if (!user || (uint64_t)(uintptr_t)user >> PAGES_BITS !=
-		     atomic_load_explicit(&job->serial, memory_order_relaxed))
+	if (!user ||
+	    (uint64_t)(uintptr_t)user >> PAGES_BITS !=
+		    atomic_load_explicit(&job->serial, memory_order_relaxed))
 		return NULL;
 
 	return job;
@@ -161,8 +162,8 @@ job_new(enum job_kind kind, int steps, struct lws *wsi, uint64_t seed)
 		job->data = 0;
 		job->kind = (uint8_t)kind;
 		job->steps = (uint8_t)steps;
-		atomic_store(&job->outlived, !wsi || kind == JOB_ASYNC ||
-					     kind == JOB_TOKEN);
+		atomic_store(&job->outlived,
+			     !wsi || kind == JOB_ASYNC || kind == JOB_TOKEN);
 		atomic_store(&job->serial, ++serials);
 	}
 	pthread_mutex_unlock(&pages_lock);
@@ -219,8 +220,8 @@ step(struct job *job)
 		return job->steps-- ? LWS_TP_RETURN_CHECKING_IN :
 				      LWS_TP_RETURN_FINISHED;
 	case JOB_BAD:
-		return (enum lws_threadpool_task_return)
-						(4 + rng_below(&job->rng, 40));
+		return (enum lws_threadpool_task_return)(
+			4 + rng_below(&job->rng, 40));
 	case JOB_SPAWN:
 		if (hooks.spawn)
 			hooks.spawn(job);
@@ -229,8 +230,10 @@ step(struct job *job)
 		if (!job->steps--)
 			return LWS_TP_RETURN_FINISHED;
 		count(&ledger.parks);
-		return lws_threadpool_park(rng_below(&job->rng, 3) ?
-				(lws_usec_t)rng_below(&job->rng, 20000) : 0);
+		return lws_threadpool_park(
+			rng_below(&job->rng, 3) ?
+				(lws_usec_t)rng_below(&job->rng, 20000) :
+				0);
 	case JOB_HOOK:
 		return hooks.park(job);
 	case JOB_OUTLIVE:
@@ -245,17 +248,17 @@ step(struct job *job)
 	case JOB_LOOSE:
 	case JOB_TOKEN:
 		if (!rng_below(&job->rng, 3))
-			return (enum lws_threadpool_task_return)
-					(LWS_TP_RETURN_CHECKING_IN | flag);
+			return (enum lws_threadpool_task_return)(
+				LWS_TP_RETURN_CHECKING_IN | flag);
 		if (!job->steps--)
-			return (enum lws_threadpool_task_return)
-					(LWS_TP_RETURN_FINISHED | flag);
+			return (enum lws_threadpool_task_return)(
+				LWS_TP_RETURN_FINISHED | flag);
 		if (job->kind != JOB_LOOSE)
-			job->data |= 1;		/* the service thread's turn */
+			job->data |= 1; /* the service thread's turn */
 		atomic_store_explicit(&job->waits_since, ledger_now(),
 				      memory_order_relaxed);
-		return (enum lws_threadpool_task_return)
-						(LWS_TP_RETURN_SYNC | flag);
+		return (enum lws_threadpool_task_return)(LWS_TP_RETURN_SYNC |
+							 flag);
 	default:
 		return LWS_TP_RETURN_FINISHED;
 	}
@@ -264,10 +267,9 @@ step(struct job *job)
 static enum lws_threadpool_task_return
 stop_step(struct job *job)
 {
-	static const int any[] = {
-		LWS_TP_RETURN_CHECKING_IN, LWS_TP_RETURN_SYNC,
-		LWS_TP_RETURN_FINISHED, LWS_TP_RETURN_STOPPED
-	};
+	static const int any[] = { LWS_TP_RETURN_CHECKING_IN,
+				   LWS_TP_RETURN_SYNC, LWS_TP_RETURN_FINISHED,
+				   LWS_TP_RETURN_STOPPED };
 
 	if (job->kind != JOB_DEAF)
 		return rng_below(&job->rng, 4) ? LWS_TP_RETURN_STOPPED :
@@ -285,7 +287,8 @@ job_task(void *user, enum lws_threadpool_task_status s)
 
 	if (!job)
 		ledger_fail("a task function is called for job %p, which is "
-			    "over (T7)", user);
+			    "over (T7)",
+			    user);
 	if (add(&job->in_call))
 		ledger_fail("two threads call a task function at once (T2)");
 	if (get(&job->ended))
@@ -295,8 +298,10 @@ job_task(void *user, enum lws_threadpool_task_status s)
 	if (get(&job->cleanups))
 		ledger_fail("a task function is called after cleanup (T7)");
 	if (get(&job->held))
-		ledger_fail("a task function is called with %d while a callback "
-			    "has its data (S7)", (int)s);
+		ledger_fail(
+			"a task function is called with %d while a callback "
+			"has its data (S7)",
+			(int)s);
 	if (pthread_equal(pthread_self(), service_thread))
 		ledger_fail("a task function runs on the service thread");
 	add(&job->calls);
@@ -317,7 +322,8 @@ job_task(void *user, enum lws_threadpool_task_status s)
 	}
 
 	if (s == LWS_TP_STATUS_STOPPING ||
-	    ((int)ret & ~(int)LWS_TP_RETURN_FLAG_OUTLIVE) > LWS_TP_RETURN_SYNC) {
+	    ((int)ret & ~(int)LWS_TP_RETURN_FLAG_OUTLIVE) >
+		    LWS_TP_RETURN_SYNC) {
 		add(&job->ended);
 		atomic_store_explicit(&job->waits_since, ledger_now(),
 				      memory_order_relaxed);
@@ -410,8 +416,7 @@ job_token(struct lws_threadpool_task *task, unsigned int flags, char *token)
 	if (strspn(token, "0123456789abcdef") != sizeof(again) - 1 ||
 	    token[sizeof(again) - 1])
 		ledger_fail("%.32s is no token (K1)", token);
-	if (!lws_threadpool_task_token(task, 0, again) &&
-	    strcmp(token, again))
+	if (!lws_threadpool_task_token(task, 0, again) && strcmp(token, again))
 		ledger_fail("a task has two tokens (K1)");
 
 	return true;
@@ -434,9 +439,9 @@ job_attach(void *user, struct lws_threadpool_task *task, struct lws *wsi)
 	/* what waits there waits from now on */
 	since = atomic_load_explicit(&job->waits_since, memory_order_relaxed);
 	if (since)
-		atomic_compare_exchange_strong_explicit(&job->waits_since,
-				&since, ledger_now(), memory_order_relaxed,
-				memory_order_relaxed);
+		atomic_compare_exchange_strong_explicit(
+			&job->waits_since, &since, ledger_now(),
+			memory_order_relaxed, memory_order_relaxed);
 
 	return true;
 }
@@ -446,7 +451,7 @@ job_lost(void *user, struct lws *wsi)
 {
 	struct job *job;
 
-	pthread_mutex_lock(&pages_lock);	/* or it might be another's */
+	pthread_mutex_lock(&pages_lock); /* or it might be another's */
 	job = job_of(user);
 	if (job && job->wsi == wsi)
 		job->wsi = NULL;
@@ -454,9 +459,9 @@ job_lost(void *user, struct lws *wsi)
 }
 
 struct counted {
-	void		(*fn)(void *);
-	void		*arg;
-	atomic_int	calls;
+	void (*fn)(void *);
+	void *arg;
+	atomic_int calls;
 };
 
 static void

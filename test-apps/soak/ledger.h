@@ -28,37 +28,37 @@
 #include <lws-threadpool.h>
 
 enum job_kind {
-	JOB_NOOP,	/* FINISHED at once */
-	JOB_SYNC,	/* steps SYNCs, check-ins between, FINISHED */
-	JOB_SLOW,	/* steps check-ins, each with some work or sleep */
-	JOB_OUTLIVE,	/* as JOB_SYNC, with OUTLIVE on the first return */
-	JOB_ASYNC,	/* as JOB_SYNC, with args.async_task */
-	JOB_DEAF,	/* works on, and answers STOPPING with anything */
-	JOB_SPAWN,	/* makes another one, from its thread and its cleanup */
-	JOB_BAD,	/* a return that is none */
-	JOB_LOOSE,	/* answers by other threads too: no data checked */
-	JOB_TOKEN,	/* as JOB_SYNC, for job_token() and attaches */
-	JOB_PARK,	/* steps parks (T9), each till it is woken or for ms */
-	JOB_KINDS,	/* those above come at random */
-	JOB_HOOK	/* what hooks.park says: it parks, and is woken */
+	JOB_NOOP,    /* FINISHED at once */
+	JOB_SYNC,    /* steps SYNCs, check-ins between, FINISHED */
+	JOB_SLOW,    /* steps check-ins, each with some work or sleep */
+	JOB_OUTLIVE, /* as JOB_SYNC, with OUTLIVE on the first return */
+	JOB_ASYNC,   /* as JOB_SYNC, with args.async_task */
+	JOB_DEAF,    /* works on, and answers STOPPING with anything */
+	JOB_SPAWN,   /* makes another one, from its thread and its cleanup */
+	JOB_BAD,     /* a return that is none */
+	JOB_LOOSE,   /* answers by other threads too: no data checked */
+	JOB_TOKEN,   /* as JOB_SYNC, for job_token() and attaches */
+	JOB_PARK,    /* steps parks (T9), each till it is woken or for ms */
+	JOB_KINDS,   /* those above come at random */
+	JOB_HOOK     /* what hooks.park says: it parks, and is woken */
 };
 
 struct job {
-	_Atomic uint64_t	serial;		/* 0: the page is free */
-	atomic_int		in_call, told, ended, settled, calls;
-	atomic_int		cleanups;
-	_Atomic int64_t		waits_since;	/* us: SYNCING or done, or 0 */
-	struct lws		*wsi;		/* the service thread's, and
-						 * constant but by an attach */
-	_Atomic uintptr_t	handle;		/* its task's, once known */
-	uint64_t		rng;		/* the task's own */
-	uint32_t		data;		/* T2, odd: service thread's turn */
-	uint8_t			kind;
-	uint8_t			steps;
-	atomic_int		outlived;	/* it outlives its wsi (T5) */
-	atomic_bool		let_go;		/* dequeued or closed */
-	atomic_int		held;		/* a callback has its data */
-	struct job		*next_free;
+	_Atomic uint64_t serial; /* 0: the page is free */
+	atomic_int in_call, told, ended, settled, calls;
+	atomic_int cleanups;
+	_Atomic int64_t waits_since; /* us: SYNCING or done, or 0 */
+	struct lws *wsi;	     /* the service thread's, and
+				      * constant but by an attach */
+	_Atomic uintptr_t handle;    /* its task's, once known */
+	uint64_t rng;		     /* the task's own */
+	uint32_t data;		     /* T2, odd: service thread's turn */
+	uint8_t kind;
+	uint8_t steps;
+	atomic_int outlived; /* it outlives its wsi (T5) */
+	atomic_bool let_go;  /* dequeued or closed */
+	atomic_int held;     /* a callback has its data */
+	struct job *next_free;
 };
 
 struct ledger_hooks {
@@ -75,9 +75,9 @@ struct ledger_hooks {
 };
 
 struct ledger_sums {
-	atomic_ulong	accepted, refused, cleaned, calls, syncs, stoppings;
-	atomic_ulong	parks, attaches;
-	atomic_ulong	called_for, called;	/* R1: accepted, and called */
+	atomic_ulong accepted, refused, cleaned, calls, syncs, stoppings;
+	atomic_ulong parks, attaches;
+	atomic_ulong called_for, called; /* R1: accepted, and called */
 };
 
 extern struct ledger_sums ledger;

@@ -163,7 +163,7 @@ rig_open(struct conn *c)
 	info.vh_prot_name = "rig";
 	info.opaque = c;
 	if (!lws_adopt_descriptor_vhost_via_info(&info) || !c->wsi) {
-		close(fds[1]);	/* the other one is lws's in any case */
+		close(fds[1]); /* the other one is lws's in any case */
 		c->wsi = NULL;
 		return false;
 	}

@@ -16,11 +16,11 @@
 #define RIG_CONNS 4
 
 struct conn {
-	struct lws	*wsi;		/* NULL: closed */
-	int		peer;		/* -1: closed */
-	bool		die;		/* its next WRITEABLE returns -1 */
-	bool		deaf;		/* WRITEABLE does not serve */
-	unsigned int	writeables;
+	struct lws *wsi; /* NULL: closed */
+	int peer;	 /* -1: closed */
+	bool die;	 /* its next WRITEABLE returns -1 */
+	bool deaf;	 /* WRITEABLE does not serve */
+	unsigned int writeables;
 };
 
 extern struct lws_context *rig_context;

@@ -21,35 +21,35 @@
 /* the deprecated calls are a part of the contract too */
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 
-#define TICK_US		4000
-#define MAX_WAIT_US	(30 * 1000000)
-#define MAX_ADOPTED	48
-#define MAX_CLIENTS	8
-#define TOKENS		64
+#define TICK_US	    4000
+#define MAX_WAIT_US (30 * 1000000)
+#define MAX_ADOPTED 48
+#define MAX_CLIENTS 8
+#define TOKENS	    64
 
 enum kind { WS, HTTP, RAW, PIPE, CLIENT };
 
 struct conn {
-	struct lws	*wsi;
-	enum kind	kind;
-	int		peer;		/* RAW, PIPE: its other end, or -1 */
-	bool		stalls;		/* its peer may not read */
-	bool		ignores;	/* some SYNCs are not answered */
-	bool		closing;	/* something made lws begin to */
-	bool		had_task;
-	struct lws_threadpool_wsi *handle;	/* NULL: never asked for */
-	UT_hash_handle	hh;
+	struct lws *wsi;
+	enum kind kind;
+	int peer;     /* RAW, PIPE: its other end, or -1 */
+	bool stalls;  /* its peer may not read */
+	bool ignores; /* some SYNCs are not answered */
+	bool closing; /* something made lws begin to */
+	bool had_task;
+	struct lws_threadpool_wsi *handle; /* NULL: never asked for */
+	UT_hash_handle hh;
 };
 
 /* A task with a token, as long as it is there */
 struct known {
-	struct lws_threadpool_task	*task;
-	struct lws_threadpool		*tp;
-	void				*user;
-	char				token[LWS_THREADPOOL_TOKEN_SIZE];
+	struct lws_threadpool_task *task;
+	struct lws_threadpool *tp;
+	void *user;
+	char token[LWS_THREADPOOL_TOKEN_SIZE];
 };
 
-static struct conn *conns;		/* by wsi: those that are open */
+static struct conn *conns; /* by wsi: those that are open */
 static struct known tokens[TOKENS];
 static struct lws_context *context;
 static struct lws_vhost *vhost;
@@ -58,7 +58,7 @@ static uint64_t rng;
 static int64_t last_turn, scanned_at;
 static int adopted, clients;
 static bool closing_down, draining;
-static int pool_age[POOLS];		/* ticks to its next change of life */
+static int pool_age[POOLS]; /* ticks to its next change of life */
 static bool pool_finishing[POOLS];
 
 /*
@@ -211,7 +211,8 @@ conn_gone(struct conn *c)
 		job_lost(tokens[n].user, c->wsi);
 	/* W4: refused, once we are known to watch it */
 	job = c->had_task && !rng_below(&rng, 4) ?
-			job_new(JOB_NOOP, 0, c->wsi, 0) : NULL;
+		      job_new(JOB_NOOP, 0, c->wsi, 0) :
+		      NULL;
 	if (job) {
 		job_args(job, &args);
 		task = lws_threadpool_enqueue(any_pool(), &args, "late");
@@ -260,8 +261,10 @@ server_rering(struct lws *wsi)
 	only = wsi;
 	if (ledger_longest_wait(is_other, &job) < 900000)
 		return;
-	ledger_fail("a WRITEABLE was lost: wsi %p (kind %d) had to be asked for "
-		    "again (S3)", (void *)wsi, (int)c->kind);
+	ledger_fail(
+		"a WRITEABLE was lost: wsi %p (kind %d) had to be asked for "
+		"again (S3)",
+		(void *)wsi, (int)c->kind);
 }
 
 /*
@@ -288,8 +291,9 @@ server_spawn(struct job *from)
 	struct job *job = job_new(JOB_SLOW, 2, NULL, rng_next(&from->rng));
 
 	if (job)
-		job_enqueue(atomic_load(
-			&soak.pools[rng_below(&from->rng, POOLS)]), job);
+		job_enqueue(
+			atomic_load(&soak.pools[rng_below(&from->rng, POOLS)]),
+			job);
 }
 
 void
@@ -331,8 +335,8 @@ answer(struct conn *c, struct lws_threadpool_task *task, struct job *job)
 
 	if (c->ignores && !draining && rng_below(&rng, 2))
 		return;
-	waited = ledger_now() - atomic_load_explicit(&job->waits_since,
-						     memory_order_relaxed);
+	waited = ledger_now() -
+		 atomic_load_explicit(&job->waits_since, memory_order_relaxed);
 	if (waited > soak.longest_wait && !may_wait(c->wsi) &&
 	    c->kind != HTTP && c->kind != CLIENT &&
 	    ledger_now() - atomic_load(&soak.stalled_at) > 2000000 &&
@@ -488,7 +492,7 @@ static int
 http_writeable(struct conn *c)
 {
 	unsigned char buf[LWS_PRE + 512], *start = buf + LWS_PRE, *p = start,
-		      *end = buf + sizeof(buf) - 1;
+					  *end = buf + sizeof(buf) - 1;
 
 	writeable(c);
 	if (lws_threadpool_get_task_wsi(c->wsi) && rng_below(&rng, 100))
@@ -555,8 +559,8 @@ callback(struct lws *wsi, enum lws_callback_reasons reason, void *pss, void *in,
 		return 0;
 	case LWS_CALLBACK_RAW_ADOPT:
 	case LWS_CALLBACK_RAW_ADOPT_FILE:
-		c = conn_new(wsi, reason == LWS_CALLBACK_RAW_ADOPT ? RAW :
-								     PIPE);
+		c = conn_new(wsi,
+			     reason == LWS_CALLBACK_RAW_ADOPT ? RAW : PIPE);
 		fd = (int)(intptr_t)lws_get_opaque_user_data(wsi);
 		c->peer = fd;
 		begin(c);
@@ -616,8 +620,9 @@ pool_new(int n)
 {
 	struct lws_threadpool_create_args args = {
 		.threads = 1 + (int)rng_below(&rng, 4),
-		.max_queue_depth = rng_below(&rng, 4) ? 2000 :
-					1 + (int)rng_below(&rng, 20),
+		.max_queue_depth = rng_below(&rng, 4) ?
+					   2000 :
+					   1 + (int)rng_below(&rng, 20),
 	};
 	struct lws_threadpool_options o = {
 		.size = sizeof(o),
@@ -724,7 +729,8 @@ scan(int64_t now)
 	us = ledger_longest_wait(may_wait, &job);
 	if (us > MAX_WAIT_US)
 		ledger_fail("a task waits for its service thread since %" PRId64
-			    " s: lost (S3)", us / 1000000);
+			    " s: lost (S3)",
+			    us / 1000000);
 }
 
 static void
@@ -839,7 +845,8 @@ drain(void)
 			ledger_fail("lws_service failed");
 		if (ledger_now() > deadline)
 			ledger_fail("of %lu tasks %lu have ended, and the rest "
-				    "does not", atomic_load(&ledger.accepted),
+				    "does not",
+				    atomic_load(&ledger.accepted),
 				    atomic_load(&ledger.cleaned));
 	}
 	draining = false;
@@ -883,14 +890,14 @@ server_generation(int64_t us, uint64_t seed)
 	if (c)
 		ledger_fail("wsi %p (kind %d) survived its context",
 			    (void *)c->wsi, (int)c->kind);
-	pools_destroy();		/* stale handles, if done already */
+	pools_destroy(); /* stale handles, if done already */
 	clients_pause(true);
 
 	/* the other thread may be about to enter what it enqueued */
 	deadline = ledger_now() + 30 * 1000000;
 	while ((atomic_load(&ledger.accepted) != atomic_load(&ledger.cleaned) ||
 		atomic_load(&ledger.called_for) !=
-						atomic_load(&ledger.called)) &&
+			atomic_load(&ledger.called)) &&
 	       ledger_now() < deadline)
 		usleep(1000);
 	ledger_check_balance();

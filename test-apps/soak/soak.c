@@ -130,7 +130,7 @@ meddle(void *arg)
  * for a new most of tasks at a time.  Their memory comes in blocks that double,
  * so that is seldom; what is lost in each generation grows again and again.
  */
-#define NEW_MOSTS	3
+#define NEW_MOSTS 3
 
 static void
 check_flat(int generation)
@@ -155,7 +155,8 @@ check_flat(int generation)
 		fds = now;
 	else if (now != fds)
 		ledger_fail("there were %d fds after the first generation, now "
-			    "%d", fds, now);
+			    "%d",
+			    fds, now);
 }
 
 static void
@@ -173,10 +174,9 @@ report(const char *when, int64_t seconds, int generations)
 	       atomic_load(&ledger.refused), atomic_load(&ledger.calls),
 	       atomic_load(&ledger.syncs), atomic_load(&ledger.parks),
 	       atomic_load(&ledger.attaches), atomic_load(&ledger.called),
-	       atomic_load(&ledger.stoppings),
-	       atomic_load(&soak.stale_calls), atomic_load(&soak.rerings),
-	       atomic_load(&soak.bytes), soak.longest_turn / 1000,
-	       soak.longest_wait / 1000);
+	       atomic_load(&ledger.stoppings), atomic_load(&soak.stale_calls),
+	       atomic_load(&soak.rerings), atomic_load(&soak.bytes),
+	       soak.longest_turn / 1000, soak.longest_wait / 1000);
 	fflush(stdout);
 }
 
@@ -238,13 +238,16 @@ main(int argc, char **argv)
 
 	soak.seed = (uint64_t)time(NULL);
 	if (options(argc, argv, &seconds)) {
-		fprintf(stderr, "usage: %s [--seconds N] [--seed S] "
-				"[--conns N]\n", argv[0]);
+		fprintf(stderr,
+			"usage: %s [--seconds N] [--seed S] "
+			"[--conns N]\n",
+			argv[0]);
 		return 1;
 	}
 	raise_fd_limit();
-	snprintf(repeat, sizeof(repeat), "%.80s --seconds %d --seed %" PRIu64
-		 " --conns %d", argv[0], seconds, soak.seed, soak.conns);
+	snprintf(repeat, sizeof(repeat),
+		 "%.80s --seconds %d --seed %" PRIu64 " --conns %d", argv[0],
+		 seconds, soak.seed, soak.conns);
 	printf("soak: %s\n", repeat);
 	fflush(stdout);
 

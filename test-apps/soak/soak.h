@@ -15,23 +15,23 @@
 #include "ledger.h"
 
 #define POOLS	4
-#define HANDLES	512
+#define HANDLES 512
 
 struct soak {
-	uint64_t		seed;
-	int			conns;		/* peers at a time */
-	bool			opt_in;		/* this generation */
-	atomic_int		port;		/* 0: nobody listens */
-	atomic_bool		quiet;		/* nothing new, for a while */
+	uint64_t seed;
+	int conns;	   /* peers at a time */
+	bool opt_in;	   /* this generation */
+	atomic_int port;   /* 0: nobody listens */
+	atomic_bool quiet; /* nothing new, for a while */
 	_Atomic(struct lws_threadpool *) pools[POOLS]; /* stale ones too */
 	_Atomic(struct lws_threadpool_task *) handles[HANDLES];
 	/* of jobs that any thread may sync or wake, live and stale */
 	_Atomic(struct lws_threadpool_wsi *) wsis[HANDLES]; /* R2 */
-	_Atomic int64_t		stalled_at;	/* a thread of ours was late */
-	atomic_ulong		connections, closed, pools_made, rerings,
-				stale_calls, bytes;
-	int64_t			longest_turn;	/* us, service thread */
-	int64_t			longest_wait;	/* us, of a healthy SYNC */
+	_Atomic int64_t stalled_at; /* a thread of ours was late */
+	atomic_ulong connections, closed, pools_made, rerings, stale_calls,
+		bytes;
+	int64_t longest_turn; /* us, service thread */
+	int64_t longest_wait; /* us, of a healthy SYNC */
 };
 
 extern struct soak soak;

@@ -40,13 +40,13 @@ bad_handle(struct lws_threadpool *tp);
 void
 bad_member(struct lwstp_pool *pool)
 {
-	pool->n_done++;					/* BAD */
+	pool->n_done++; /* BAD */
 }
 
 void
 bad_call(struct lwstp_pool *pool)
 {
-	__lwstp_drain(pool);				/* BAD */
+	__lwstp_drain(pool); /* BAD */
 }
 
 void
@@ -54,13 +54,13 @@ bad_return(struct lwstp_pool *pool)
 {
 	lwstp_lock(pool);
 	pool->n_done = 0;
-}							/* BAD */
+} /* BAD */
 
 void
 bad_order(struct lwstp_pool *pool, struct lwstp_context *context)
 {
 	lwstp_lock(pool);
-	lwstp_lock_context(context);			/* BAD */
+	lwstp_lock_context(context); /* BAD */
 	lwstp_unlock_context(context);
 	lwstp_unlock(pool);
 }
@@ -68,26 +68,26 @@ bad_order(struct lwstp_pool *pool, struct lwstp_context *context)
 void
 bad_context(struct lwstp_pool *pool)
 {
-	pool->context->dying = true;			/* BAD */
+	pool->context->dying = true; /* BAD */
 }
 
 void
 bad_service(struct lwstp_service *service)
 {
-	service->is_signalled = true;			/* BAD */
+	service->is_signalled = true; /* BAD */
 }
 
 void
 bad_service_call(struct lwstp_service *service)
 {
-	lwstp_service_collect(service);			/* BAD */
+	lwstp_service_collect(service); /* BAD */
 }
 
 void
 bad_log(struct lwstp_pool *pool)
 {
 	lwstp_lock(pool);
-	lwstp_log(LLL_ERR, "with a lock held\n");	/* BAD */
+	lwstp_log(LLL_ERR, "with a lock held\n"); /* BAD */
 	lwstp_unlock(pool);
 }
 
@@ -95,7 +95,7 @@ void
 bad_deferred(struct lwstp_pool *pool, struct lwstp_deferred *deferred)
 {
 	lwstp_lock(pool);
-	lwstp_deferred_do(deferred, NULL);		/* BAD */
+	lwstp_deferred_do(deferred, NULL); /* BAD */
 	lwstp_unlock(pool);
 }
 
@@ -103,7 +103,7 @@ void
 bad_stop(struct lwstp_pool *pool, struct lwstp_task *task)
 {
 	lwstp_lock(pool);
-	lwstp_task_stop(task, 0, false, 0);		/* BAD */
+	lwstp_task_stop(task, 0, false, 0); /* BAD */
 	lwstp_unlock(pool);
 }
 
@@ -111,7 +111,7 @@ void
 bad_signal(struct lwstp_service *service)
 {
 	lwstp_lock_context(service->context);
-	lwstp_signal(service);				/* BAD */
+	lwstp_signal(service); /* BAD */
 	lwstp_unlock_context(service->context);
 }
 
@@ -119,7 +119,7 @@ void
 bad_wrong_lock(struct lwstp_context *context)
 {
 	lwstp_lock_context(context);
-	context->service->to_ask = NULL;		/* BAD */
+	context->service->to_ask = NULL; /* BAD */
 	lwstp_unlock_context(context);
 }
 
@@ -128,7 +128,7 @@ bad_handle(struct lws_threadpool *tp)
 {
 	struct lwstp_pool *pool = lwstp_pool_lock(tp, __func__);
 
-	pool->n_done = 0;				/* BAD */
+	pool->n_done = 0; /* BAD */
 	if (pool)
 		lwstp_unlock(pool);
 }

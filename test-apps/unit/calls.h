@@ -12,17 +12,17 @@
 #include "harness.h"
 
 struct call {
-	struct rig		*rig;
-	struct lws_threadpool	*tp;
-	int			ret;	/* of call_make() */
-	atomic_int		calls;
-	struct lws_context	*context;
-	pthread_t		thread;
-	int			turn;	/* which of all it was, from 0 */
-	void			*priv;	/* the test's */
+	struct rig *rig;
+	struct lws_threadpool *tp;
+	int ret; /* of call_make() */
+	atomic_int calls;
+	struct lws_context *context;
+	pthread_t thread;
+	int turn;   /* which of all it was, from 0 */
+	void *priv; /* the test's */
 };
 
-static int call_turn;		/* the service thread's */
+static int call_turn; /* the service thread's */
 
 static inline void
 call_note(struct lws_context *context, void *arg)

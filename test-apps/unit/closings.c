@@ -19,9 +19,14 @@ static struct conn *closing_ours;
 const char *
 closing_name(enum closing way)
 {
-	static const char * const names[] = {
-		"FIN", "RST", "ws close by the peer", "ws close by us",
-		"return -1", "timeout", "context destroy"
+	static const char *const names[] = {
+		"FIN",
+		"RST",
+		"ws close by the peer",
+		"ws close by us",
+		"return -1",
+		"timeout",
+		"context destroy"
 	};
 
 	return names[way];

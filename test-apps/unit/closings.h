@@ -13,11 +13,11 @@
 enum closing {
 	CLOSING_FIN,
 	CLOSING_RST,
-	CLOSING_WS_PEER,	/* the peer sends a close frame */
-	CLOSING_WS_OURS,	/* we send one, the peer answers it */
-	CLOSING_RETURN,		/* -1 from a callback */
-	CLOSING_TIMEOUT,	/* lws kills it for a timeout */
-	CLOSING_CONTEXT,	/* the context is destroyed */
+	CLOSING_WS_PEER, /* the peer sends a close frame */
+	CLOSING_WS_OURS, /* we send one, the peer answers it */
+	CLOSING_RETURN,	 /* -1 from a callback */
+	CLOSING_TIMEOUT, /* lws kills it for a timeout */
+	CLOSING_CONTEXT, /* the context is destroyed */
 
 	CLOSINGS
 };

@@ -19,7 +19,7 @@
 const char *
 conn_kind_name(enum conn_kind kind)
 {
-	static const char * const names[] = {
+	static const char *const names[] = {
 		"ws", "ws-client", "http", "raw", "raw-tcp", "file", "pipe"
 	};
 
@@ -96,8 +96,8 @@ conn_bind(struct rig *rig, struct lws *wsi, enum conn_kind kind)
 {
 	struct conn *c = rig->opening;
 
-	if (!c || c->wsi || (c->kind != kind &&
-			     (kind != CONN_WS || c->kind != CONN_WS_CLIENT)))
+	if (!c || c->wsi ||
+	    (c->kind != kind && (kind != CONN_WS || c->kind != CONN_WS_CLIENT)))
 		return;
 	c->wsi = wsi;
 	c->up = true;
@@ -257,9 +257,12 @@ conn_request(struct conn *c, const char *headers)
 	char req[512];
 	int fds[2], n;
 
-	n = snprintf(req, sizeof(req), "GET / HTTP/1.1\r\n"
-		     "Host: %s:%d\r\n%s\r\n", rig->port > 0 ? "localhost" :
-		     lws_get_vhost_name(rig->vhost), rig->port, headers);
+	n = snprintf(req, sizeof(req),
+		     "GET / HTTP/1.1\r\n"
+		     "Host: %s:%d\r\n%s\r\n",
+		     rig->port > 0 ? "localhost" :
+				     lws_get_vhost_name(rig->vhost),
+		     rig->port, headers);
 	if (rig->port > 0) {
 		c->fd = tcp_connect(rig->port);
 	} else {
@@ -303,9 +306,9 @@ static void
 conn_open_ws(struct conn *c)
 {
 	conn_request(c, "Upgrade: websocket\r\nConnection: Upgrade\r\n"
-		     "Sec-WebSocket-Key: bHdzdHAtdW5pdC10ZXN0cw==\r\n"
-		     "Sec-WebSocket-Version: 13\r\n"
-		     "Sec-WebSocket-Protocol: tp-test\r\n");
+			"Sec-WebSocket-Key: bHdzdHAtdW5pdC10ZXN0cw==\r\n"
+			"Sec-WebSocket-Version: 13\r\n"
+			"Sec-WebSocket-Protocol: tp-test\r\n");
 	rig_until(c->rig, is_up, c);
 	c->writeables = 0;
 	rig_until(c->rig, has_upgraded, c);
@@ -424,7 +427,8 @@ conn_rst(struct conn *c)
 	assert_true(c->kind == CONN_WS || c->kind == CONN_HTTP ||
 		    c->kind == CONN_RAW_TCP);
 	assert_int_equal(setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &linger,
-				    sizeof(linger)), 0);
+				    sizeof(linger)),
+			 0);
 	conn_gone(c);
 }
 

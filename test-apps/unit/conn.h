@@ -12,39 +12,39 @@
 #include "rig.h"
 
 enum conn_kind {
-	CONN_WS,	/* ws server wsi, the peer is a TCP socket of the test */
-	CONN_WS_CLIENT,	/* ws server wsi, the peer is an lws client wsi */
-	CONN_HTTP,	/* http/1 request not yet answered, the peer as CONN_WS */
-	CONN_RAW,	/* raw socket on a socketpair */
-	CONN_RAW_TCP,	/* raw socket on a TCP connection: it can be reset */
-	CONN_FILE,	/* raw file on an eventfd: it has no peer */
-	CONN_PIPE,	/* raw file on a pipe, the test has the reader */
+	CONN_WS, /* ws server wsi, the peer is a TCP socket of the test */
+	CONN_WS_CLIENT, /* ws server wsi, the peer is an lws client wsi */
+	CONN_HTTP,    /* http/1 request not yet answered, the peer as CONN_WS */
+	CONN_RAW,     /* raw socket on a socketpair */
+	CONN_RAW_TCP, /* raw socket on a TCP connection: it can be reset */
+	CONN_FILE,    /* raw file on an eventfd: it has no peer */
+	CONN_PIPE,    /* raw file on a pipe, the test has the reader */
 	CONN_KINDS
 };
 
 /* One connection.  All of it belongs to the service thread. */
 struct conn {
-	struct rig	*rig;
-	enum conn_kind	kind;
-	struct lws	*wsi;		/* ours, NULL once it closed */
-	struct lws	*client;	/* CONN_WS_CLIENT: the other one */
-	struct lws	*client_was;	/* ... to compare, once it closed */
-	int		fd;		/* the peer's end, -1 if none */
-	bool		up;
-	bool		closed;		/* saw its role's close callback */
-	bool		client_up;
-	bool		client_closed;
-	bool		destroyed;	/* saw WSI_DESTROY */
-	bool		manual;		/* default WRITEABLE only counts */
-	bool		die;		/* next WRITEABLE returns -1 */
-	bool		gone;		/* the peer is: write to it */
-	int		writeables;
-	int		client_writeables;
-	int		child_closings;
-	lws_usec_t	last_writeable;
-	lws_usec_t	max_gap;	/* the longest between WRITEABLEs */
-	void		*priv;		/* the test's */
-	struct conn	*next;
+	struct rig *rig;
+	enum conn_kind kind;
+	struct lws *wsi;	/* ours, NULL once it closed */
+	struct lws *client;	/* CONN_WS_CLIENT: the other one */
+	struct lws *client_was; /* ... to compare, once it closed */
+	int fd;			/* the peer's end, -1 if none */
+	bool up;
+	bool closed; /* saw its role's close callback */
+	bool client_up;
+	bool client_closed;
+	bool destroyed; /* saw WSI_DESTROY */
+	bool manual;	/* default WRITEABLE only counts */
+	bool die;	/* next WRITEABLE returns -1 */
+	bool gone;	/* the peer is: write to it */
+	int writeables;
+	int client_writeables;
+	int child_closings;
+	lws_usec_t last_writeable;
+	lws_usec_t max_gap; /* the longest between WRITEABLEs */
+	void *priv;	    /* the test's */
+	struct conn *next;
 };
 
 /* For peers of their own: a TCP connection to a port of 127.0.0.1, and a socket
@@ -75,15 +75,15 @@ conn_of(struct lws *wsi);
 
 /* Ways to end it; none waits.  See conn_until_closed(). */
 void
-conn_fin(struct conn *c);	/* the peer closes its end: FIN, EPIPE */
+conn_fin(struct conn *c); /* the peer closes its end: FIN, EPIPE */
 void
-conn_rst(struct conn *c);	/* the peer resets: TCP kinds only */
+conn_rst(struct conn *c); /* the peer resets: TCP kinds only */
 void
-conn_ws_close(struct conn *c);	/* CONN_WS: the peer sends a close frame */
+conn_ws_close(struct conn *c); /* CONN_WS: the peer sends a close frame */
 void
-conn_die(struct conn *c);	/* our callback returns -1 */
+conn_die(struct conn *c); /* our callback returns -1 */
 void
-conn_timeout(struct conn *c);	/* lws kills it for a timeout */
+conn_timeout(struct conn *c); /* lws kills it for a timeout */
 
 void
 conn_until_closed(struct conn *c);

@@ -15,21 +15,21 @@
 #include <string.h>
 
 struct evlib {
-	const char	*name;
-	const char	*file;
-	uint64_t	option;
-	void		*(*make)(void *lib);
-	void		(*turn)(void *lib, void *loop, bool wait);
-	bool		(*alive)(void *lib, void *loop); /* NULL: is no help */
-	void		(*end)(void *lib, void *loop);
+	const char *name;
+	const char *file;
+	uint64_t option;
+	void *(*make)(void *lib);
+	void (*turn)(void *lib, void *loop, bool wait);
+	bool (*alive)(void *lib, void *loop); /* NULL: is no help */
+	void (*end)(void *lib, void *loop);
 };
 
 struct evloop {
-	const struct evlib	*lib;
-	void			*handle;	/* of the loaded library */
-	void			*loop;
-	void			*foreign[1];	/* what lws reads it from */
-	struct lws_context	*context;	/* lws sets it NULL at the end */
+	const struct evlib *lib;
+	void *handle; /* of the loaded library */
+	void *loop;
+	void *foreign[1];	     /* what lws reads it from */
+	struct lws_context *context; /* lws sets it NULL at the end */
 };
 
 static void *
@@ -175,12 +175,12 @@ glib_end(void *handle, void *loop)
 /* -------- any of them -------- */
 
 static const struct evlib evlibs[] = {
-	{ "uv", "libuv.so.1", LWS_SERVER_OPTION_LIBUV,
-	  uv_make, uv_turn, uv_alive, uv_end },
-	{ "ev", "libev.so.4", LWS_SERVER_OPTION_LIBEV,
-	  ev_make, ev_turn, NULL, ev_end },
-	{ "glib", "libglib-2.0.so.0", LWS_SERVER_OPTION_GLIB,
-	  glib_make, glib_turn, NULL, glib_end },
+	{ "uv", "libuv.so.1", LWS_SERVER_OPTION_LIBUV, uv_make, uv_turn,
+	  uv_alive, uv_end },
+	{ "ev", "libev.so.4", LWS_SERVER_OPTION_LIBEV, ev_make, ev_turn, NULL,
+	  ev_end },
+	{ "glib", "libglib-2.0.so.0", LWS_SERVER_OPTION_GLIB, glib_make,
+	  glib_turn, NULL, glib_end },
 };
 
 static const char *

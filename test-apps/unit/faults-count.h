@@ -14,12 +14,12 @@
 /* The calls of one kind are counted, and number fail_at fails, or all from it
  * on.  Any thread. */
 static struct {
-	atomic_int	on;
-	atomic_int	what;
-	atomic_int	count;
-	int		fail_at;
-	int		for_good;
-	atomic_int	failed;
+	atomic_int on;
+	atomic_int what;
+	atomic_int count;
+	int fail_at;
+	int for_good;
+	atomic_int failed;
 } fault;
 
 static bool

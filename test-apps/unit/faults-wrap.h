@@ -24,7 +24,7 @@ enum what {
 	FDS,
 	VHOST,
 	VHOST_LATE,
-	ADOPTION,	/* of the library's, not of the test's connections */
+	ADOPTION, /* of the library's, not of the test's connections */
 	WRITEABLE,
 	CONDITIONS,
 	RANDOM,
@@ -77,11 +77,12 @@ WRAP(int, posix_memalign, (void **p, size_t align, size_t size))
 	return fails(MEMORY) ? ENOMEM : __real_posix_memalign(p, align, size);
 }
 
-WRAP(void *, mmap, (void *p, size_t len, int prot, int flags, int fd,
-		    off_t off))
+WRAP(void *, mmap,
+     (void *p, size_t len, int prot, int flags, int fd, off_t off))
 {
-	return fails_with(MEMORY, ENOMEM) ? MAP_FAILED :
-			__real_mmap(p, len, prot, flags, fd, off);
+	return fails_with(MEMORY, ENOMEM) ?
+		       MAP_FAILED :
+		       __real_mmap(p, len, prot, flags, fd, off);
 }
 
 WRAP(int, eventfd, (unsigned int value, int flags))

@@ -11,7 +11,7 @@
 
 #include "h2.h"
 
-#define HEADER	9	/* bytes of a frame's: length, type, flags, stream */
+#define HEADER 9 /* bytes of a frame's: length, type, flags, stream */
 
 void
 h2_info(struct rig *rig, struct lws_context_creation_info *info)
@@ -32,16 +32,16 @@ h2_send_preface(int fd)
 	static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 				      "\0\0\0\4\0\0\0\0";
 
-	h2_send(fd, preface, sizeof(preface));	/* its NUL is the last byte */
+	h2_send(fd, preface, sizeof(preface)); /* its NUL is the last byte */
 }
 
 void
 h2_send_get(int fd, uint8_t stream, char path)
 {
-	uint8_t frame[] = {
-		0, 0, 9, H2_HEADERS, 0x05, 0, 0, 0, stream,
-		0x82, 0x86, 0x04, 0x02, '/', (uint8_t)path, 0x41, 0x01, 'a'
-	};
+	uint8_t frame[] = { 0,	  0,	9,    H2_HEADERS, 0x05,
+			    0,	  0,	0,    stream,	  0x82,
+			    0x86, 0x04, 0x02, '/',	  (uint8_t)path,
+			    0x41, 0x01, 'a' };
 
 	if (!path) {
 		static const uint8_t rest[] = { 0x84, 0x41, 0x01, 'a' };
@@ -56,8 +56,8 @@ void
 h2_send_rst_stream(int fd, uint8_t stream)
 {
 	const uint8_t frame[] = {
-		0, 0, 4, H2_RST_STREAM, 0, 0, 0, 0, stream,
-		0, 0, 0, 8		/* CANCEL */
+		0, 0, 4, H2_RST_STREAM, 0, 0, 0, 0, stream, 0,
+		0, 0, 8 /* CANCEL */
 	};
 
 	h2_send(fd, frame, sizeof(frame));
@@ -80,9 +80,10 @@ h2_read(struct h2_reader *r, int fd, void *arg,
 		len = (size_t)(b[0] << 16 | b[1] << 8 | b[2]);
 		if (r->len - at < HEADER + len)
 			break;
-		frame(arg, b[3], b[4], (uint32_t)(b[5] & 0x7f) << 24 |
-		      (uint32_t)(b[6] << 16 | b[7] << 8 | b[8]), b + HEADER,
-		      len);
+		frame(arg, b[3], b[4],
+		      (uint32_t)(b[5] & 0x7f) << 24 |
+			      (uint32_t)(b[6] << 16 | b[7] << 8 | b[8]),
+		      b + HEADER, len);
 		at += HEADER + len;
 	}
 	r->len -= at;

@@ -10,12 +10,12 @@
 #include "harness.h"
 
 enum h2_frame {
-	H2_DATA		= 0,
-	H2_HEADERS	= 1,
-	H2_RST_STREAM	= 3,
+	H2_DATA = 0,
+	H2_HEADERS = 1,
+	H2_RST_STREAM = 3,
 };
 
-#define H2_END_STREAM	1	/* flag of DATA and HEADERS */
+#define H2_END_STREAM 1 /* flag of DATA and HEADERS */
 
 /* rig_opts.info: http/2 without TLS, from the first byte on */
 void
@@ -35,8 +35,8 @@ h2_send_rst_stream(int fd, uint8_t stream);
 
 /* What came, in frames.  Zero it. */
 struct h2_reader {
-	uint8_t	buf[16384];
-	size_t	len;
+	uint8_t buf[16384];
+	size_t len;
 };
 
 /* Reads, without waiting, and calls frame() for each whole frame */

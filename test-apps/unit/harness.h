@@ -35,9 +35,9 @@
 #include <libwebsockets.h>
 #include <lws-threadpool.h>
 
-/* Of a __wrap_ function that clang's TSan might call: linked into the executable,
- * it gets what is wrapped there, too, before it can bear to be told of
- * functions. */
+/* Of a __wrap_ function that clang's TSan might call: linked into the
+ * executable, it gets what is wrapped there, too, before it can bear to be told
+ * of functions. */
 #if defined(__has_attribute)
 #if __has_attribute(disable_sanitizer_instrumentation)
 #define UNINSTRUMENTED __attribute__((disable_sanitizer_instrumentation))

@@ -11,7 +11,7 @@
 
 #include "http.h"
 
-#define SPAN_US	(50 * LWS_US_PER_MS)
+#define SPAN_US (50 * LWS_US_PER_MS)
 #define SPANS	4
 
 /* ---- the application ---- */
@@ -20,13 +20,13 @@ static int
 answer(struct lws *wsi)
 {
 	uint8_t buf[LWS_PRE + 512], *start = &buf[LWS_PRE], *p = start,
-		*end = &buf[sizeof(buf) - 1];
+				    *end = &buf[sizeof(buf) - 1];
 
 	if (lws_add_http_common_headers(wsi, HTTP_STATUS_OK, "text/plain", 0,
 					&p, end) ||
 	    lws_finalize_http_header(wsi, &p, end) ||
-	    lws_write(wsi, start, (size_t)(p - start), LWS_WRITE_HTTP_HEADERS |
-		      LWS_WRITE_H2_STREAM_END) < 0)
+	    lws_write(wsi, start, (size_t)(p - start),
+		      LWS_WRITE_HTTP_HEADERS | LWS_WRITE_H2_STREAM_END) < 0)
 		return -1;
 
 	return lws_http_transaction_completed(wsi) ? -1 : 0;
@@ -187,7 +187,7 @@ is_in_state(struct http *h)
 
 	return h->job->task &&
 	       lws_threadpool_task_status_noreap(h->job->task) ==
-						statuses[h->state] &&
+		       statuses[h->state] &&
 	       (h->state != HTTP_RUNNING || atomic_load(&h->job->calls));
 }
 
@@ -281,8 +281,8 @@ answers_got(struct http *h)
 }
 
 struct wanted {
-	struct http	*h;
-	int		n;
+	struct http *h;
+	int n;
 };
 
 static bool
@@ -346,8 +346,9 @@ sleeps(struct http *h)
 void
 http_until_sleeps(struct http *h)
 {
-	lws_usec_t tick_us = h->rig->tick_us, end = lws_now_usecs() +
-			     h->rig->deadline_secs * LWS_US_PER_SEC;
+	lws_usec_t tick_us = h->rig->tick_us,
+		   end = lws_now_usecs() +
+			 h->rig->deadline_secs * LWS_US_PER_SEC;
 
 	h->rig->tick_us = SPAN_US;
 	while (!sleeps(h))

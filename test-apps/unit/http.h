@@ -17,36 +17,36 @@
 /* Such an lws spins for a request that it read together with the one before, or
  * behind the body of that, as it does alone (README.http.md) */
 #if defined(LWS_WITH_EXTERNAL_POLL)
-#define HTTP_TOGETHER_SPINS	1
+#define HTTP_TOGETHER_SPINS 1
 #else
-#define HTTP_TOGETHER_SPINS	0
+#define HTTP_TOGETHER_SPINS 0
 #endif
 
-enum http_state {		/* what the job is made to be first */
-	HTTP_QUEUED,
-	HTTP_RUNNING,
-	HTTP_SYNCING,
-	HTTP_DONE,
-	HTTP_STATES
+enum http_state { /* what the job is made to be first */
+		  HTTP_QUEUED,
+		  HTTP_RUNNING,
+		  HTTP_SYNCING,
+		  HTTP_DONE,
+		  HTTP_STATES
 };
 
 struct http {
-	struct rig		*rig;
-	struct lws_threadpool	*tp;
-	struct gate		*gate;	/* what the job waits for */
-	struct job		*job;
-	enum http_state		state;
-	int			fd;	/* the peer's end, -1 if it has none */
-	struct lws		*wsi;	/* NULL once it closed */
-	bool			at_headers;	/* a POST gets its job then */
-	bool			serve;
-	bool			timed;	/* lws's timeout stays */
-	bool			closed;
-	int			requests;
-	int			bodies;	/* HTTP_BODY_COMPLETION */
-	int			answers;
-	char			got[8192];	/* by http_read() */
-	size_t			len;
+	struct rig *rig;
+	struct lws_threadpool *tp;
+	struct gate *gate; /* what the job waits for */
+	struct job *job;
+	enum http_state state;
+	int fd;		 /* the peer's end, -1 if it has none */
+	struct lws *wsi; /* NULL once it closed */
+	bool at_headers; /* a POST gets its job then */
+	bool serve;
+	bool timed; /* lws's timeout stays */
+	bool closed;
+	int requests;
+	int bodies; /* HTTP_BODY_COMPLETION */
+	int answers;
+	char got[8192]; /* by http_read() */
+	size_t len;
 };
 
 /* rig_opts.info may be NULL, and its callback is ours.  Destroys the rig of
@@ -69,8 +69,8 @@ http_send_until_state(struct http *h, const char *text);
 void
 http_until_state(struct http *h);
 
-/* False: the connection was closed before, as some are soon, and the machine was
- * busy */
+/* False: the connection was closed before, as some are soon, and the machine
+ * was busy */
 bool
 http_until_state_or_closed(struct http *h);
 
@@ -91,8 +91,8 @@ void
 http_until_answers(struct http *h, int n);
 
 /* Service until lws sleeps between two events, from now on or some time later:
- * its thread's share of a processor is less than a third of what a loop gets that
- * does nothing but look at the clock. */
+ * its thread's share of a processor is less than a third of what a loop gets
+ * that does nothing but look at the clock. */
 void
 http_until_sleeps(struct http *h);
 

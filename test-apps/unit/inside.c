@@ -16,8 +16,10 @@
 
 static atomic_llong forward_secs, still_at;
 
-int __real_clock_gettime(clockid_t clock, struct timespec *ts);
-int __wrap_clock_gettime(clockid_t clock, struct timespec *ts);
+int
+__real_clock_gettime(clockid_t clock, struct timespec *ts);
+int
+__wrap_clock_gettime(clockid_t clock, struct timespec *ts);
 
 UNINSTRUMENTED int
 __wrap_clock_gettime(clockid_t clock, struct timespec *ts)
@@ -64,8 +66,10 @@ clock_reset(void)
 
 static int processors;
 
-int __real_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set);
-int __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set);
+int
+__real_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set);
+int
+__wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set);
 
 UNINSTRUMENTED int
 __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set)
@@ -89,8 +93,10 @@ processors_are(int n)
 
 static atomic_int makers = 2;
 
-int __real_getrlimit(int what, struct rlimit *limit);
-int __wrap_getrlimit(int what, struct rlimit *limit);
+int
+__real_getrlimit(int what, struct rlimit *limit);
+int
+__wrap_getrlimit(int what, struct rlimit *limit);
 
 UNINSTRUMENTED int
 __wrap_getrlimit(int what, struct rlimit *limit)
@@ -173,8 +179,7 @@ has_an_idle_thread(void *arg)
 bool
 is_asked_for(void *wsi)
 {
-	const struct lwstp_wsi *on = lwstp_wsi_find(lwstp_service_of(wsi),
-						    wsi);
+	const struct lwstp_wsi *on = lwstp_wsi_find(lwstp_service_of(wsi), wsi);
 
 	return on->is_asked && !on->is_to_ask;
 }

@@ -4,8 +4,8 @@
  * SPDX-License-Identifier: MIT
  *
  * For the tests test-inside-*: they are linked with the library's archive, with
- * inside.c and with its LWSTP_WRAP.  All that is known of the library's structs in
- * more than one of them is in inside.c.
+ * inside.c and with its LWSTP_WRAP.  All that is known of the library's structs
+ * in more than one of them is in inside.c.
  */
 
 #ifndef LWSTP_UNIT_INSIDE_H
@@ -35,14 +35,14 @@ clock_go(void);
 void
 clock_reset(void);
 
-/* How many processors there are said to be; 0: as many as there are, -1: the system
- * does not say how many this process may use */
+/* How many processors there are said to be; 0: as many as there are, -1: the
+ * system does not say how many this process may use */
 void
 processors_are(int n);
 
-/* Whoever makes what is known of a context asks for the limit of fds on the way:
- * the first from now on waits there for a second one, for half a second at the
- * most.  And how many have asked since. */
+/* Whoever makes what is known of a context asks for the limit of fds on the
+ * way: the first from now on waits there for a second one, for half a second at
+ * the most.  And how many have asked since. */
 void
 makers_meet(void);
 int

@@ -11,13 +11,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#define GATE_SECS	100
+#define GATE_SECS 100
 
 struct gate {
-	pthread_mutex_t	lock;
-	pthread_cond_t	cond;
-	bool		open;
-	struct gate	*next;
+	pthread_mutex_t lock;
+	pthread_cond_t cond;
+	bool open;
+	struct gate *next;
 };
 
 struct gate *
@@ -254,8 +254,8 @@ job_block(struct rig *rig, struct lws_threadpool *tp, struct gate *gate)
 }
 
 struct warned {
-	struct gate	*gate;
-	const char	*text;
+	struct gate *gate;
+	const char *text;
 };
 
 static void *
@@ -285,8 +285,8 @@ job_destroy_waits(struct rig *rig, struct lws_threadpool *tp, struct gate *gate,
 }
 
 struct job_wait {
-	struct job			*j;
-	enum lws_threadpool_task_status	s;
+	struct job *j;
+	enum lws_threadpool_task_status s;
 };
 
 static bool
@@ -298,8 +298,8 @@ has_status(void *arg)
 }
 
 void
-wait_status_(struct job *j, enum lws_threadpool_task_status s,
-	     const char *what, const char *file, int line)
+wait_status_(struct job *j, enum lws_threadpool_task_status s, const char *what,
+	     const char *file, int line)
 {
 	struct job_wait w = { j, s };
 
@@ -316,8 +316,8 @@ rig_until_status_(struct job *j, enum lws_threadpool_task_status s,
 }
 
 struct turn {
-	const struct job	*j;
-	struct lws		*wsi;
+	const struct job *j;
+	struct lws *wsi;
 };
 
 static bool

@@ -32,44 +32,44 @@ gate_pass(struct gate *g);
  */
 struct job {
 	/* the script, set before job_enqueue() */
-	const char	*name;
-	int		repeat;		/* this many calls return ret ... */
-	int		ret;
-	int		last;		/* ... and then this (FINISHED) */
-	int		stop_ret;	/* what it returns to STOPPING */
-	struct gate	*gate;		/* call number gate_call, from 0, ... */
-	int		gate_call;	/* ... waits for gate */
-	struct gate	*stop_gate;	/* the STOPPING call waits for this */
-	char		async_task;
-	int		(*fn)(struct job *j, enum lws_threadpool_task_status s);
+	const char *name;
+	int repeat; /* this many calls return ret ... */
+	int ret;
+	int last;		/* ... and then this (FINISHED) */
+	int stop_ret;		/* what it returns to STOPPING */
+	struct gate *gate;	/* call number gate_call, from 0, ... */
+	int gate_call;		/* ... waits for gate */
+	struct gate *stop_gate; /* the STOPPING call waits for this */
+	char async_task;
+	int (*fn)(struct job *j, enum lws_threadpool_task_status s);
 	/**< instead of the script; gates are still passed first */
-	void		(*on_cleanup)(struct job *j, struct lws *wsi);
-	void		*priv;		/* the test's */
-	int		data;		/* the test's, deliberately not atomic */
+	void (*on_cleanup)(struct job *j, struct lws *wsi);
+	void *priv; /* the test's */
+	int data;   /* the test's, deliberately not atomic */
 
 	/* seen, from any thread */
-	atomic_int	calls;		/* begun, RUNNING or STOPPING */
-	atomic_int	running;	/* ... with RUNNING */
-	atomic_int	stopping;	/* ... with STOPPING */
-	atomic_int	returns;	/* ended */
-	atomic_int	cleanups;	/* raised after the ones below are set */
-	pthread_t	cleanup_thread;
-	struct lws	*cleanup_wsi;
-	pthread_t	first_thread;	/* of its first call */
-	atomic_int	moved;		/* calls on another thread than that */
+	atomic_int calls;    /* begun, RUNNING or STOPPING */
+	atomic_int running;  /* ... with RUNNING */
+	atomic_int stopping; /* ... with STOPPING */
+	atomic_int returns;  /* ended */
+	atomic_int cleanups; /* raised after the ones below are set */
+	pthread_t cleanup_thread;
+	struct lws *cleanup_wsi;
+	pthread_t first_thread; /* of its first call */
+	atomic_int moved;	/* calls on another thread than that */
 
 	/* seen by the default WRITEABLE, service thread only */
-	int		seen[6];	/* by lws_threadpool_task_status */
-	int		reaped_as;	/* FINISHED or STOPPED, -1 before */
+	int seen[6];   /* by lws_threadpool_task_status */
+	int reaped_as; /* FINISHED or STOPPED, -1 before */
 
 	/* the harness's own */
-	struct rig	*rig;
+	struct rig *rig;
 	struct lws_threadpool_task *task;
-	bool		accepted;
-	atomic_int	in_call;
-	atomic_int	faults;
-	char		fault[96];
-	struct job	*next;
+	bool accepted;
+	atomic_int in_call;
+	atomic_int faults;
+	char fault[96];
+	struct job *next;
 };
 
 struct job *
@@ -128,8 +128,8 @@ job_fault(struct job *j, const char *what);
 	rig_until_status_((j), (s), #j " is " #s, __FILE__, __LINE__)
 
 void
-wait_status_(struct job *j, enum lws_threadpool_task_status s,
-	     const char *what, const char *file, int line);
+wait_status_(struct job *j, enum lws_threadpool_task_status s, const char *what,
+	     const char *file, int line);
 void
 rig_until_status_(struct job *j, enum lws_threadpool_task_status s,
 		  const char *what, const char *file, int line);
@@ -142,8 +142,8 @@ void
 wait_turn_(const struct job *j, struct lws *wsi, const char *what,
 	   const char *file, int line);
 
-/* The one thread of the pool has done all that it was given before: a SYNC or an
- * end is posted, which comes a moment after the task's status says so. */
+/* The one thread of the pool has done all that it was given before: a SYNC or
+ * an end is posted, which comes a moment after the task's status says so. */
 void
 job_fence(struct rig *rig, struct lws_threadpool *tp);
 

@@ -11,10 +11,10 @@
 
 /* A key, and what was seen of its jobs.  Its address is the key. */
 struct lane {
-	atomic_int	inside;		/* started and not ended, jobs of
-					 * keyed_counted() alone */
-	atomic_int	most;		/* ... at a time, so far */
-	atomic_int	started;	/* in all */
+	atomic_int inside;  /* started and not ended, jobs of
+			     * keyed_counted() alone */
+	atomic_int most;    /* ... at a time, so far */
+	atomic_int started; /* in all */
 };
 
 /* A job with a key, and no handlers: for served_enqueue(), which makes it a job
@@ -31,8 +31,8 @@ keyed_gated(struct rig *rig, const void *key, int max, struct gate *gate);
 struct served *
 keyed_counted(struct rig *rig, struct lane *lane, int max, int repeat, int ret);
 
-/* It is QUEUED, has not been called, and is not although the threads of its pool
- * had time to: they have done two more tasks each. */
+/* It is QUEUED, has not been called, and is not although the threads of its
+ * pool had time to: they have done two more tasks each. */
 void
 keyed_is_held(struct rig *rig, struct lws_threadpool *tp, struct served *s);
 

@@ -8,21 +8,20 @@
 
 #include "harness.h"
 
-#define LOG_LINES	20000
-#define LOG_LEVELS	(LLL_ERR | LLL_WARN | LLL_NOTICE | LLL_USER | \
-			 LLL_THREAD)
+#define LOG_LINES  20000
+#define LOG_LEVELS (LLL_ERR | LLL_WARN | LLL_NOTICE | LLL_USER | LLL_THREAD)
 
 struct log_line {
-	int	level;
-	bool	claimed;
-	char	text[200];
+	int level;
+	bool claimed;
+	char text[200];
 };
 
 static struct {
-	pthread_mutex_t	lock;
-	struct log_line	*lines;
-	int		count;
-	int		lost;
+	pthread_mutex_t lock;
+	struct log_line *lines;
+	int count;
+	int lost;
 } lg = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 void (*_Atomic log_told)(const char *line);
@@ -128,9 +127,9 @@ log_claim(int level, const char *text)
 }
 
 struct log_lines {
-	int		level;
-	const char	*text;
-	int		n;
+	int level;
+	const char *text;
+	int n;
 };
 
 static bool
@@ -281,8 +280,8 @@ __tsan_default_suppressions(void);
 
 /* libwebsockets with LWS_MAX_SMP 1 writes every line that it logs into a static
  * buffer: its own lines and those of a worker may meet there.  (From 4.3 on by
- * functions of lws that hide their caller, since it is not built with TSan; or by
- * the checked vsnprintf(), which nothing else here calls.) */
+ * functions of lws that hide their caller, since it is not built with TSan; or
+ * by the checked vsnprintf(), which nothing else here calls.) */
 const char *
 __tsan_default_suppressions(void)
 {

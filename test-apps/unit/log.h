@@ -28,8 +28,8 @@ log_claim(int level, const char *text);
 void
 log_wait_(int level, const char *text, int n, const char *file, int line);
 
-/* Called with each line by the thread that writes it, unless NULL; until the next
- * rig */
+/* Called with each line by the thread that writes it, unless NULL; until the
+ * next rig */
 extern void (*_Atomic log_told)(const char *line);
 
 /* Lines of NOTICE, WARN and ERR that nobody claimed */

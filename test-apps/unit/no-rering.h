@@ -14,8 +14,8 @@
 
 #include "harness.h"
 
-#define NO_RERING_TICK_US	(7 * LWS_US_PER_SEC + 1)
-#define NO_RERING_FROM_US	(LWS_US_PER_SEC / 2)
+#define NO_RERING_TICK_US (7 * LWS_US_PER_SEC + 1)
+#define NO_RERING_FROM_US (LWS_US_PER_SEC / 2)
 
 /* timers that this thread has armed */
 static _Thread_local int no_rering_armed;
@@ -31,8 +31,7 @@ __wrap_lws_sul_schedule(struct lws_context *context, int tsi,
 
 void
 __wrap_lws_sul_schedule(struct lws_context *context, int tsi,
-			lws_sorted_usec_list_t *sul, sul_cb_t cb,
-			lws_usec_t us)
+			lws_sorted_usec_list_t *sul, sul_cb_t cb, lws_usec_t us)
 {
 	if (us >= NO_RERING_FROM_US && us != NO_RERING_TICK_US &&
 	    us != LWS_SET_TIMER_USEC_CANCEL)

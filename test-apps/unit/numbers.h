@@ -52,9 +52,9 @@ samples(const uint64_t buckets[BUCKETS])
 
 /* A member of a pool's numbers that is waited for */
 struct stat_wait {
-	struct lws_threadpool	*tp;
-	size_t			offset, size;
-	uint64_t		n;
+	struct lws_threadpool *tp;
+	size_t offset, size;
+	uint64_t n;
 };
 
 static inline bool
@@ -75,15 +75,17 @@ stat_is(void *arg)
 }
 
 #define STAT_WAIT(tp, member, n) \
-	&(struct stat_wait) { \
+	&(struct stat_wait) \
+	{ \
 		(tp), offsetof(struct lws_threadpool_stats, member), \
-		sizeof(((struct lws_threadpool_stats *)NULL)->member), \
-		(uint64_t)(n) }
+			sizeof(((struct lws_threadpool_stats *)NULL)->member), \
+			(uint64_t)(n) \
+	}
 
 /* It is n, or becomes so.  rig_ services meanwhile. */
 #define wait_stat(tp, member, n) \
-	wait_until_(stat_is, STAT_WAIT(tp, member, n), \
-		    #member " is " #n, __FILE__, __LINE__)
+	wait_until_(stat_is, STAT_WAIT(tp, member, n), #member " is " #n, \
+		    __FILE__, __LINE__)
 #define rig_until_stat(rig, tp, member, n) \
 	rig_until_((rig), stat_is, STAT_WAIT(tp, member, n), \
 		   #member " is " #n, __FILE__, __LINE__)

@@ -19,10 +19,10 @@
 
 /* what is being read */
 struct reader {
-	struct om	*om;
-	const char	*p, *end;	/* the rest of the line */
-	int		line;
-	int		room;		/* for samples */
+	struct om *om;
+	const char *p, *end; /* the rest of the line */
+	int line;
+	int room; /* for samples */
 };
 
 static bool
@@ -87,8 +87,12 @@ static size_t
 utf8(const char *text, const char *end)
 {
 	const unsigned char *p = (const unsigned char *)text;
-	size_t len = *p < 0x80 ? 1 : *p < 0xc2 ? 0 : *p < 0xe0 ? 2 :
-		     *p < 0xf0 ? 3 : *p < 0xf5 ? 4 : 0;
+	size_t len = *p < 0x80 ? 1 :
+		     *p < 0xc2 ? 0 :
+		     *p < 0xe0 ? 2 :
+		     *p < 0xf0 ? 3 :
+		     *p < 0xf5 ? 4 :
+				 0;
 
 	if (len > (size_t)(end - text))
 		return 0;
@@ -187,8 +191,10 @@ belongs(const struct om_family *f, const char *name)
 	static const struct {
 		const char *type, *suffix;
 	} known[] = {
-		{ "gauge", "" }, { "counter", "_total" },
-		{ "histogram", "_bucket" }, { "histogram", "_count" },
+		{ "gauge", "" },
+		{ "counter", "_total" },
+		{ "histogram", "_bucket" },
+		{ "histogram", "_count" },
 		{ "histogram", "_sum" },
 	};
 	size_t len = strlen(f->name);

@@ -12,34 +12,34 @@
 
 #include <stddef.h>
 
-#define OM_LABELS	3
+#define OM_LABELS 3
 
 struct om_label {
-	char	name[32];
-	char	value[128];		/* as it is, no longer escaped */
+	char name[32];
+	char value[128]; /* as it is, no longer escaped */
 };
 
 struct om_sample {
-	char		name[96];
-	int		family;
-	int		labels;
-	struct om_label	label[OM_LABELS];
-	double		value;
+	char name[96];
+	int family;
+	int labels;
+	struct om_label label[OM_LABELS];
+	double value;
 };
 
 struct om_family {
-	char	name[96];
-	char	type[16];		/* "" until it was told */
-	int	helps, units;
-	int	samples;
+	char name[96];
+	char type[16]; /* "" until it was told */
+	int helps, units;
+	int samples;
 };
 
 struct om {
-	struct om_family	family[64];
-	int			families;
-	struct om_sample	*sample;
-	int			samples;
-	char			error[256];	/* "": there is none */
+	struct om_family family[64];
+	int families;
+	struct om_sample *sample;
+	int samples;
+	char error[256]; /* "": there is none */
 };
 
 /* Reads it all.  What is wrong with it is in error.  om_free() it. */

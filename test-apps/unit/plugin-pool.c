@@ -10,7 +10,7 @@
 
 #include "plugin-pool.h"
 
-#define TASKS	100
+#define TASKS 100
 
 static struct lws_threadpool *tp;
 static atomic_int cleanups;

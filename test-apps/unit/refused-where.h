@@ -17,11 +17,11 @@
 typedef void (*refused_where_ask)(void *arg, struct lws *wsi);
 
 struct refused_where {
-	refused_where_ask		ask;
-	void				*arg;
-	struct conn			*closes;	/* NULL: in `reason` */
-	enum lws_callback_reasons	reason;
-	int				told;
+	refused_where_ask ask;
+	void *arg;
+	struct conn *closes; /* NULL: in `reason` */
+	enum lws_callback_reasons reason;
+	int told;
 };
 
 /* What lws gives to callbacks that are about no connection; that which listens;
@@ -33,9 +33,8 @@ static const enum lws_callback_reasons refused_reasons[] = {
 };
 
 /* Those of which a close callback comes after ours knows of it */
-static const enum conn_kind refused_kinds[] = {
-	CONN_WS, CONN_HTTP, CONN_RAW, CONN_RAW_TCP
-};
+static const enum conn_kind refused_kinds[] = { CONN_WS, CONN_HTTP, CONN_RAW,
+						CONN_RAW_TCP };
 
 static inline int
 refused_where_event(struct rig *rig, struct lws *wsi,
@@ -44,9 +43,9 @@ refused_where_event(struct rig *rig, struct lws *wsi,
 {
 	struct refused_where *w = rig->priv;
 
-	if (w && wsi && (w->closes ? w->closes->wsi == wsi &&
-				     reason_closed(reason) :
-				     reason == w->reason)) {
+	if (w && wsi &&
+	    (w->closes ? w->closes->wsi == wsi && reason_closed(reason) :
+			 reason == w->reason)) {
 		w->ask(w->arg, wsi);
 		w->told++;
 	}

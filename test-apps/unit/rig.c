@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 static atomic_int rigs_alive;
-static atomic_int contexts_gone;	/* since fds are counted */
+static atomic_int contexts_gone; /* since fds are counted */
 
 struct rig *
 rig_of(struct lws *wsi)
@@ -57,8 +57,8 @@ rig_callback_first(struct lws *wsi, enum lws_callback_reasons reason,
 
 /* The protocol "tp-test" also counts the broadcasts: one a broadcast */
 static int
-rig_callback_test(struct lws *wsi, enum lws_callback_reasons reason,
-		  void *user, void *in, size_t len)
+rig_callback_test(struct lws *wsi, enum lws_callback_reasons reason, void *user,
+		  void *in, size_t len)
 {
 	struct rig *rig = rig_of(wsi);
 
@@ -288,8 +288,8 @@ rig_until_(struct rig *rig, bool (*cond)(void *), void *arg, const char *what,
 }
 
 struct at_least {
-	atomic_int	*p;
-	int		n;
+	atomic_int *p;
+	int n;
 };
 
 static bool
@@ -310,8 +310,8 @@ rig_until_int_(struct rig *rig, atomic_int *p, int n, const char *what,
 }
 
 void
-wait_until_(bool (*cond)(void *), void *arg, const char *what,
-	    const char *file, int line)
+wait_until_(bool (*cond)(void *), void *arg, const char *what, const char *file,
+	    int line)
 {
 	lws_usec_t end = lws_now_usecs() + wait_secs() * LWS_US_PER_SEC;
 	int tries = 0;

@@ -17,11 +17,10 @@
 #include <lws-threadpool.h>
 
 /* on_event's return that asks for the harness's default behaviour */
-#define RIG_DEFAULT	0x7d0
+#define RIG_DEFAULT 0x7d0
 
 /* cmocka_unit_test() with a plain rig in *state */
-#define RIG_TEST(f) \
-	cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
+#define RIG_TEST(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
 
 struct rig;
 struct conn;
@@ -33,40 +32,40 @@ typedef int (*rig_event_cb)(struct rig *rig, struct lws *wsi,
 			    void *in, size_t len);
 
 struct rig {
-	struct lws_context	*context;	/* NULL once destroyed */
-	struct lws_vhost	*vhost;
-	int			port;
-	rig_event_cb		on_event;	/* for any reason, or NULL */
-	bool			opt_in;		/* protocols[0] calls
-						 * lws_threadpool_wsi_event() */
-	bool			context_first;	/* teardown: context, pools */
-	bool			any_log;	/* do not check the log */
-	lws_usec_t		tick_us;	/* rig_until() looks at least
-						 * this often.  2 ms */
-	int			deadline_secs;	/* of a wait.  60 */
-	int			wait_cancelled;	/* EVENT_WAIT_CANCELLEDs of the
-						 * protocol "tp-test" */
-	void			*priv;		/* the test's */
+	struct lws_context *context; /* NULL once destroyed */
+	struct lws_vhost *vhost;
+	int port;
+	rig_event_cb on_event; /* for any reason, or NULL */
+	bool opt_in;	       /* protocols[0] calls
+				* lws_threadpool_wsi_event() */
+	bool context_first;    /* teardown: context, pools */
+	bool any_log;	       /* do not check the log */
+	lws_usec_t tick_us;    /* rig_until() looks at least
+				* this often.  2 ms */
+	int deadline_secs;     /* of a wait.  60 */
+	int wait_cancelled;    /* EVENT_WAIT_CANCELLEDs of the
+				* protocol "tp-test" */
+	void *priv;	       /* the test's */
 
 	/* the harness's own */
-	struct lws_protocols	protocols[5];
-	struct evloop		*evloop;	/* NULL: lws's own */
-	lws_sorted_usec_list_t	sul;
-	struct conn		*opening;
-	struct conn		*conns;
-	struct job		*jobs;
-	struct gate		*gates;
-	unsigned long		events;		/* callbacks, all of them */
-	struct lws_threadpool	*pools[64];
-	pthread_t		thread;		/* the service thread */
+	struct lws_protocols protocols[5];
+	struct evloop *evloop; /* NULL: lws's own */
+	lws_sorted_usec_list_t sul;
+	struct conn *opening;
+	struct conn *conns;
+	struct job *jobs;
+	struct gate *gates;
+	unsigned long events; /* callbacks, all of them */
+	struct lws_threadpool *pools[64];
+	pthread_t thread; /* the service thread */
 };
 
 struct rig_opts {
 	/* change what the context is created with */
 	void (*info)(struct rig *rig, struct lws_context_creation_info *info);
-	rig_event_cb	on_event;		/* from PROTOCOL_INIT on */
-	bool		opt_in;
-	void		*priv;			/* rig->priv */
+	rig_event_cb on_event; /* from PROTOCOL_INIT on */
+	bool opt_in;
+	void *priv; /* rig->priv */
 };
 
 struct rig *
@@ -110,8 +109,7 @@ wait_secs(void);
 /* The same without servicing: no callback can come meanwhile. */
 #define wait_until(cond, arg) \
 	wait_until_((cond), (arg), #cond, __FILE__, __LINE__)
-#define wait_int(p, n) \
-	wait_int_((p), (n), #p, __FILE__, __LINE__)
+#define wait_int(p, n) wait_int_((p), (n), #p, __FILE__, __LINE__)
 
 /* One turn of the service loop, that waits for something to happen or not:
  * what lws_service(context, 0) and (context, -1) are, with any event library */
@@ -153,8 +151,8 @@ void
 rig_until_int_(struct rig *rig, atomic_int *p, int n, const char *what,
 	       const char *file, int line);
 void
-wait_until_(bool (*cond)(void *), void *arg, const char *what,
-	    const char *file, int line);
+wait_until_(bool (*cond)(void *), void *arg, const char *what, const char *file,
+	    int line);
 void
 wait_int_(atomic_int *p, int n, const char *what, const char *file, int line);
 

@@ -115,8 +115,8 @@ cleanup(struct job *j, struct lws *wsi)
 /* ---- the rig ---- */
 
 int
-served_event(struct rig *rig, struct lws *wsi,
-	     enum lws_callback_reasons reason, void *user, void *in, size_t len)
+served_event(struct rig *rig, struct lws *wsi, enum lws_callback_reasons reason,
+	     void *user, void *in, size_t len)
 {
 	struct conn *c = reason_writeable(reason) ? conn_of(wsi) : NULL;
 	int ret;

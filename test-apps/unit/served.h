@@ -16,38 +16,38 @@
 
 /* A job with handlers.  Freed with the rig. */
 struct served {
-	struct job	*j;
-	struct lws_threadpool_task_options o;	/* NULL a handler: it has not
-						 * that one */
+	struct job *j;
+	struct lws_threadpool_task_options o; /* NULL a handler: it has not
+					       * that one */
 
 	/* the script */
-	int		sync_ret;		/* what on_sync returns */
-	int		end_ret;		/* what on_end returns */
-	int		(*on_sync)(struct served *s, struct lws *wsi);
-	int		(*on_end)(struct served *s, struct lws *wsi);
+	int sync_ret; /* what on_sync returns */
+	int end_ret;  /* what on_end returns */
+	int (*on_sync)(struct served *s, struct lws *wsi);
+	int (*on_end)(struct served *s, struct lws *wsi);
 	/**< what they do: its return is theirs */
-	bool		answers;		/* on_sync has answered when
-						 * it returns */
-	void		(*on_cleanup)(struct served *s, struct lws *wsi);
-	void		*priv;			/* the test's */
+	bool answers; /* on_sync has answered when
+		       * it returns */
+	void (*on_cleanup)(struct served *s, struct lws *wsi);
+	void *priv; /* the test's */
 
 	/* seen by the handlers, on the service thread */
-	atomic_int	syncs;			/* calls of on_sync, begun */
-	atomic_int	ends;			/* ... of on_end */
-	int		turn;			/* of its latest, from 1 on */
-	struct lws	*wsi;			/* ... its wsi */
-	enum lws_threadpool_task_status how;	/* what on_end was told */
-	enum lws_threadpool_stop why;		/* end_reason() there */
+	atomic_int syncs;		     /* calls of on_sync, begun */
+	atomic_int ends;		     /* ... of on_end */
+	int turn;			     /* of its latest, from 1 on */
+	struct lws *wsi;		     /* ... its wsi */
+	enum lws_threadpool_task_status how; /* what on_end was told */
+	enum lws_threadpool_stop why;	     /* end_reason() there */
 
 	/* seen by its cleanup */
-	struct lws_threadpool_task *cleanup_this;	/* this_task() */
-	enum lws_threadpool_task_status cleanup_how;	/* end_status() */
-	enum lws_threadpool_stop cleanup_why;		/* end_reason() */
+	struct lws_threadpool_task *cleanup_this;    /* this_task() */
+	enum lws_threadpool_task_status cleanup_how; /* end_status() */
+	enum lws_threadpool_stop cleanup_why;	     /* end_reason() */
 
 	/* the harness's own */
-	atomic_int	inside;			/* its handlers under way */
-	bool		elsewhere;		/* another thread enqueues it */
-	struct served	*next;
+	atomic_int inside; /* its handlers under way */
+	bool elsewhere;	   /* another thread enqueues it */
+	struct served *next;
 };
 
 /* handlers called so far, by all jobs of this test */
@@ -75,9 +75,8 @@ served_rig_destroy(struct rig *rig);
 
 /* the same, as the on_event of a rig */
 int
-served_event(struct rig *rig, struct lws *wsi,
-	     enum lws_callback_reasons reason, void *user, void *in,
-	     size_t len);
+served_event(struct rig *rig, struct lws *wsi, enum lws_callback_reasons reason,
+	     void *user, void *in, size_t len);
 
 /* both handlers, and a job that is zeroed: see job_new() */
 struct served *
@@ -101,14 +100,14 @@ served_done(struct rig *rig, struct lws_threadpool *tp, struct lws *wsi);
 /* What most tests of handlers begin with: a job that is SYNCING, or has ended,
  * on a wsi whose WRITEABLEs do not serve it, in a pool of one thread */
 struct play {
-	struct rig		*rig;
-	struct lws_threadpool	*tp;
-	struct conn		*c;
-	struct served		*s;	/* its priv is the play */
-	struct served		*other;	/* the test's */
-	bool			at_end;	/* what is played is its on_end */
-	int			got;	/* the test's */
-	int			nested;
+	struct rig *rig;
+	struct lws_threadpool *tp;
+	struct conn *c;
+	struct served *s;     /* its priv is the play */
+	struct served *other; /* the test's */
+	bool at_end;	      /* what is played is its on_end */
+	int got;	      /* the test's */
+	int nested;
 };
 
 /* SYNCING; it SYNCs that often */

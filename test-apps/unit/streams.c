@@ -125,7 +125,8 @@ stream_create(struct streams *s, const char *type)
 	info.tx = on_tx;
 	info.state = on_state;
 	assert_int_equal(lws_ss_create(s->rig->context, 0, &info, st, &st->ss,
-				       NULL, NULL), 0);
+				       NULL, NULL),
+			 0);
 	assert_non_null(st->ss);
 
 	return st;
@@ -234,7 +235,8 @@ add_policy(struct rig *rig, struct lws_context_creation_info *info)
 		 "\"retry\":\"default\"}},"
 		 "{\"server\":{\"server\":true,\"port\":0,"
 		 "\"protocol\":\"raw\"}}"
-		 "]}", s->port);
+		 "]}",
+		 s->port);
 	info->pss_policies_json = s->policy;
 	/* the peer's alone: 5.0.0 binds what a server's stream accepts to the
 	 * first protocol of the context, if that has any, and then calls

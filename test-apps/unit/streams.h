@@ -18,36 +18,36 @@ struct streams;
 
 /* One of the test's, which is there for longer than the stream */
 struct stream {
-	struct streams		*all;
-	struct lws_ss_handle	*ss;		/* NULL once destroyed */
-	struct lws_ss_handle	*accepted;	/* a server's latest */
-	struct job		*enqueue;	/* in state enqueue_in, once */
-	lws_ss_constate_t	enqueue_in;
-	int			states[STATES];	/* how often it was told */
-	lws_ss_constate_t	die_in;		/* returns DESTROY_ME */
-	bool			manual;		/* tx only counts */
-	int			txs;
-	struct stream		*next;
+	struct streams *all;
+	struct lws_ss_handle *ss;	/* NULL once destroyed */
+	struct lws_ss_handle *accepted; /* a server's latest */
+	struct job *enqueue;		/* in state enqueue_in, once */
+	lws_ss_constate_t enqueue_in;
+	int states[STATES];	  /* how often it was told */
+	lws_ss_constate_t die_in; /* returns DESTROY_ME */
+	bool manual;		  /* tx only counts */
+	int txs;
+	struct stream *next;
 };
 
 /* lws's user object, which it frees with the stream */
 struct object {
-	struct lws_ss_handle	*ss;
-	void			*opaque;	/* struct stream */
+	struct lws_ss_handle *ss;
+	void *opaque; /* struct stream */
 };
 
 /* Everything of a test */
 struct streams {
-	struct rig		*rig;
-	struct lws_threadpool	*tp;
-	struct stream		*first;
-	char			policy[1024];
-	int			port;
-	struct lws_vhost	*vhost;		/* the clients' peer */
-	struct lws		*peer;		/* ... its latest wsi */
-	size_t			received;	/* ... its bytes, ever */
-	int			fd;		/* the server's peer */
-	bool			silent;		/* no lws_threadpool_ss_event */
+	struct rig *rig;
+	struct lws_threadpool *tp;
+	struct stream *first;
+	char policy[1024];
+	int port;
+	struct lws_vhost *vhost; /* the clients' peer */
+	struct lws *peer;	 /* ... its latest wsi */
+	size_t received;	 /* ... its bytes, ever */
+	int fd;			 /* the server's peer */
+	bool silent;		 /* no lws_threadpool_ss_event */
 };
 
 /* A test's *state: a rig whose streams have a policy, and a pool of two

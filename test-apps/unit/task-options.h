@@ -18,7 +18,7 @@ enqueue_with(struct lws_threadpool *tp, struct job *j, struct lws *wsi,
 
 	job_args(j, wsi, &args);
 	job_accepted(j, lws_threadpool_enqueue_ext(tp, &args, o, "%s",
-						j->name ? j->name : "job"));
+						   j->name ? j->name : "job"));
 
 	return j->task;
 }
@@ -36,7 +36,7 @@ enqueue_timed(struct lws_threadpool *tp, struct job *j, struct lws *wsi,
 }
 
 struct moment {
-	lws_usec_t	at;
+	lws_usec_t at;
 };
 
 static inline bool

@@ -10,12 +10,12 @@
 
 /* A task that has ended, and where its on_end sends it, by its token */
 static struct sent {
-	struct lws_threadpool	*tp;
-	struct conn		*to;	/* the first time, and no more */
-	int			ret;	/* ... what it returns then */
-	struct lws		*wsi[3];	/* of each call */
-	int			calls;
-	char			token[LWS_THREADPOOL_TOKEN_SIZE];
+	struct lws_threadpool *tp;
+	struct conn *to;    /* the first time, and no more */
+	int ret;	    /* ... what it returns then */
+	struct lws *wsi[3]; /* of each call */
+	int calls;
+	char token[LWS_THREADPOOL_TOKEN_SIZE];
 } sent;
 
 static int
@@ -52,7 +52,8 @@ static struct job *
 send_begin(struct rig *rig, struct lws_threadpool *tp, struct lws *wsi)
 {
 	static const struct lws_threadpool_task_options options = {
-		.size = sizeof(options), .on_end = send_to_another,
+		.size = sizeof(options),
+		.on_end = send_to_another,
 	};
 	struct job *j = job_gated(rig, gate_new(rig));
 
@@ -131,8 +132,8 @@ find_one(struct lws *wsi, void *user, enum lws_threadpool_task_status how)
 	assert_true(sent.calls < 3);
 	sent.wsi[sent.calls++] = wsi;
 	if (!wsi)
-		assert_int_equal(lws_threadpool_task_attach(j->task,
-							    sent.to->wsi), 0);
+		assert_int_equal(
+			lws_threadpool_task_attach(j->task, sent.to->wsi), 0);
 
 	return 0;
 }
@@ -141,7 +142,8 @@ static void
 one_without_a_wsi_gets_one(void **state)
 {
 	static const struct lws_threadpool_task_options options = {
-		.size = sizeof(options), .on_end = find_one,
+		.size = sizeof(options),
+		.on_end = find_one,
 	};
 	struct rig *rig = *state;
 	struct lws_threadpool *tp = rig_pool(rig, 1, 10);

@@ -48,7 +48,9 @@ no_such_task(void **state)
 	struct conn *c = conn_open(rig, CONN_RAW);
 	struct job *j = job_new(rig);
 	struct lws_threadpool_task *none[] = {
-		NULL, NULL, (struct lws_threadpool_task *)rig,
+		NULL,
+		NULL,
+		(struct lws_threadpool_task *)rig,
 		(struct lws_threadpool_task *)tp,
 		(struct lws_threadpool_task *)UINTPTR_MAX,
 	};
@@ -61,8 +63,7 @@ no_such_task(void **state)
 	for (size_t n = 0; n < LWS_ARRAY_SIZE(none); n++) {
 		assert_int_equal(lws_threadpool_task_attach(none[n], c->wsi),
 				 -1);
-		assert_int_equal(lws_threadpool_refused(),
-				 LWS_TP_REFUSED_ARGS);
+		assert_int_equal(lws_threadpool_refused(), LWS_TP_REFUSED_ARGS);
 		assert_int_equal(log_count(LLL_INFO, "lws_threadpool"), 1);
 		assert_int_equal(lws_threadpool_task_attached(none[n]), 0);
 		assert_int_equal(log_count(LLL_ERR, ""), 0);
@@ -88,10 +89,10 @@ no_wsi(void **state)
 /* ---- threads ---- */
 
 struct asker {
-	struct job			*j;
-	struct lws			*wsi;
-	int				ret;
-	enum lws_threadpool_refused	why;
+	struct job *j;
+	struct lws *wsi;
+	int ret;
+	enum lws_threadpool_refused why;
 };
 
 static int
@@ -100,8 +101,8 @@ attach_in_a_task(struct job *j, enum lws_threadpool_task_status s)
 	struct asker *a = j->priv;
 
 	(void)s;
-	a->ret = lws_threadpool_task_attach(a->j ? a->j->task :
-					    lws_threadpool_this_task(), a->wsi);
+	a->ret = lws_threadpool_task_attach(
+		a->j ? a->j->task : lws_threadpool_this_task(), a->wsi);
 	a->why = lws_threadpool_refused();
 
 	return LWS_TP_RETURN_FINISHED;
@@ -125,7 +126,7 @@ on_a_pool_thread(void **state)
 				   LWS_TP_REFUSED_NONE };
 
 		if (n == 2)
-			a.j = NULL;	/* itself */
+			a.j = NULL; /* itself */
 		asks->fn = attach_in_a_task;
 		asks->priv = &a;
 		assert_non_null(job_enqueue(tp, asks, NULL));
@@ -177,10 +178,10 @@ to_another_context(void **state)
 /* ---- closing ---- */
 
 struct asked {
-	struct job		*j;
-	struct conn		*c, *from;
-	struct lws_threadpool	*tp;
-	int			told;
+	struct job *j;
+	struct conn *c, *from;
+	struct lws_threadpool *tp;
+	int told;
 };
 
 /* in the close callback of the wsi that it should go to */
@@ -211,7 +212,7 @@ to_one_that_closes(void **state)
 		rig_drain(rig);
 		if (n & 1)
 			assert_non_null(lws_threadpool_wsi_handle(o.tp,
-								o.c->wsi));
+								  o.c->wsi));
 		else
 			assert_non_null(job_enqueue(o.tp, job_new(rig),
 						    o.c->wsi));

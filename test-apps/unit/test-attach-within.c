@@ -8,15 +8,15 @@
 #include "closings.h"
 #include "tokens.h"
 
-#define TASKS	6
+#define TASKS 6
 
 /* ---- Q3: in a walk ---- */
 
 struct walk {
-	struct job	*j[TASKS];
-	struct lws	*to;
-	int		visits[TASKS];
-	int		ahead;		/* so many on is the one that moves */
+	struct job *j[TASKS];
+	struct lws *to;
+	int visits[TASKS];
+	int ahead; /* so many on is the one that moves */
 };
 
 static int
@@ -31,8 +31,8 @@ visit(struct lws_threadpool_task *task, void *user)
 	w->visits[n]++;
 	m = n + w->ahead;
 	if (m < TASKS)
-		assert_int_equal(lws_threadpool_task_attach(w->j[m]->task,
-							    w->to), 0);
+		assert_int_equal(
+			lws_threadpool_task_attach(w->j[m]->task, w->to), 0);
 
 	return 0;
 }
@@ -58,17 +58,19 @@ in_a_walk(void **state)
 			assert_non_null(job_enqueue(tp, w.j[n], c[0]->wsi));
 		}
 		assert_int_equal(lws_threadpool_foreach_task_wsi(c[0]->wsi, &w,
-								 visit), 0);
+								 visit),
+				 0);
 		for (int n = 0; n < TASKS; n++) {
 			/* those that were moved before their turn are not */
-			assert_int_equal(w.visits[n], !ahead || n < ahead ||
-						(n / ahead) % 2 == 0);
+			assert_int_equal(w.visits[n],
+					 !ahead || n < ahead ||
+						 (n / ahead) % 2 == 0);
 			left += w.visits[n];
 		}
 		assert_int_equal(tokens_of(c[0]->wsi).count +
-				 tokens_of(c[1]->wsi).count, TASKS);
-		assert_int_equal(tokens_of(c[0]->wsi).count,
-				 ahead ? left : 0);
+					 tokens_of(c[1]->wsi).count,
+				 TASKS);
+		assert_int_equal(tokens_of(c[0]->wsi).count, ahead ? left : 0);
 		for (int n = 0; n < TASKS; n++)
 			lws_threadpool_dequeue_task(w.j[n]->task);
 	}
@@ -102,7 +104,8 @@ to_the_walked_wsi_itself(void **state)
 		assert_non_null(job_enqueue(tp, w.j[n], c->wsi));
 	}
 	assert_int_equal(lws_threadpool_foreach_task_wsi(c->wsi, &w,
-						visit_and_wander), 0);
+							 visit_and_wander),
+			 0);
 	assert_int_equal(w.visits[0], TASKS);
 	assert_int_equal(tokens_of(c->wsi).count, TASKS);
 	gate_open(gate);
@@ -122,8 +125,8 @@ attach_in_on_sync(struct lws *wsi, void *user)
 	syncs++;
 	assert_int_equal(lws_threadpool_task_attached(j->task), 1);
 	if (other->wsi != wsi)
-		assert_int_equal(lws_threadpool_task_attach(j->task,
-							    other->wsi), 0);
+		assert_int_equal(
+			lws_threadpool_task_attach(j->task, other->wsi), 0);
 
 	return LWS_TP_ON_SYNC_RESUME;
 }
@@ -161,7 +164,8 @@ static void
 in_its_own_handlers(void **state)
 {
 	static const struct lws_threadpool_task_options options = {
-		.size = sizeof(options), .on_sync = attach_in_on_sync,
+		.size = sizeof(options),
+		.on_sync = attach_in_on_sync,
 		.on_end = attach_in_on_end,
 	};
 	struct rig *rig = *state;
@@ -196,8 +200,8 @@ in_its_own_handlers(void **state)
 /* ---- S6: in a WRITEABLE ---- */
 
 struct leave {
-	struct conn	*from, *to;
-	int		moved;
+	struct conn *from, *to;
+	int moved;
 };
 
 /* what wants attention moves, and no more: one for each callback */
@@ -211,8 +215,8 @@ move_one(struct rig *rig, struct lws *wsi, enum lws_callback_reasons reason,
 	if (!l || wsi != l->from->wsi || !reason_writeable(reason))
 		return closing_event(rig, wsi, reason, user, in, len);
 	task = lws_threadpool_get_task_wsi(wsi);
-	if (!task || lws_threadpool_task_status_noreap(task) !=
-							LWS_TP_STATUS_SYNCING)
+	if (!task ||
+	    lws_threadpool_task_status_noreap(task) != LWS_TP_STATUS_SYNCING)
 		return 0;
 	assert_int_equal(lws_threadpool_task_attach(task, l->to->wsi), 0);
 	l->moved++;
@@ -244,9 +248,9 @@ one_for_each_writeable(void **state)
 /* ---- in a cleanup and in a call ---- */
 
 struct mover {
-	struct job	*j;
-	struct conn	*to;
-	int		ret;
+	struct job *j;
+	struct conn *to;
+	int ret;
 };
 
 static void

@@ -57,14 +57,7 @@ from_nothing(void **state)
 
 /* ---- from another wsi, in each status ---- */
 
-enum was {
-	WAS_QUEUED,
-	WAS_RUNNING,
-	WAS_SYNCING,
-	WAS_PARKED,
-	WAS_DONE,
-	WASES
-};
+enum was { WAS_QUEUED, WAS_RUNNING, WAS_SYNCING, WAS_PARKED, WAS_DONE, WASES };
 
 static int
 park_once(struct job *j, enum lws_threadpool_task_status s)
@@ -126,7 +119,7 @@ moves(struct rig *rig, struct lws_threadpool *tp, enum conn_kind kind,
 	j = job_that(rig, tp, from->wsi, gate, was);
 	if (token)
 		tokens_give(j, 0);
-	rig_drain(rig);		/* told of what it was before */
+	rig_drain(rig); /* told of what it was before */
 	from->writeables = 0;
 	attach(j, to);
 	assert_int_equal(tokens_of(from->wsi).count, 0);
@@ -169,8 +162,8 @@ to_where_it_is(void **state)
 		j = job_that(rig, tp, c->wsi, gate, (enum was)was);
 		rig_drain(rig);
 		for (int n = 0; n < 3; n++) {
-			assert_int_equal(lws_threadpool_task_attach(j->task,
-								c->wsi), 0);
+			assert_int_equal(
+				lws_threadpool_task_attach(j->task, c->wsi), 0);
 			assert_int_equal(lws_threadpool_refused(),
 					 LWS_TP_REFUSED_NONE);
 			assert_int_equal(tokens_of(c->wsi).count, 1);
@@ -269,8 +262,8 @@ its_new_wsi_closes(void **state)
 }
 
 struct more {
-	struct conn	*c;
-	int		before;
+	struct conn *c;
+	int before;
 };
 
 static bool
@@ -436,18 +429,18 @@ in_a_pool_that_takes_no_task(void **state)
 		rig_until_int(rig, &runs->cleanups, 1);
 		assert_ptr_equal(kept->cleanup_wsi, c->wsi);
 		assert_ptr_equal(runs->cleanup_wsi, c->wsi);
-		assert_int_equal(runs->reaped_as, n == 2 ?
-				 LWS_TP_STATUS_STOPPED :
-				 LWS_TP_STATUS_FINISHED);
+		assert_int_equal(runs->reaped_as,
+				 n == 2 ? LWS_TP_STATUS_STOPPED :
+					  LWS_TP_STATUS_FINISHED);
 	}
 }
 
 /* K2, K3: what it is for: the peer comes back with the token, and its task is
  * SYNCING or done, or at work.  In the callbacks of the new connection. */
 struct comeback {
-	struct lws_threadpool	*tp;
-	char			token[LWS_THREADPOOL_TOKEN_SIZE];
-	int			attached;
+	struct lws_threadpool *tp;
+	char token[LWS_THREADPOOL_TOKEN_SIZE];
+	int attached;
 };
 
 static int
@@ -459,11 +452,16 @@ come_back(struct rig *rig, struct lws *wsi, enum lws_callback_reasons reason,
 	(void)user;
 	(void)in;
 	(void)len;
-	if (b && (reason == LWS_CALLBACK_ESTABLISHED ||
-		  reason == LWS_CALLBACK_HTTP) && !b->attached) {
+	if (b &&
+	    (reason == LWS_CALLBACK_ESTABLISHED ||
+	     reason == LWS_CALLBACK_HTTP) &&
+	    !b->attached) {
 		b->attached = 1;
-		assert_int_equal(lws_threadpool_task_attach(
-			lws_threadpool_task_by_token(b->tp, b->token), wsi), 0);
+		assert_int_equal(
+			lws_threadpool_task_attach(
+				lws_threadpool_task_by_token(b->tp, b->token),
+				wsi),
+			0);
 	}
 
 	return RIG_DEFAULT;
@@ -488,14 +486,14 @@ the_peer_comes_back(void **state)
 		assert_non_null(job_enqueue(b.tp, j, c->wsi));
 		strcpy(b.token, tokens_give(j, LWS_TP_TOKEN_WAIT));
 		wait_int(&j->calls, 1);
-		if (n / 2 < 2)		/* it ends, or SYNCs, alone */
+		if (n / 2 < 2) /* it ends, or SYNCs, alone */
 			closing_do(c, CLOSING_FIN);
 		if (n / 2 < 3)
 			gate_open(gate);
 		if (n / 2 != 3)
 			wait_status(j, n / 2 == 1 ? LWS_TP_STATUS_SYNCING :
 						    LWS_TP_STATUS_FINISHED);
-		if (n / 2 >= 2)		/* it is done, or at work, before */
+		if (n / 2 >= 2) /* it is done, or at work, before */
 			closing_do(c, CLOSING_FIN);
 		b.attached = 0;
 		rig->priv = &b;

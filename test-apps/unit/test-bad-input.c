@@ -41,8 +41,8 @@ nonsense(int n, void *real)
 	case 9:
 		return (void *)((uintptr_t)real + 4096);
 	case 10:
-		return (void *)((uintptr_t)real ^ ((uintptr_t)1 <<
-						(sizeof(uintptr_t) * 4 + 2)));
+		return (void *)((uintptr_t)real ^
+				((uintptr_t)1 << (sizeof(uintptr_t) * 4 + 2)));
 	default:
 		return NULL;
 	}
@@ -80,15 +80,21 @@ static void
 options_size_wrong(void **state)
 {
 	static const size_t bad[] = {
-		0, 1, 4, OPTIONS_FIRST - 1,
+		0,
+		1,
+		4,
+		OPTIONS_FIRST - 1,
 		offsetof(struct lws_threadpool_options, keep_secs),
-		sizeof(struct lws_threadpool_options) + 8, 4096, 4097,
-		(size_t)1 << 20, SIZE_MAX
+		sizeof(struct lws_threadpool_options) + 8,
+		4096,
+		4097,
+		(size_t)1 << 20,
+		SIZE_MAX
 	};
 	struct lws_threadpool_create_args args = { 1, 1 };
 	union {
-		struct lws_threadpool_options	o;
-		unsigned char			bytes[8192];
+		struct lws_threadpool_options o;
+		unsigned char bytes[8192];
 	} u;
 	struct lws_threadpool *tp;
 	struct rig *rig = *state;
@@ -107,9 +113,9 @@ options_size_wrong(void **state)
 		if (tp)
 			fail_msg("size %lu was taken", (unsigned long)bad[n]);
 		assert_int_equal(log_claim(LLL_ERR, "size") +
-				 log_claim(LLL_ERR, "options"),
+					 log_claim(LLL_ERR, "options"),
 				 log_count(LLL_ERR, "size") +
-				 log_count(LLL_ERR, "options"));
+					 log_count(LLL_ERR, "options"));
 		assert_true(log_count(LLL_ERR, "options") == 1);
 	}
 	/* a newer program that leaves its new members at their defaults */
@@ -131,8 +137,8 @@ options_size_wrong(void **state)
 	lws_threadpool_destroy(tp);
 }
 
-/* A member that has no meaning yet is refused, so that no program builds on what
- * it does not get */
+/* A member that has no meaning yet is refused, so that no program builds on
+ * what it does not get */
 static void
 options_of_a_later_version(void **state)
 {
@@ -154,10 +160,9 @@ static void
 options_without_padding(void **state)
 {
 	(void)state;
-	assert_int_equal(sizeof(struct lws_threadpool_options),
-			 OPTIONS_FIRST);
+	assert_int_equal(sizeof(struct lws_threadpool_options), OPTIONS_FIRST);
 	assert_int_equal(OPTIONS_FIRST, 2 * sizeof(size_t) + 6 * sizeof(int) +
-					3 * sizeof(void *));
+						3 * sizeof(void *));
 }
 
 static void
@@ -238,7 +243,7 @@ static bool
 has_finished(void *task)
 {
 	return lws_threadpool_task_status_noreap(task) ==
-						LWS_TP_STATUS_FINISHED;
+	       LWS_TP_STATUS_FINISHED;
 }
 
 static void
@@ -300,26 +305,32 @@ task_names_of_all_kinds(void **state)
 		j[n] = job_new(rig);
 		job_args(j[n], NULL, &args);
 		args.name = n == 5 ? "from-args" : NULL;
-		job_accepted(j[n],
+		job_accepted(
+			j[n],
 			n == 0 ? lws_threadpool_enqueue(tp, &args, "%s", name) :
 			n == 1 ? lws_threadpool_enqueue(tp, &args, "%s", "") :
 			n == 2 ? lws_threadpool_enqueue(tp, &args, "%s",
 							"%s%n%d") :
-			n == 3 ? lws_threadpool_enqueue(tp, &args,
-						"%d-%lld-%c-%5.2f", INT_MIN,
-						LLONG_MIN, 'x', 0.5) :
+			n == 3 ? lws_threadpool_enqueue(
+					 tp, &args, "%d-%lld-%c-%5.2f", INT_MIN,
+					 LLONG_MIN, 'x', 0.5) :
 				 lws_threadpool_enqueue(tp, &args, NULL));
 		assert_true(j[n]->accepted);
 	}
 	lws_threadpool_dump(tp);
 	/* cut at 47 bytes */
-	assert_int_equal(log_count(LLL_THREAD,
-		"qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq"), 1);
-	assert_int_equal(log_count(LLL_THREAD,
-		"qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq"), 0);
+	assert_int_equal(
+		log_count(LLL_THREAD,
+			  "qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq"),
+		1);
+	assert_int_equal(
+		log_count(LLL_THREAD,
+			  "qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq"),
+		0);
 	assert_int_equal(log_count(LLL_THREAD, "%s%n%d"), 1);
 	assert_int_equal(log_count(LLL_THREAD,
-			"-2147483648--9223372036854775808-x- 0.50"), 1);
+				   "-2147483648--9223372036854775808-x- 0.50"),
+			 1);
 	assert_int_equal(log_count(LLL_THREAD, "from-args"), 1);
 	gate_open(g);
 	for (n = 0; n < 6; n++)
@@ -398,7 +409,8 @@ stale_task_handles_reach_nobody(void **state)
 			assert_int_equal(lws_threadpool_dequeue_task(stale[m]),
 					 0);
 			assert_int_equal(lws_threadpool_task_status(stale[m],
-					 NULL), LWS_TP_STATUS_FINISHED);
+								    NULL),
+					 LWS_TP_STATUS_FINISHED);
 		}
 		assert_int_equal(lws_threadpool_task_status_noreap(j->task),
 				 LWS_TP_STATUS_SYNCING);
@@ -442,18 +454,20 @@ wsi_NULL_or_without_tasks(void **state)
 	for (n = 0; n < 2; n++) {
 		wsi = n ? c->wsi : NULL;
 		assert_null(lws_threadpool_get_task_wsi(wsi));
-		assert_int_equal(lws_threadpool_foreach_task_wsi(wsi, NULL,
-								 never), 0);
+		assert_int_equal(
+			lws_threadpool_foreach_task_wsi(wsi, NULL, never), 0);
 		task = (void *)&n;
 		user = &n;
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 		assert_int_equal(lws_threadpool_task_status_wsi(wsi, &task,
-				 &user), LWS_TP_STATUS_FINISHED);
+								&user),
+				 LWS_TP_STATUS_FINISHED);
 		assert_null(task);
 		assert_null(user);
 		assert_int_equal(lws_threadpool_task_status_wsi(wsi, NULL,
-				 NULL), LWS_TP_STATUS_FINISHED);
+								NULL),
+				 LWS_TP_STATUS_FINISHED);
 		assert_int_equal(lws_threadpool_dequeue(wsi), 0);
 #pragma GCC diagnostic pop
 	}
@@ -494,7 +508,8 @@ task_status_wsi_with_NULL_out_pointers(void **state)
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 	for (n = 0; n < 2; n++)
 		assert_int_equal(lws_threadpool_task_status_wsi(c->wsi, NULL,
-				 NULL), LWS_TP_STATUS_FINISHED);
+								NULL),
+				 LWS_TP_STATUS_FINISHED);
 #pragma GCC diagnostic pop
 	assert_int_equal(atomic_load(&j[0]->cleanups), 1);
 	assert_int_equal(atomic_load(&j[1]->cleanups), 1);
@@ -503,11 +518,11 @@ task_status_wsi_with_NULL_out_pointers(void **state)
 /* ---- from the wrong thread ---- */
 
 struct wrong {
-	struct lws_threadpool	*tp;
-	struct lws		*wsi;
-	struct job		*done, *syncing, *refused;
-	struct rig		*rig;
-	int			dequeued, status;
+	struct lws_threadpool *tp;
+	struct lws *wsi;
+	struct job *done, *syncing, *refused;
+	struct rig *rig;
+	int dequeued, status;
 };
 
 static int
@@ -547,7 +562,7 @@ calls_from_a_pool_thread(void **state)
 	assert_non_null(job_enqueue(w.tp, j, NULL));
 	wait_int(&j->cleanups, 1);
 
-	assert_int_equal(w.dequeued, 2);	/* nothing done, 1 each */
+	assert_int_equal(w.dequeued, 2); /* nothing done, 1 each */
 	assert_int_equal(log_claim(LLL_ERR, "lws_threadpool_dequeue_task"), 2);
 	assert_int_equal(w.status, LWS_TP_STATUS_STOPPING);
 	assert_int_equal(log_claim(LLL_ERR, "lws_threadpool_task_status"), 1);
@@ -590,7 +605,8 @@ calls_in_the_wrong_order(void **state)
 	assert_int_equal(log_unclaimed(), 0);
 	assert_null(job_enqueue(tp, late[0], c->wsi));
 	assert_int_equal(log_claim(LLL_WARN, "lws_threadpool_enqueue") +
-			 log_claim(LLL_ERR, "lws_threadpool_enqueue"), 1);
+				 log_claim(LLL_ERR, "lws_threadpool_enqueue"),
+			 1);
 	rig_pool_destroy(rig, tp);
 	assert_int_equal(atomic_load(&j->cleanups), 1);
 	assert_null(job_enqueue(tp, late[1], c->wsi));

@@ -37,9 +37,9 @@ a_call_calls(void **state)
 }
 
 struct for_ever {
-	struct call	c;
-	struct job	*j;
-	struct conn	*busy;
+	struct call c;
+	struct job *j;
+	struct conn *busy;
 };
 
 /* With a look at the tasks, for which the library looks at what was posted */
@@ -50,8 +50,8 @@ call_for_ever(struct lws_context *context, void *arg)
 
 	call_note(context, &f->c);
 	if (!atomic_load(&f->j->cleanups))
-		assert_int_equal(lws_threadpool_call(f->c.tp, 0, call_for_ever,
-						     f), 0);
+		assert_int_equal(
+			lws_threadpool_call(f->c.tp, 0, call_for_ever, f), 0);
 	lws_threadpool_get_task_wsi(f->busy->wsi);
 }
 
@@ -66,8 +66,7 @@ a_call_that_calls_for_ever_holds_nobody_up(void **state)
 
 	f.j = job_script(rig, 20, LWS_TP_RETURN_SYNC);
 	call_init(&f.c, rig, rig_pool(rig, 2, 10));
-	assert_non_null(job_enqueue(f.c.tp, job_gated(rig, gate),
-				    f.busy->wsi));
+	assert_non_null(job_enqueue(f.c.tp, job_gated(rig, gate), f.busy->wsi));
 	assert_int_equal(lws_threadpool_call(f.c.tp, 0, call_for_ever, &f), 0);
 	rig_until_int(rig, &f.c.calls, 10);
 	assert_non_null(job_enqueue(f.c.tp, f.j, conn->wsi));
@@ -176,9 +175,11 @@ a_call_destroys_the_pool(void **state)
 	job_park(rig, c[0].tp, conn->wsi);
 	call_turn = 0;
 	for (int n = 0; n < 3; n++)
-		assert_int_equal(lws_threadpool_call(c[0].tp, 0, n == 1 ?
-						call_destroys : call_note,
-						&c[n]), 0);
+		assert_int_equal(lws_threadpool_call(c[0].tp, 0,
+						     n == 1 ? call_destroys :
+							      call_note,
+						     &c[n]),
+				 0);
 	for (int n = 0; n < 3; n++) {
 		call_is_called(&c[n]);
 		assert_int_equal(c[n].turn, n);
@@ -202,7 +203,8 @@ the_pool_is_destroyed_meanwhile(void **state)
 		for (int n = 0; n < 10; n++) {
 			call_init(&c[other][n], rig, tp);
 			assert_int_equal(lws_threadpool_call(tp, 0, call_note,
-							     &c[other][n]), 0);
+							     &c[other][n]),
+					 0);
 		}
 		rig_pool_destroy(rig, tp);
 		for (int n = 0; n < 10; n++) {

@@ -56,8 +56,8 @@ the_context_ends(void **state)
 		}
 		memset(&nested, 0, sizeof(nested));
 		nested.tp = tp;
-		assert_int_equal(lws_threadpool_call(tp, 0, makes_no_other,
-						     &nested), 0);
+		assert_int_equal(
+			lws_threadpool_call(tp, 0, makes_no_other, &nested), 0);
 		rig_context_destroy(rig);
 		for (int n = 0; n < 5; n++) {
 			is_over(&c[n]);
@@ -136,9 +136,8 @@ another_thread_destroys_the_context(void **state)
 	struct call c;
 
 	if (rig->evloop)
-		skip();		/* its loop is this thread's */
-	assert_int_equal(pthread_create(&thread, NULL, serve_a_little, rig),
-			 0);
+		skip(); /* its loop is this thread's */
+	assert_int_equal(pthread_create(&thread, NULL, serve_a_little, rig), 0);
 	pthread_join(thread, NULL);
 	call_make(&c, rig, tp);
 	assert_int_equal(c.ret, 0);
@@ -148,13 +147,13 @@ another_thread_destroys_the_context(void **state)
 
 /* ---- while it ends ---- */
 
-#define MOST	64
+#define MOST 64
 
 struct ending {
-	struct lws_threadpool	*tp;
-	bool			on;
-	struct call		c[MOST];
-	int			count;
+	struct lws_threadpool *tp;
+	bool on;
+	struct call c[MOST];
+	int count;
 };
 
 static int
@@ -197,7 +196,8 @@ calls_while_the_context_ends(void **state)
 	for (int opt_in = 0; opt_in < 2; opt_in++) {
 		struct ending e = { .on = false };
 		struct rig_opts opts = {
-			.opt_in = opt_in, .on_event = call_at_the_end,
+			.opt_in = opt_in,
+			.on_event = call_at_the_end,
 			.priv = &e,
 		};
 		struct call cleanup;
@@ -231,21 +231,21 @@ calls_while_the_context_ends(void **state)
 
 /* ---- other threads meanwhile ---- */
 
-#define THREADS	3
+#define THREADS 3
 #define EACH	4000
 
 struct caller {
 	struct numbered {
-		struct caller	*caller;
-		int		number;
-	}			all[EACH];
-	pthread_t		thread;
-	struct lws_threadpool	*tp;
-	int			accepted;
-	atomic_int		called;
-	atomic_int		begun;
-	int			next;
-	bool			with_null;
+		struct caller *caller;
+		int number;
+	} all[EACH];
+	pthread_t thread;
+	struct lws_threadpool *tp;
+	int accepted;
+	atomic_int called;
+	atomic_int begun;
+	int next;
+	bool with_null;
 };
 
 static struct caller callers[THREADS];
@@ -298,7 +298,9 @@ threads_call_while_the_context_ends(void **state)
 		for (int n = 0; n < THREADS; n++) {
 			c[n].tp = tp;
 			assert_int_equal(pthread_create(&c[n].thread, NULL,
-						call_until_refused, &c[n]), 0);
+							call_until_refused,
+							&c[n]),
+					 0);
 		}
 		wait_int(&c[round % THREADS].begun, 1);
 		rig_turns(rig, round % 4);

@@ -15,8 +15,8 @@
 
 typedef __typeof__(lws_get_random(NULL, NULL, 0)) random_t;
 
-WRAP(random_t, lws_get_random, (struct lws_context *context, void *buf,
-				size_t len))
+WRAP(random_t, lws_get_random,
+     (struct lws_context * context, void *buf, size_t len))
 {
 	if (fails(RANDOM))
 		return (random_t)(len / 2);
@@ -26,11 +26,11 @@ WRAP(random_t, lws_get_random, (struct lws_context *context, void *buf,
 
 /* ---- R1 ---- */
 
-#define MANY	20000
+#define MANY 20000
 
 struct call {
-	atomic_int	calls;
-	int		ret;
+	atomic_int calls;
+	int ret;
 };
 
 static struct call calls[MANY + 1];
@@ -171,15 +171,15 @@ K1_without_random(void **state)
 	log_ready();
 	for (int n = 0; n < 3; n++) {
 		faults_on(RANDOM, 1, 1);
-		assert_int_equal(lws_threadpool_task_token(j->task, 0,
-							   token[0]), -1);
+		assert_int_equal(
+			lws_threadpool_task_token(j->task, 0, token[0]), -1);
 		assert_true(faults_off());
 	}
 	log_claim(LLL_ERR, "");
 	log_claim(LLL_WARN, "");
 	for (int n = 0; n < 2; n++)
-		assert_int_equal(lws_threadpool_task_token(j->task, 0,
-							   token[n]), 0);
+		assert_int_equal(
+			lws_threadpool_task_token(j->task, 0, token[n]), 0);
 	assert_string_equal(token[0], token[1]);
 	assert_ptr_equal(lws_threadpool_task_by_token(tp, token[0]), j->task);
 }
@@ -197,7 +197,8 @@ K1_without_random_nothing_is_kept(void **state)
 	log_ready();
 	faults_on(RANDOM, 1, 1);
 	assert_int_equal(lws_threadpool_task_token(j->task, LWS_TP_TOKEN_WAIT,
-						   token), -1);
+						   token),
+			 -1);
 	faults_off();
 	log_claim(LLL_ERR, "");
 	log_claim(LLL_WARN, "");

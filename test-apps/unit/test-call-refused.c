@@ -80,8 +80,8 @@ no_such_service_thread(void **state)
 
 	memset(&c, 0, sizeof(c));
 	for (size_t n = 0; n < LWS_ARRAY_SIZE(tsis); n++)
-		assert_int_equal(lws_threadpool_call(tp, tsis[n], call_note,
-						     &c), -1);
+		assert_int_equal(
+			lws_threadpool_call(tp, tsis[n], call_note, &c), -1);
 	log_claim(LLL_ERR, "lws_threadpool_call");
 	rig_drain(rig);
 	assert_int_equal(atomic_load(&c.calls), 0);
@@ -106,7 +106,9 @@ no_such_pool(void **state)
 	struct lws_threadpool *live = rig_pool(rig, 1, 10),
 			      *stale = rig_pool(rig, 1, 10);
 	struct lws_threadpool *none[] = {
-		NULL, stale, (struct lws_threadpool *)rig,
+		NULL,
+		stale,
+		(struct lws_threadpool *)rig,
 		(struct lws_threadpool *)((uintptr_t)live ^ 2),
 		(struct lws_threadpool *)UINTPTR_MAX,
 	};

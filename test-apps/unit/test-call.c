@@ -52,21 +52,21 @@ arg_is_handed_on(void **state)
 
 /* ---- many threads ---- */
 
-#define THREADS	4
+#define THREADS 4
 #define EACH	2000
 
 struct caller {
 	struct numbered {
-		struct caller	*caller;
-		int		number;
-	}			all[EACH];
-	pthread_t		thread;
-	struct rig		*rig;
-	struct lws_threadpool	*tp;
-	int			next;		/* the service thread's */
-	atomic_int		called;
-	int			refused;
-	bool			wait;
+		struct caller *caller;
+		int number;
+	} all[EACH];
+	pthread_t thread;
+	struct rig *rig;
+	struct lws_threadpool *tp;
+	int next; /* the service thread's */
+	atomic_int called;
+	int refused;
+	bool wait;
 };
 
 static struct caller callers[THREADS];
@@ -111,7 +111,8 @@ from_threads(struct rig *rig, int threads, bool wait)
 		callers[n].tp = tp;
 		callers[n].wait = wait;
 		assert_int_equal(pthread_create(&callers[n].thread, NULL,
-						call_all, &callers[n]), 0);
+						call_all, &callers[n]),
+				 0);
 	}
 	for (int n = 0; n < threads; n++)
 		rig_until_int(rig, &callers[n].called, EACH);
@@ -184,8 +185,8 @@ from_tasks(void **state)
 		j->fn = call_in_task;
 		j->on_cleanup = call_in_cleanup;
 		j->priv = c;
-		assert_non_null(job_enqueue(tp, j, attached ? conn->wsi :
-							      NULL));
+		assert_non_null(job_enqueue(tp, j,
+					    attached ? conn->wsi : NULL));
 		rig_until_int(rig, &j->cleanups, 1);
 		call_is_called(&c[0]);
 		call_is_called(&c[1]);
@@ -209,8 +210,8 @@ each_context_has_its_own(void **state)
 		call_init(&c[n], rig[n], rig_pool(rig[n], 1, 10));
 	}
 	for (int n = 0; n < 2; n++)
-		assert_int_equal(lws_threadpool_call(c[n].tp, 0, call_note,
-						     &c[n]), 0);
+		assert_int_equal(
+			lws_threadpool_call(c[n].tp, 0, call_note, &c[n]), 0);
 	rig_drain(rig[1]);
 	call_is_called(&c[1]);
 	assert_int_equal(atomic_load(&c[0].calls), 0);

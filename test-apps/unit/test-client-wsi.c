@@ -18,18 +18,18 @@
 #include "closings-wrap.h"
 
 struct clients {
-	struct lws_threadpool	*tp;
-	struct job		*job;		/* enqueued in ESTABLISHED */
-	struct job		*late[16];
-	int			n_late;
-	int			late_ok;	/* accepted in the close */
-	struct conn		*conn;
-	struct lws		*wsi;		/* the client's */
-	bool			gone;
-	bool			enqueue_late;
-	bool			had_task;
-	bool			context_dies;
-	bool			failed;
+	struct lws_threadpool *tp;
+	struct job *job; /* enqueued in ESTABLISHED */
+	struct job *late[16];
+	int n_late;
+	int late_ok; /* accepted in the close */
+	struct conn *conn;
+	struct lws *wsi; /* the client's */
+	bool gone;
+	bool enqueue_late;
+	bool had_task;
+	bool context_dies;
+	bool failed;
 };
 
 static bool
@@ -54,9 +54,8 @@ is_known(const struct rig *rig, const struct clients *s,
 }
 
 static int
-client_event(struct rig *rig, struct lws *wsi,
-	     enum lws_callback_reasons reason, void *user, void *in,
-	     size_t len)
+client_event(struct rig *rig, struct lws *wsi, enum lws_callback_reasons reason,
+	     void *user, void *in, size_t len)
 {
 	struct clients *s = rig->priv;
 	struct job *j;
@@ -70,9 +69,9 @@ client_event(struct rig *rig, struct lws *wsi,
 		s->failed = true;
 	if (s->wsi == wsi && is_client_reason(reason) && s->enqueue_late &&
 	    s->n_late < 16 && is_known(rig, s, reason)) {
-		j = s->late[s->n_late++] =
-			job_script(rig, INT32_MAX, LWS_TP_RETURN_SYNC);
-		j->name = reason == LWS_CALLBACK_WSI_DESTROY ? "destroy" :
+		j = s->late[s->n_late++] = job_script(rig, INT32_MAX,
+						      LWS_TP_RETURN_SYNC);
+		j->name = reason == LWS_CALLBACK_WSI_DESTROY   ? "destroy" :
 			  reason == LWS_CALLBACK_CLIENT_CLOSED ? "closed" :
 								 "drop";
 		s->late_ok += !!job_enqueue(s->tp, j, wsi);
@@ -88,8 +87,9 @@ client_event(struct rig *rig, struct lws *wsi,
 static struct rig *
 clients_begin(struct clients *s, bool opt_in)
 {
-	struct rig_opts opts = { .on_event = client_event, .opt_in = opt_in,
-				 .priv = s };
+	struct rig_opts opts = {
+		.on_event = client_event, .opt_in = opt_in, .priv = s
+	};
 	struct rig *rig;
 
 	memset(s, 0, sizeof(*s));
@@ -229,8 +229,8 @@ client_late(bool had)
 					 s.late_ok);
 			for (n = 0; n < s.n_late; n++)
 				if (s.late[n]->accepted)
-					rig_until_int(rig,
-						      &s.late[n]->cleanups, 1);
+					rig_until_int(rig, &s.late[n]->cleanups,
+						      1);
 			log_claim(LLL_ERR, "");
 			log_claim(LLL_WARN, "");
 			assert_int_equal(rig_destroy(rig), 0);
@@ -254,8 +254,8 @@ W4_first_task_ever_in_the_close_callbacks_of_a_client(void **state)
 /* ---- fact 4, 9: before ESTABLISHED ---- */
 
 static int
-early_event(struct rig *rig, struct lws *wsi,
-	    enum lws_callback_reasons reason, void *user, void *in, size_t len)
+early_event(struct rig *rig, struct lws *wsi, enum lws_callback_reasons reason,
+	    void *user, void *in, size_t len)
 {
 	struct clients *s = rig->priv;
 	int ret = closing_event(rig, wsi, reason, user, in, len);
@@ -264,8 +264,8 @@ early_event(struct rig *rig, struct lws *wsi,
 	if (reason == LWS_CALLBACK_CLIENT_APPEND_HANDSHAKE_HEADER ||
 	    reason == LWS_CALLBACK_CLIENT_CONNECTION_ERROR ||
 	    reason == LWS_CALLBACK_CLIENT_FILTER_PRE_ESTABLISH) {
-		j = s->late[s->n_late++] =
-				job_script(rig, 3, LWS_TP_RETURN_SYNC);
+		j = s->late[s->n_late++] = job_script(rig, 3,
+						      LWS_TP_RETURN_SYNC);
 		s->late_ok += !!job_enqueue(s->tp, j, wsi);
 	}
 	if (reason == LWS_CALLBACK_CLIENT_CONNECTION_ERROR)
@@ -341,8 +341,8 @@ W4_enqueue_on_a_client_that_never_connects(void **state)
 				rig_until_int(rig, &j->cleanups, 1);
 			for (n = 0; n < s.n_late; n++)
 				if (s.late[n]->accepted)
-					rig_until_int(rig,
-						      &s.late[n]->cleanups, 1);
+					rig_until_int(rig, &s.late[n]->cleanups,
+						      1);
 			log_claim(LLL_ERR, "");
 			log_claim(LLL_WARN, "");
 			assert_int_equal(rig_destroy(rig), 0);
@@ -352,14 +352,14 @@ W4_enqueue_on_a_client_that_never_connects(void **state)
 /* ---- fact 4: a redirect ---- */
 
 struct redirect {
-	struct clients	s;
-	struct rig	*rig;
-	int		listener;
-	int		fd;		/* who is redirected, -1 before */
-	char		request[2048];
-	size_t		len;
-	bool		early;		/* a task before it */
-	bool		established;
+	struct clients s;
+	struct rig *rig;
+	int listener;
+	int fd; /* who is redirected, -1 before */
+	char request[2048];
+	size_t len;
+	bool early; /* a task before it */
+	bool established;
 };
 
 static int
@@ -371,8 +371,8 @@ redirect_event(struct rig *rig, struct lws *wsi,
 	struct clients *s = &r->s;
 	int ret = closing_event(rig, wsi, reason, user, in, len);
 
-	if (reason == LWS_CALLBACK_CLIENT_APPEND_HANDSHAKE_HEADER &&
-	    r->early && !s->n_late) {
+	if (reason == LWS_CALLBACK_CLIENT_APPEND_HANDSHAKE_HEADER && r->early &&
+	    !s->n_late) {
 		s->late[s->n_late++] = job_script(rig, 3, LWS_TP_RETURN_SYNC);
 		job_enqueue(s->tp, s->late[0], wsi);
 	}
@@ -402,8 +402,7 @@ has_asked(void *arg)
 				SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (r->fd < 0)
 		return false;
-	n = read(r->fd, r->request + r->len,
-		 sizeof(r->request) - 1 - r->len);
+	n = read(r->fd, r->request + r->len, sizeof(r->request) - 1 - r->len);
 	if (n > 0)
 		r->len += (size_t)n;
 
@@ -414,9 +413,11 @@ static void
 redirect_answer(struct redirect *r)
 {
 	char answer[256];
-	int n = snprintf(answer, sizeof(answer), "HTTP/1.1 302 Found\r\n"
+	int n = snprintf(answer, sizeof(answer),
+			 "HTTP/1.1 302 Found\r\n"
 			 "Location: http://127.0.0.1:%d/\r\n"
-			 "Content-Length: 0\r\n\r\n", r->rig->port);
+			 "Content-Length: 0\r\n\r\n",
+			 r->rig->port);
 
 	assert_int_equal(write(r->fd, answer, (size_t)n), n);
 }
@@ -433,15 +434,16 @@ static void
 redirected(bool opt_in, bool early)
 {
 	struct redirect r = { .fd = -1, .early = early };
-	struct rig_opts opts = { .on_event = redirect_event, .opt_in = opt_in,
-				 .priv = &r };
+	struct rig_opts opts = {
+		.on_event = redirect_event, .opt_in = opt_in, .priv = &r
+	};
 	struct lws_client_connect_info info;
 	struct job *last;
 
 	r.rig = rig_create(&opts);
 	r.s.tp = rig_pool(r.rig, 2, 100);
 	r.s.job = job_script(r.rig, 20, LWS_TP_RETURN_SYNC);
-	r.s.conn = conn_open(r.rig, CONN_RAW);	/* to have one in the rig */
+	r.s.conn = conn_open(r.rig, CONN_RAW); /* to have one in the rig */
 
 	memset(&info, 0, sizeof(info));
 	info.context = r.rig->context;
@@ -500,8 +502,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(W3_client_streams_and_is_reaped),
 		cmocka_unit_test(W1_client_closes_with_its_tasks),
-		cmocka_unit_test(
-			W4_enqueue_in_the_close_callbacks_of_a_client),
+		cmocka_unit_test(W4_enqueue_in_the_close_callbacks_of_a_client),
 		cmocka_unit_test(
 			W4_first_task_ever_in_the_close_callbacks_of_a_client),
 		cmocka_unit_test(W4_enqueue_before_established),

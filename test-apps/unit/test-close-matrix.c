@@ -22,30 +22,30 @@ enum state {
 	OUTLIVES,		/* by the flag on CHECKING_IN, running */
 	OUTLIVES_SYNCING,	/* by the flag on SYNC, SYNCING */
 	OUTLIVES_ASYNC,		/* by args.async_task, running */
-	OUTLIVES_ASYNC_SYNCING,	/* by args.async_task, SYNCING */
+	OUTLIVES_ASYNC_SYNCING, /* by args.async_task, SYNCING */
 	OUTLIVES_ASYNC_QUEUED,	/* by args.async_task, not started */
 
 	STATES
 };
 
-#define BIT(s)	(1u << (s))
-#define ALL	(BIT(STATES) - 1)
+#define BIT(s) (1u << (s))
+#define ALL    (BIT(STATES) - 1)
 
 struct matrix {
-	enum conn_kind		kind;
-	enum closing		way;
-	bool			opt_in;
+	enum conn_kind kind;
+	enum closing way;
+	bool opt_in;
 
 	/* of the case at hand */
-	unsigned int		states;
-	struct conn		*conn;
-	struct gate		*gate;
-	struct job		*jobs[STATES];
-	int			cleaned_at_close;
+	unsigned int states;
+	struct conn *conn;
+	struct gate *gate;
+	struct job *jobs[STATES];
+	int cleaned_at_close;
 };
 
 static bool
-is_held(enum state s)		/* occupies a thread */
+is_held(enum state s) /* occupies a thread */
 {
 	return s == RUNNING || s == OUTLIVES || s == OUTLIVES_ASYNC;
 }
@@ -75,9 +75,8 @@ cleaned(struct matrix *m)
 }
 
 static int
-matrix_event(struct rig *rig, struct lws *wsi,
-	     enum lws_callback_reasons reason, void *user, void *in,
-	     size_t len)
+matrix_event(struct rig *rig, struct lws *wsi, enum lws_callback_reasons reason,
+	     void *user, void *in, size_t len)
 {
 	struct matrix *m = rig->priv;
 
@@ -106,8 +105,7 @@ job_in_state(struct rig *rig, struct matrix *m, enum state s)
 		j->gate = m->gate;
 		j->gate_call = 1;
 		j->repeat = 4;
-		j->ret = LWS_TP_RETURN_CHECKING_IN |
-			 LWS_TP_RETURN_FLAG_OUTLIVE;
+		j->ret = LWS_TP_RETURN_CHECKING_IN | LWS_TP_RETURN_FLAG_OUTLIVE;
 		break;
 	case OUTLIVES_SYNCING:
 		j->repeat = 1;
@@ -196,10 +194,11 @@ matrix_expect(struct matrix *m, enum state s)
 	if (atomic_load(&j->stopping) != stops || j->cleanup_wsi ||
 	    atomic_load(&j->cleanups) != 1)
 		fail_msg("%s, %s, %s, state %d of %x: told STOPPING %d times, "
-			 "%d cleanups, wsi %p", conn_kind_name(m->kind),
-			 closing_name(m->way), m->opt_in ? "opt-in" : "watch",
-			 (int)s, m->states, atomic_load(&j->stopping),
-			 atomic_load(&j->cleanups), (void *)j->cleanup_wsi);
+			 "%d cleanups, wsi %p",
+			 conn_kind_name(m->kind), closing_name(m->way),
+			 m->opt_in ? "opt-in" : "watch", (int)s, m->states,
+			 atomic_load(&j->stopping), atomic_load(&j->cleanups),
+			 (void *)j->cleanup_wsi);
 	if (!is_ended_at_once(s))
 		return;
 	assert_int_equal(atomic_load(&j->calls), s == DONE);
@@ -236,7 +235,7 @@ matrix_case(struct matrix *m, unsigned int states)
 			matrix_expect(m, (enum state)s);
 			/* it is gone: its handle is stale (Q6) */
 			assert_int_equal(lws_threadpool_task_status_noreap(
-						m->jobs[s]->task),
+						 m->jobs[s]->task),
 					 LWS_TP_STATUS_FINISHED);
 		}
 	for (s = OUTLIVES; s < STATES; s++)

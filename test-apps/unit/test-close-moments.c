@@ -14,24 +14,24 @@
 #include "closings-wrap.h"
 
 struct moment {
-	enum conn_kind		kind;
-	enum closing		way;
-	bool			opt_in;
-	char			label[96];
+	enum conn_kind kind;
+	enum closing way;
+	bool opt_in;
+	char label[96];
 
-	struct rig		*rig;
-	struct conn		*conn;
-	struct lws_threadpool	*tp;
-	struct gate		*gate;
+	struct rig *rig;
+	struct conn *conn;
+	struct lws_threadpool *tp;
+	struct gate *gate;
 
 	/* what a test does in the callbacks of conn's wsi */
-	int			(*on_wsi)(struct moment *m, struct lws *wsi,
-					  enum lws_callback_reasons reason);
-	struct job		*job;		/* the test's */
-	struct job		*others[16];	/* made on the way */
-	int			n_others;
-	int			accepted;
-	bool			had_task;	/* so it is watched */
+	int (*on_wsi)(struct moment *m, struct lws *wsi,
+		      enum lws_callback_reasons reason);
+	struct job *job;	/* the test's */
+	struct job *others[16]; /* made on the way */
+	int n_others;
+	int accepted;
+	bool had_task; /* so it is watched */
 };
 
 #define check(m, cond) \
@@ -41,9 +41,8 @@ struct moment {
 	} while (0)
 
 static int
-moment_event(struct rig *rig, struct lws *wsi,
-	     enum lws_callback_reasons reason, void *user, void *in,
-	     size_t len)
+moment_event(struct rig *rig, struct lws *wsi, enum lws_callback_reasons reason,
+	     void *user, void *in, size_t len)
 {
 	struct moment *m = rig->priv;
 	int ret;
@@ -69,8 +68,10 @@ static void
 moment_begin(struct moment *m, enum conn_kind kind, enum closing way,
 	     bool opt_in, int threads)
 {
-	struct rig_opts opts = { .info = moment_info, .on_event = moment_event,
-				 .opt_in = opt_in, .priv = m };
+	struct rig_opts opts = { .info = moment_info,
+				 .on_event = moment_event,
+				 .opt_in = opt_in,
+				 .priv = m };
 
 	memset(m, 0, sizeof(*m));
 	m->kind = kind;
@@ -157,8 +158,7 @@ W1_return_minus_one_right_after_enqueue(void **state)
 				rig_until(m.rig, is_conn_destroyed, m.conn);
 				wait_int(&m.job->cleanups, 1);
 				check(&m, !m.job->cleanup_wsi);
-				check(&m, !busy ||
-					  !atomic_load(&m.job->calls));
+				check(&m, !busy || !atomic_load(&m.job->calls));
 				moment_end(&m);
 			}
 }
@@ -220,8 +220,8 @@ W1_killed_synchronously_while_rings_are_pending(void **state)
 				rig_until_int(m.rig, &jobs[n]->cleanups, 1);
 			else
 				check(&m, lws_threadpool_task_status_noreap(
-						jobs[n]->task) ==
-						LWS_TP_STATUS_SYNCING);
+						  jobs[n]->task) ==
+						  LWS_TP_STATUS_SYNCING);
 		}
 		moment_end(&m);
 	}
@@ -248,12 +248,14 @@ W1_killed_synchronously_when_a_WRITEABLE_was_wanted(void **state)
 		/* from the second on there is one that is known to be closing,
 		 * from the third on one that is still to be asked */
 		for (n = 0; n < 3; n++) {
-			check(&m, !lws_threadpool_wsi_writeable(
-				lws_threadpool_wsi_handle(m.tp, c[n]->wsi)));
+			check(&m,
+			      !lws_threadpool_wsi_writeable(
+				      lws_threadpool_wsi_handle(m.tp,
+								c[n]->wsi)));
 			if (n)
 				check(&m, !lws_threadpool_wsi_writeable(
-					lws_threadpool_wsi_handle(m.tp,
-								c[3]->wsi)));
+						  lws_threadpool_wsi_handle(
+							  m.tp, c[3]->wsi)));
 			check(&m, !lws_threadpool_get_task_wsi(c[n]->wsi));
 			lws_set_timeout(c[n]->wsi, PENDING_TIMEOUT_USER_OK,
 					LWS_TO_KILL_SYNC);
@@ -307,8 +309,8 @@ W1_cleanup_that_finds_another_s_SYNC(void **state)
 		other = conn_open(m.rig, CONN_RAW);
 		other->manual = true;
 		/* the first task of a wsi asks for one by itself */
-		lws_threadpool_task_status(not_looked_at(&m, other,
-							 true)->task, NULL);
+		lws_threadpool_task_status(not_looked_at(&m, other, true)->task,
+					   NULL);
 		rig_drain(m.rig);
 		not_looked_at(&m, other, false);
 		sync = not_looked_at(&m, m.conn, false);
@@ -332,8 +334,7 @@ W1_cleanup_that_finds_another_s_SYNC(void **state)
 /* ---- W1: the application dequeues by itself in its close callbacks ---- */
 
 static int
-dequeue_all(struct moment *m, struct lws *wsi,
-	    enum lws_callback_reasons reason)
+dequeue_all(struct moment *m, struct lws *wsi, enum lws_callback_reasons reason)
 {
 	struct lws_threadpool_task *task;
 	int n = 0;
@@ -455,13 +456,12 @@ enqueue_again(struct moment *m, struct lws *wsi,
 {
 	struct job *j;
 
-	if (is_ending(reason) && m->n_others < 16 &&
-	    is_known(m, wsi, reason)) {
-		j = m->others[m->n_others++] =
-			job_script(m->rig, INT32_MAX,
-				   LWS_TP_RETURN_CHECKING_IN);
-		j->name = reason_drop(reason) ? "drop" :
-			  reason_closed(reason) ? "closed" : "destroy";
+	if (is_ending(reason) && m->n_others < 16 && is_known(m, wsi, reason)) {
+		j = m->others[m->n_others++] = job_script(
+			m->rig, INT32_MAX, LWS_TP_RETURN_CHECKING_IN);
+		j->name = reason_drop(reason)	? "drop" :
+			  reason_closed(reason) ? "closed" :
+						  "destroy";
 		if (job_enqueue(m->tp, j, wsi)) {
 			m->accepted++;
 			/* lws_threadpool_wsi_event() said that it is gone, or
@@ -534,9 +534,9 @@ W4_first_task_ever_in_the_close_callbacks(void **state)
 }
 
 struct destroyed {
-	struct lws_threadpool	*tp;
-	struct lws		*wsi[3];
-	int			tried, accepted;
+	struct lws_threadpool *tp;
+	struct lws *wsi[3];
+	int tried, accepted;
 };
 
 static int
@@ -729,8 +729,8 @@ static void
 enqueue_on_the_other(struct job *j, struct lws *wsi)
 {
 	(void)wsi;
-	check(cleaning, job_enqueue(cleaning->tp, cleaning->others[0],
-				    other_conn->wsi));
+	check(cleaning,
+	      job_enqueue(cleaning->tp, cleaning->others[0], other_conn->wsi));
 	(void)j;
 }
 
@@ -854,11 +854,12 @@ W1_tasks_that_end_while_their_wsi_closes(void **state)
 			c[n]->manual = true;
 		}
 		for (n = 0; n < 20; n++) {
-			job_enqueue(m.tp, job_script(m.rig, n,
-						LWS_TP_RETURN_CHECKING_IN),
+			job_enqueue(m.tp,
+				    job_script(m.rig, n,
+					       LWS_TP_RETURN_CHECKING_IN),
 				    c[n]->wsi);
-			job_enqueue(m.tp, job_script(m.rig, 1,
-						LWS_TP_RETURN_SYNC),
+			job_enqueue(m.tp,
+				    job_script(m.rig, 1, LWS_TP_RETURN_SYNC),
 				    c[n]->wsi);
 			if (n & 1)
 				lws_set_timeout(c[n]->wsi,
@@ -1040,9 +1041,8 @@ main(void)
 		cmocka_unit_test(
 			W1_application_that_dequeues_in_its_close_callbacks),
 		cmocka_unit_test(
-		    W1_application_that_dequeues_the_wsi_in_its_callbacks),
-		cmocka_unit_test(
-			W4_enqueue_in_close_callbacks_after_a_task),
+			W1_application_that_dequeues_the_wsi_in_its_callbacks),
+		cmocka_unit_test(W4_enqueue_in_close_callbacks_after_a_task),
 		cmocka_unit_test(W4_first_task_ever_in_the_close_callbacks),
 		cmocka_unit_test(
 			W4_first_task_ever_while_the_context_is_destroyed),
@@ -1053,8 +1053,7 @@ main(void)
 			W5_cleanup_that_enqueues_on_its_wsi_during_the_close),
 		cmocka_unit_test(
 			W5_cleanup_that_enqueues_elsewhere_during_a_close),
-		cmocka_unit_test(
-		    T7_cleanup_that_ends_another_during_the_close),
+		cmocka_unit_test(T7_cleanup_that_ends_another_during_the_close),
 		cmocka_unit_test(W1_killed_in_another_wsi_s_writeable),
 		cmocka_unit_test(W1_tasks_of_two_pools_on_one_wsi),
 		cmocka_unit_test(W1_tasks_that_end_while_their_wsi_closes),

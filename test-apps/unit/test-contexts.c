@@ -94,9 +94,9 @@ end_context(struct rig *rig)
 }
 
 struct service {
-	pthread_t	thread;
-	atomic_int	bad;
-	int		which;
+	pthread_t thread;
+	atomic_int bad;
+	int which;
 };
 
 static bool
@@ -161,8 +161,8 @@ each_context_on_its_own_service_thread(void **state)
 	for (n = 0; n < THREADS; n++) {
 		s[n].which = n;
 		atomic_init(&s[n].bad, 0);
-		assert_int_equal(pthread_create(&s[n].thread, NULL, service,
-						&s[n]), 0);
+		assert_int_equal(
+			pthread_create(&s[n].thread, NULL, service, &s[n]), 0);
 	}
 	for (n = 0; n < THREADS; n++) {
 		pthread_join(s[n].thread, NULL);
@@ -187,8 +187,7 @@ the_hidden_vhost_has_its_context_s_log(void **state)
 		assert_non_null(job_enqueue(rig_pool(rig, 1, 10), j, c->wsi));
 		rig_until_int(rig, &j->cleanups, 1);
 		/* it, the watch, and the signal where there is one */
-		assert_true(log_own_uses() >=
-			    uses + 2 + LWSTP_UNIT_EVENTFD);
+		assert_true(log_own_uses() >= uses + 2 + LWSTP_UNIT_EVENTFD);
 	}
 	assert_int_equal(rig_destroy(rig), 0);
 	if (uses < 0 || LWSTP_UNIT_IN_LWS)
@@ -212,12 +211,13 @@ look_at_the_list(struct lws_vhost *vhost, void *arg)
 	looked_at++;
 	lws_start_foreach_dll(struct lws_dll2 *, d,
 			      lws_dll2_get_head(&mgr->notify_list)) {
-		lws_state_notify_link_t *link = lws_container_of(d,
-					lws_state_notify_link_t, list);
+		lws_state_notify_link_t *link = lws_container_of(
+			d, lws_state_notify_link_t, list);
 
 		assert_true(!link->name ||
 			    strcmp(link->name, "lws-threadpool"));
-	} lws_end_foreach_dll(d);
+	}
+	lws_end_foreach_dll(d);
 }
 
 /* P4: whatever ends after it in the context does not meet it */
@@ -243,7 +243,7 @@ lws_tells_it_of_nothing_any_more(void **state)
 	looked_at = 0;
 	assert_int_equal(rig_destroy(rig), 0);
 	if (!looked_at)
-		skip();		/* it ends later, or there is none */
+		skip(); /* it ends later, or there is none */
 }
 
 int

@@ -14,11 +14,11 @@
 
 #include "harness.h"
 
-#define TRIES		20
-#define OTHER_WSI	6000
-#define OWN_WSI		1000
-#define VHOSTS		400
-#define TASKS		200000
+#define TRIES	  20
+#define OTHER_WSI 6000
+#define OWN_WSI	  1000
+#define VHOSTS	  400
+#define TASKS	  200000
 
 static lws_usec_t
 ns_now(void)
@@ -122,8 +122,8 @@ rig_with(int wsi)
 }
 
 struct end {
-	lws_usec_t	all;
-	lws_usec_t	rest;	/* from where its last wsi has closed */
+	lws_usec_t all;
+	lws_usec_t rest; /* from where its last wsi has closed */
 };
 
 static struct end
@@ -268,8 +268,8 @@ a_dump_that_is_off(void **state)
 		assert_non_null(lws_threadpool_enqueue(tp, &args, "one"));
 	many = least(dump, tp, 20 * few);
 	print_message("5 dumps that are off: %lld ns with an empty queue, "
-		      "%lld ns with %d tasks\n", (long long)few,
-		      (long long)many, TASKS);
+		      "%lld ns with %d tasks\n",
+		      (long long)few, (long long)many, TASKS);
 	assert_true(many <= 20 * few);
 	lws_threadpool_finish(tp);
 	gate_open(hold);

@@ -8,7 +8,7 @@
 #include "tokens.h"
 #include "task-options.h"
 
-#define HOUR_MS	(3600 * 1000)
+#define HOUR_MS (3600 * 1000)
 
 static void
 until_past(struct rig *rig, int ms)
@@ -29,7 +29,8 @@ static struct lws_threadpool *
 pool_with(struct rig *rig, int threads, int timeout_secs, int keep_secs)
 {
 	const struct lws_threadpool_options o = {
-		.size = sizeof(o), .sync_timeout_secs = timeout_secs,
+		.size = sizeof(o),
+		.sync_timeout_secs = timeout_secs,
 		.keep_secs = keep_secs
 	};
 
@@ -160,7 +161,8 @@ of_several_pools(void **state)
 {
 	struct rig *rig = *state, *other = rig_create(NULL);
 	struct lws_threadpool *tp[3] = {
-		rig_pool(other, 1, 10), rig_pool(rig, 1, 10),
+		rig_pool(other, 1, 10),
+		rig_pool(rig, 1, 10),
 		rig_pool(rig, 1, 10),
 	};
 	struct gate *gate = gate_new(rig), *others = gate_new(other);

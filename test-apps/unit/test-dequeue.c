@@ -87,12 +87,10 @@ running_and_syncing(void **state)
 		wait_int(&running->calls, 1);
 		rig_drain(rig);
 		writeables = c->writeables;
-		assert_int_equal(lws_threadpool_dequeue_task(running->task),
-				 1);
+		assert_int_equal(lws_threadpool_dequeue_task(running->task), 1);
 		assert_ptr_equal(lws_threadpool_get_task_wsi(c->wsi),
 				 syncing->task);
-		assert_int_equal(lws_threadpool_dequeue_task(syncing->task),
-				 1);
+		assert_int_equal(lws_threadpool_dequeue_task(syncing->task), 1);
 		assert_null(lws_threadpool_get_task_wsi(c->wsi));
 		assert_int_equal(
 			lws_threadpool_task_status_noreap(running->task),
@@ -119,11 +117,17 @@ outliving_is_only_detached(void **state)
 	struct conn *c = conn_open(rig, CONN_RAW);
 
 	for (int async = 0; async < 2; async++) {
-		struct job *running = job_script(rig, 9,
+		struct job
+			*running = job_script(
+				rig, 9,
 				LWS_TP_RETURN_CHECKING_IN |
-				(async ? 0 : LWS_TP_RETURN_FLAG_OUTLIVE)),
-			   *syncing = job_script(rig, 9, LWS_TP_RETURN_SYNC |
-				(async ? 0 : LWS_TP_RETURN_FLAG_OUTLIVE));
+					(async ? 0 :
+						 LWS_TP_RETURN_FLAG_OUTLIVE)),
+			*syncing = job_script(
+				rig, 9,
+				LWS_TP_RETURN_SYNC |
+					(async ? 0 :
+						 LWS_TP_RETURN_FLAG_OUTLIVE));
 
 		c->manual = true;
 		running->async_task = syncing->async_task = (char)async;
@@ -133,10 +137,8 @@ outliving_is_only_detached(void **state)
 		wait_status(syncing, LWS_TP_STATUS_SYNCING);
 		job_enqueue(tp, running, c->wsi);
 		wait_int(&running->calls, 3);
-		assert_int_equal(lws_threadpool_dequeue_task(running->task),
-				 0);
-		assert_int_equal(lws_threadpool_dequeue_task(syncing->task),
-				 0);
+		assert_int_equal(lws_threadpool_dequeue_task(running->task), 0);
+		assert_int_equal(lws_threadpool_dequeue_task(syncing->task), 0);
 		assert_null(lws_threadpool_get_task_wsi(c->wsi));
 		assert_int_equal(
 			lws_threadpool_task_status_noreap(running->task),
@@ -325,8 +327,9 @@ at_any_moment(void **state)
 	volatile int spin;
 
 	for (int n = 0; n < 4000; n++) {
-		struct job *j = job_script(rig, n % 9, n & 1 ?
-				LWS_TP_RETURN_SYNC : LWS_TP_RETURN_CHECKING_IN);
+		struct job *j = job_script(rig, n % 9,
+					   n & 1 ? LWS_TP_RETURN_SYNC :
+						   LWS_TP_RETURN_CHECKING_IN);
 		int asked;
 
 		j->async_task = n % 7 == 0;

@@ -9,8 +9,8 @@
 
 /* A task in each state on a pool of two threads, both of them held */
 struct all {
-	struct job	*done, *syncing, *parked, *running[2], *queued[2];
-	struct gate	*gate;
+	struct job *done, *syncing, *parked, *running[2], *queued[2];
+	struct gate *gate;
 };
 
 static void
@@ -44,8 +44,9 @@ all_enqueue(struct rig *rig, struct lws_threadpool *tp, struct conn *c,
 static void
 all_ended_by_themselves(struct all *a)
 {
-	struct job *j[] = { a->done, a->syncing, a->parked, a->running[0],
-			    a->running[1], a->queued[0], a->queued[1] };
+	struct job *j[] = { a->done,	   a->syncing,	  a->parked,
+			    a->running[0], a->running[1], a->queued[0],
+			    a->queued[1] };
 
 	for (size_t n = 0; n < LWS_ARRAY_SIZE(j); n++) {
 		assert_int_equal(atomic_load(&j[n]->cleanups), 1);
@@ -310,16 +311,16 @@ an_empty_pool_is_drained_at_once(void **state)
 
 /* ---- against enqueues ---- */
 
-#define THREADS	3
+#define THREADS 3
 #define EACH	400
 
 struct feeder {
-	pthread_t		thread;
-	struct lws_threadpool	*tp;
-	struct job		*jobs[EACH];
-	atomic_int		*drained;	/* drain() has returned */
-	int			accepted;
-	const char		*fault;
+	pthread_t thread;
+	struct lws_threadpool *tp;
+	struct job *jobs[EACH];
+	atomic_int *drained; /* drain() has returned */
+	int accepted;
+	const char *fault;
 };
 
 static void *
@@ -375,7 +376,8 @@ drained_at_any_moment(void **state)
 			for (n = 0; n < EACH; n++)
 				f[t].jobs[n] = job_new(rig);
 			assert_int_equal(pthread_create(&f[t].thread, NULL,
-							feed, &f[t]), 0);
+							feed, &f[t]),
+					 0);
 		}
 		for (volatile int spin = 0; spin < round * 2000; spin++)
 			;

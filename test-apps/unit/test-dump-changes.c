@@ -16,8 +16,10 @@ static struct rig *the_rig;
 static struct lws_threadpool *tp;
 static pthread_t service_thread;
 
-void *__real_malloc(size_t size);
-void *__wrap_malloc(size_t size);
+void *
+__real_malloc(size_t size);
+void *
+__wrap_malloc(size_t size);
 
 void *
 __wrap_malloc(size_t size)

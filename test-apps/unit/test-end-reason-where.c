@@ -8,8 +8,8 @@
 #include "harness.h"
 
 struct within {
-	struct job	*queued;
-	int		before, after;
+	struct job *queued;
+	int before, after;
 };
 
 static void
@@ -53,8 +53,8 @@ of_the_innermost(void **state)
 	wait_int(&j->calls, 1);
 	lws_threadpool_finish(tp);
 	wait_int(&j->cleanups, 1);
-	assert_int_equal(w.queued->data, LWS_TP_STOP_ASKED * 16 +
-					 LWS_TP_STATUS_STOPPED);
+	assert_int_equal(w.queued->data,
+			 LWS_TP_STOP_ASKED * 16 + LWS_TP_STATUS_STOPPED);
 	assert_int_equal(w.before, LWS_TP_STOP_FINISH);
 	assert_int_equal(w.after, LWS_TP_STOP_FINISH);
 }

@@ -11,10 +11,10 @@
 
 /* what the calls and the cleanup of a task were told */
 struct why {
-	int	running, running_status;	/* of the latest call */
-	int	told, told_status;		/* of the STOPPING call */
-	int	reason, status;			/* in cleanup */
-	struct gate *gate;			/* its first call waits here */
+	int running, running_status; /* of the latest call */
+	int told, told_status;	     /* of the STOPPING call */
+	int reason, status;	     /* in cleanup */
+	struct gate *gate;	     /* its first call waits here */
 };
 
 static int
@@ -53,8 +53,8 @@ why_job(struct rig *rig, struct why *why, int repeat, int ret)
 {
 	struct job *j = job_script(rig, repeat, ret);
 
-	*why = (struct why){ UNTOLD, UNTOLD, UNTOLD, UNTOLD, UNTOLD, UNTOLD,
-			     NULL };
+	*why = (struct why){ UNTOLD, UNTOLD, UNTOLD, UNTOLD,
+			     UNTOLD, UNTOLD, NULL };
 	j->fn = tell_step;
 	j->on_cleanup = tell_cleanup;
 	j->priv = why;
@@ -98,8 +98,8 @@ by_itself(void **state)
 		j->last = n & 2 ? LWS_TP_RETURN_STOPPED :
 				  LWS_TP_RETURN_FINISHED;
 		job_enqueue(tp, j, n & 1 ? c->wsi : NULL);
-		ended(j, UNTOLD, LWS_TP_STOP_NONE, n & 2 ?
-		      LWS_TP_STATUS_STOPPED : LWS_TP_STATUS_FINISHED);
+		ended(j, UNTOLD, LWS_TP_STOP_NONE,
+		      n & 2 ? LWS_TP_STATUS_STOPPED : LWS_TP_STATUS_FINISHED);
 	}
 }
 
@@ -123,17 +123,15 @@ BAD_RETURN(void **state)
 }
 
 enum ask {
-	BY_SYNC,	/* lws_threadpool_task_sync(, 1) */
+	BY_SYNC, /* lws_threadpool_task_sync(, 1) */
 	BY_DEQUEUE,
 	BY_CLOSE,
 	BY_FINISH,
 	ASKS
 };
 
-static const int ask_reasons[] = {
-	LWS_TP_STOP_ASKED, LWS_TP_STOP_ASKED, LWS_TP_STOP_CLOSED,
-	LWS_TP_STOP_FINISH
-};
+static const int ask_reasons[] = { LWS_TP_STOP_ASKED, LWS_TP_STOP_ASKED,
+				   LWS_TP_STOP_CLOSED, LWS_TP_STOP_FINISH };
 
 static void
 ask(struct lws_threadpool *tp, struct job *j, struct conn *c, int how)
@@ -157,22 +155,16 @@ ask(struct lws_threadpool *tp, struct job *j, struct conn *c, int how)
 }
 
 /* so it is, when it is asked */
-enum be {
-	BE_QUEUED,
-	BE_RUNNING,
-	BE_SYNCING,
-	BE_PARKED,
-	BES
-};
+enum be { BE_QUEUED, BE_RUNNING, BE_SYNCING, BE_PARKED, BES };
 
 static struct job *
 asked(struct rig *rig, struct why *why, int how, int be)
 {
 	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
 	struct conn *c = conn_open(rig, CONN_RAW);
-	struct job *j = why_job(rig, why, 9, be == BE_SYNCING ?
-						LWS_TP_RETURN_SYNC :
-						LWS_TP_RETURN_CHECKING_IN);
+	struct job *j = why_job(rig, why, 9,
+				be == BE_SYNCING ? LWS_TP_RETURN_SYNC :
+						   LWS_TP_RETURN_CHECKING_IN);
 	struct gate *gate = gate_new(rig);
 
 	c->manual = true;

@@ -14,9 +14,9 @@
 #include "closings.h"
 
 #if defined(LWS_WITH_HTTP_PROXY)
-#define PROXY	true
+#define PROXY true
 #else
-#define PROXY	false
+#define PROXY false
 #endif
 
 /* ---- fact 11 ---- */
@@ -25,7 +25,7 @@
 static void
 with_plugins(struct rig *rig, struct lws_context_creation_info *info)
 {
-	static const char * const dirs[] = { LWSTP_UNIT_PLUGINS, NULL };
+	static const char *const dirs[] = { LWSTP_UNIT_PLUGINS, NULL };
 
 	(void)rig;
 	info->plugin_dirs = dirs;
@@ -57,18 +57,18 @@ static void
 plugins_are_not_made_on_the_hidden_vhost(void **state)
 {
 	(void)state;
-	skip();		/* this libwebsockets knows no plugins */
+	skip(); /* this libwebsockets knows no plugins */
 }
 #endif
 
 /* ---- fact 12 ---- */
 
 struct post {
-	struct lws_threadpool	*tp;
-	struct job		*job;
-	size_t			body;
-	int			requests;
-	int			completions;
+	struct lws_threadpool *tp;
+	struct job *job;
+	size_t body;
+	int requests;
+	int completions;
 };
 
 /* when the body is there, and the task is done and was reaped */
@@ -115,10 +115,10 @@ post_event(struct rig *rig, struct lws *wsi, enum lws_callback_reasons reason,
 }
 
 struct answers {
-	int	fd;
-	int	wanted;
-	size_t	length;
-	char	text[2048];
+	int fd;
+	int wanted;
+	size_t length;
+	char text[2048];
 };
 
 static bool
@@ -145,8 +145,9 @@ posts(bool opt_in)
 {
 	static char body[9000];
 	struct post p = { .body = 0 };
-	struct rig_opts opts = { .on_event = post_event, .opt_in = opt_in,
-				 .priv = &p };
+	struct rig_opts opts = {
+		.on_event = post_event, .opt_in = opt_in, .priv = &p
+	};
 	struct rig *rig = rig_create(&opts);
 	struct answers a = { .fd = tcp_connect(rig->port) };
 	char headers[128];
@@ -154,7 +155,8 @@ posts(bool opt_in)
 
 	p.tp = rig_pool(rig, 1, 10);
 	memset(body, 'x', sizeof(body));
-	n = snprintf(headers, sizeof(headers), "POST / HTTP/1.1\r\n"
+	n = snprintf(headers, sizeof(headers),
+		     "POST / HTTP/1.1\r\n"
 		     "Host: localhost:%d\r\nContent-Length: %zu\r\n\r\n",
 		     rig->port, sizeof(body));
 	while (a.wanted++ < 2) {
@@ -183,7 +185,7 @@ a_POST_with_a_task_is_not_proxied(void **state)
 {
 	(void)state;
 	if (PROXY && conn_kind_watched(CONN_HTTP))
-		skip();		/* it is, with a child: cmake warns of it */
+		skip(); /* it is, with a child: cmake warns of it */
 	posts(false);
 }
 
@@ -192,10 +194,10 @@ a_POST_with_a_task_is_not_proxied(void **state)
 #if defined(LWS_WITH_EXTERNAL_POLL)
 /* the application's loop: the fds that lws tells it of */
 struct loop {
-	struct pollfd	fds[32];
-	nfds_t		count;
-	unsigned int	events;		/* that it gave to lws */
-	bool		turns;		/* lws has its own, too */
+	struct pollfd fds[32];
+	nfds_t count;
+	unsigned int events; /* that it gave to lws */
+	bool turns;	     /* lws has its own, too */
 };
 
 static int
@@ -290,11 +292,11 @@ external_poll(bool turns, bool turns_later)
 	struct rig *rig;
 
 	if (getenv("LWSTP_UNIT_EVLIB"))
-		skip();		/* its loop is that library's */
+		skip(); /* its loop is that library's */
 	rig = rig_create(&opts);
 	tp = rig_pool(rig, 2, 10);
 	c = conn_open(rig, CONN_RAW);
-	assert_true(l.count >= 2);	/* the listener, and the connection */
+	assert_true(l.count >= 2); /* the listener, and the connection */
 	loop_syncs(rig, tp, c, 100);
 	l.turns = turns_later;
 	loop_syncs(rig, tp, c, 3);
@@ -313,7 +315,7 @@ external_poll(bool turns, bool turns_later)
 {
 	(void)turns;
 	(void)turns_later;
-	skip();		/* this libwebsockets tells of no fds */
+	skip(); /* this libwebsockets tells of no fds */
 }
 #endif
 

@@ -114,8 +114,9 @@ nothing_is_written_to_a_reused_fd(void **state)
 		uint64_t v;
 
 		for (n = 0; n < 10; n++) {
-			j[n] = job_script(rig, 3, LWS_TP_RETURN_SYNC |
-						LWS_TP_RETURN_FLAG_OUTLIVE);
+			j[n] = job_script(rig, 3,
+					  LWS_TP_RETURN_SYNC |
+						  LWS_TP_RETURN_FLAG_OUTLIVE);
 			j[n]->async_task = n & 1;
 			if (n < 2)
 				j[n]->gate = g;
@@ -174,15 +175,15 @@ context_destroyed_while_workers_ring(void **state)
 /* ---- fact 10 ---- */
 
 struct hosts {
-	struct lws_vhost	*mine;
-	int			http;		/* requests on our own */
-	int			elsewhere;
-	int			closed;
+	struct lws_vhost *mine;
+	int http; /* requests on our own */
+	int elsewhere;
+	int closed;
 };
 
 static int
-hosts_event(struct rig *rig, struct lws *wsi,
-	    enum lws_callback_reasons reason, void *user, void *in, size_t len)
+hosts_event(struct rig *rig, struct lws *wsi, enum lws_callback_reasons reason,
+	    void *user, void *in, size_t len)
 {
 	struct hosts *h = rig->priv;
 
@@ -211,9 +212,9 @@ no_listen(struct rig *rig, struct lws_context_creation_info *info)
 }
 
 struct asked {
-	int			fd;		/* the peer's end */
-	struct lws		*wsi;
-	struct lws_vhost	*lws_s_own;	/* or NULL */
+	int fd; /* the peer's end */
+	struct lws *wsi;
+	struct lws_vhost *lws_s_own; /* or NULL */
 };
 
 /* A vhost of lws's own may not answer, and leave the wsi to lws's timeout: that
@@ -228,7 +229,7 @@ is_answered(void *arg)
 	while ((n = recv(a->fd, b, sizeof(b), MSG_DONTWAIT)) > 0)
 		;
 	if (!n || errno != EAGAIN)
-		return true;	/* closed */
+		return true; /* closed */
 
 	return a->lws_s_own && lws_get_vhost(a->wsi) == a->lws_s_own;
 }
@@ -252,26 +253,36 @@ ask_with_host(struct rig *rig, const char *host, const char *more)
 	close(fds[1]);
 }
 
-static const char * const strange_hosts[] = {
-	":lws-threadpool", ":lws-threadpool:80", "lws-threadpool", "l", ":",
-	":80", "::1", "default", "d", "x.:lws-threadpool", "lws-threadpool-bell"
+static const char *const strange_hosts[] = {
+	":lws-threadpool",
+	":lws-threadpool:80",
+	"lws-threadpool",
+	"l",
+	":",
+	":80",
+	"::1",
+	"default",
+	"d",
+	"x.:lws-threadpool",
+	"lws-threadpool-bell"
 };
 
 /* where lws itself answers it closes at once then, and not for a timeout */
 static const char closing_header[] = "Connection: close\r\n";
 
-static const char ws_headers[] =
-	"Upgrade: websocket\r\nConnection: Upgrade\r\n"
-	"Sec-WebSocket-Key: bHdzdHAtdW5pdC10ZXN0cw==\r\n"
-	"Sec-WebSocket-Version: 13\r\n"
-	"Sec-WebSocket-Protocol: lws-threadpool-bell\r\n";
+static const char
+	ws_headers[] = "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+		       "Sec-WebSocket-Key: bHdzdHAtdW5pdC10ZXN0cw==\r\n"
+		       "Sec-WebSocket-Version: 13\r\n"
+		       "Sec-WebSocket-Protocol: lws-threadpool-bell\r\n";
 
 static void
 a_Host_header_does_not_select_the_hidden_vhost(void **state)
 {
 	struct hosts h = { .http = 0 };
-	struct rig_opts opts = { .info = no_listen, .on_event = hosts_event,
-				 .priv = &h };
+	struct rig_opts opts = {
+		.info = no_listen, .on_event = hosts_event, .priv = &h
+	};
 	struct rig *rig = rig_create(&opts);
 	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
 	struct job *j = job_script(rig, 10, LWS_TP_RETURN_SYNC);
@@ -300,15 +311,16 @@ a_Host_header_does_not_select_the_hidden_vhost(void **state)
 	assert_int_equal(rig_destroy(rig), 0);
 }
 
-/* Where the application's vhosts come after the hidden one, since the one that was
- * there before it is gone, a Host header does select that: then the connection
- * ends there, and that is all */
+/* Where the application's vhosts come after the hidden one, since the one that
+ * was there before it is gone, a Host header does select that: then the
+ * connection ends there, and that is all */
 static void
 a_hidden_vhost_that_is_first_refuses_connections(void **state)
 {
 	struct hosts h = { .http = 0 };
-	struct rig_opts opts = { .info = no_listen, .on_event = hosts_event,
-				 .priv = &h };
+	struct rig_opts opts = {
+		.info = no_listen, .on_event = hosts_event, .priv = &h
+	};
 	struct rig *rig = rig_create(&opts);
 	struct lws_context_creation_info info;
 	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
@@ -355,10 +367,10 @@ not_a_line_of_NOTICE_or_above(void **state)
 
 		for (n = 0; n < 3; n++)
 			for (kind = 0; kind < CONN_KINDS; kind++) {
-				struct conn *c = conn_open(rig,
-							(enum conn_kind)kind);
+				struct conn *c = conn_open(
+					rig, (enum conn_kind)kind);
 				struct job *j = job_script(rig, n,
-							LWS_TP_RETURN_SYNC);
+							   LWS_TP_RETURN_SYNC);
 
 				assert_non_null(job_enqueue(tp, j, c->wsi));
 				if (n)

@@ -20,7 +20,7 @@
 
 #include "closings.h"
 
-#define LIMIT	12
+#define LIMIT 12
 
 static void
 few_fds(struct rig *rig, struct lws_context_creation_info *info)
@@ -79,7 +79,7 @@ table_full(int room, bool opt_in)
 	struct conn *c[LIMIT + 4];
 	struct job *j[LIMIT + 4];
 
-	rig->any_log = true;		/* lws has a word to say itself */
+	rig->any_log = true; /* lws has a word to say itself */
 	rig_drain(rig);
 	while (n_conns < LIMIT + 4 && (c[n_conns] = conn_try(rig)))
 		n_conns++;
@@ -92,7 +92,7 @@ table_full(int room, bool opt_in)
 		j[n] = job_script(rig, 20, LWS_TP_RETURN_SYNC);
 		if (job_enqueue(tp, j[n], c[n]->wsi))
 			accepted++;
-		else	/* at most once a second (P2) */
+		else /* at most once a second (P2) */
 			assert_true(log_count(LLL_ERR, "lws_threadpool") >= 1);
 	}
 	assert_true(accepted >= (opt_in ? n_conns : room));
@@ -152,10 +152,12 @@ table_of_fds_full_before_the_pool(void **state)
 			n_conns++;
 		tp = rig_pool(rig, 1, 100);
 		rig_drain(rig);
-		assert_int_equal(log_claim(LLL_WARN, "lws_cancel_service(), "
-				 "which is slower: lws has no place for one "
-				 "more fd"), conn_kind_watched(CONN_RAW) &&
-					     LWSTP_UNIT_EVENTFD);
+		assert_int_equal(
+			log_claim(LLL_WARN,
+				  "lws_cancel_service(), "
+				  "which is slower: lws has no place for one "
+				  "more fd"),
+			conn_kind_watched(CONN_RAW) && LWSTP_UNIT_EVENTFD);
 		for (round = 0; round < 3; round++)
 			for (n = 0; n < n_conns; n++) {
 				j = job_script(rig, 20, LWS_TP_RETURN_SYNC);
@@ -172,20 +174,20 @@ table_of_fds_full_before_the_pool(void **state)
 
 /* ---- fact 18: accepts are held back ---- */
 
-#define CALLERS	(LIMIT + 4)
+#define CALLERS (LIMIT + 4)
 
 struct callers {
-	struct lws_threadpool	*tp;
-	int			fd[CALLERS];
-	int			established;
-	int			wanted;
-	int			refused;
+	struct lws_threadpool *tp;
+	int fd[CALLERS];
+	int established;
+	int wanted;
+	int refused;
 };
 
 /* each gets a task that stays */
 static int
-caller_event(struct rig *rig, struct lws *wsi,
-	     enum lws_callback_reasons reason, void *user, void *in, size_t len)
+caller_event(struct rig *rig, struct lws *wsi, enum lws_callback_reasons reason,
+	     void *user, void *in, size_t len)
 {
 	struct callers *callers = rig->priv;
 
@@ -194,7 +196,8 @@ caller_event(struct rig *rig, struct lws *wsi,
 	(void)len;
 	if (reason == LWS_CALLBACK_ESTABLISHED) {
 		callers->established++;
-		callers->refused += !job_enqueue(callers->tp,
+		callers->refused += !job_enqueue(
+			callers->tp,
 			job_script(rig, INT32_MAX, LWS_TP_RETURN_SYNC), wsi);
 	}
 
@@ -204,11 +207,12 @@ caller_event(struct rig *rig, struct lws *wsi,
 static int
 call(struct rig *rig)
 {
-	static const char request[] = "GET / HTTP/1.1\r\nHost: localhost\r\n"
-		"Upgrade: websocket\r\nConnection: Upgrade\r\n"
-		"Sec-WebSocket-Key: bHdzdHAtdW5pdC10ZXN0cw==\r\n"
-		"Sec-WebSocket-Version: 13\r\n"
-		"Sec-WebSocket-Protocol: tp-test\r\n\r\n";
+	static const char
+		request[] = "GET / HTTP/1.1\r\nHost: localhost\r\n"
+			    "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+			    "Sec-WebSocket-Key: bHdzdHAtdW5pdC10ZXN0cw==\r\n"
+			    "Sec-WebSocket-Version: 13\r\n"
+			    "Sec-WebSocket-Protocol: tp-test\r\n\r\n";
 	int fd = tcp_connect(rig->port);
 
 	assert_int_equal(write(fd, request, sizeof(request) - 1),
@@ -230,12 +234,14 @@ static int
 let_in(bool opt_in)
 {
 	struct callers callers = { .established = 0 };
-	struct rig_opts opts = { .info = few_fds, .opt_in = opt_in,
-				 .on_event = caller_event, .priv = &callers };
+	struct rig_opts opts = { .info = few_fds,
+				 .opt_in = opt_in,
+				 .on_event = caller_event,
+				 .priv = &callers };
 	struct rig *rig = rig_create(&opts);
 	int n, first;
 
-	rig->any_log = true;		/* lws has a word to say itself */
+	rig->any_log = true; /* lws has a word to say itself */
 	callers.tp = rig_pool(rig, 1, 100);
 	rig_drain(rig);
 	for (n = 0; n < CALLERS; n++) {
@@ -412,9 +418,8 @@ no_fd_for_the_pool(void **state)
 		if (!left)
 			assert_null(tp);
 		if (!tp) {
-			assert_int_equal(log_claim(LLL_ERR,
-						   "lws_threadpool_create"),
-					 1);
+			assert_int_equal(
+				log_claim(LLL_ERR, "lws_threadpool_create"), 1);
 			drop(fds, got);
 			assert_int_equal(rig_open_fds(), before);
 			got = 0;
@@ -509,9 +514,9 @@ limit_raised_after_the_context_was_made(void **state)
 
 /* ---- what streams cost ---- */
 
-#define STREAMS		9000	/* where they cost none */
-#define STREAMS_FEW	2000	/* where they do, and by glib: it is slow */
-#define POOL_FDS	3	/* the doorbell's, lws's copy, the watches' */
+#define STREAMS	    9000 /* where they cost none */
+#define STREAMS_FEW 2000 /* where they do, and by glib: it is slow */
+#define POOL_FDS    3	 /* the doorbell's, lws's copy, the watches' */
 
 static int
 all_open_fds(void)
@@ -528,9 +533,9 @@ all_open_fds(void)
 }
 
 struct crowd {
-	struct job	*jobs[STREAMS];
-	int		n;
-	int		answers;	/* of each that are waited for */
+	struct job *jobs[STREAMS];
+	int n;
+	int answers; /* of each that are waited for */
 };
 
 static bool
@@ -603,14 +608,15 @@ main(void)
 		cmocka_unit_test(accepts_are_held_back),
 		cmocka_unit_test_setup_teardown(no_fd_for_the_watch,
 						limit_setup, limit_teardown),
-		cmocka_unit_test_setup_teardown(no_fd_for_the_pool,
-						limit_setup, limit_teardown),
+		cmocka_unit_test_setup_teardown(no_fd_for_the_pool, limit_setup,
+						limit_teardown),
 		cmocka_unit_test_setup_teardown(
-				limit_raised_after_the_context_was_made,
-				limit_setup, limit_teardown),
+			limit_raised_after_the_context_was_made, limit_setup,
+			limit_teardown),
 		cmocka_unit_test_setup_teardown(fds_of_9000_wsi_that_stream,
 						limit_setup, limit_teardown),
 	};
 
-	return cmocka_run_group_tests_name("facts 5, 18: fds", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("facts 5, 18: fds", tests, NULL,
+					   NULL);
 }

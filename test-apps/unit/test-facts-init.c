@@ -14,11 +14,11 @@
 #include "closings.h"
 
 struct inits {
-	struct lws_threadpool	*tp[16];
-	int			n;
-	bool			enqueue;	/* a task without a wsi too */
-	struct job		*jobs[16];
-	int			vhost_lost;
+	struct lws_threadpool *tp[16];
+	int n;
+	bool enqueue; /* a task without a wsi too */
+	struct job *jobs[16];
+	int vhost_lost;
 };
 
 static struct lws_threadpool *
@@ -99,8 +99,9 @@ pools_made_in_PROTOCOL_INIT_of_every_protocol(void **state)
 	(void)state;
 	for (n = 0; n < 4; n++) {
 		struct inits s = { .enqueue = n & 1 };
-		struct rig_opts opts = { .on_event = init_event, .priv = &s,
-					 .opt_in = n & 2 };
+		struct rig_opts opts = {
+			.on_event = init_event, .priv = &s, .opt_in = n & 2
+		};
 		struct rig *rig = rig_create(&opts);
 
 		rig_drain(rig);
@@ -170,9 +171,11 @@ pools_made_with_EXPLICIT_VHOSTS(void **state)
 	for (in_init = 0; in_init < 2; in_init++) {
 		int vhosts = 1;
 		struct inits s = { .n = 0 };
-		struct rig_opts opts = { .info = explicit_vhosts, .priv = &s,
-					 .on_event = in_init ? init_event :
-							       NULL };
+		struct rig_opts opts = {
+			.info = explicit_vhosts,
+			.priv = &s,
+			.on_event = in_init ? init_event : NULL
+		};
 		struct rig *rig = rig_create(&opts);
 
 		/* before any vhost is there */
@@ -235,11 +238,12 @@ a_client_without_a_vhost_gets_the_application_s(void **state)
 
 	(void)state;
 	/* its own vhost, or one that is made before or after the first turn */
-	for (explicit = 0; explicit < 3; explicit++) {
+	for (explicit = 0; explicit < 3; explicit ++) {
 		atomic_int up = 0;
 		struct rig_opts opts = {
 			.info = explicit ? explicit_vhosts : NULL,
-			.on_event = client_vhost_event, .priv = &up
+			.on_event = client_vhost_event,
+			.priv = &up
 		};
 		struct rig *rig = rig_create(&opts);
 		struct lws_threadpool *tp = pool_on(rig->context);
@@ -263,11 +267,11 @@ a_client_without_a_vhost_gets_the_application_s(void **state)
 /* The context's first pool, and its first task, inside a callback that must not
  * see a vhost made */
 struct broadcast {
-	enum lws_callback_reasons	reason;
-	struct conn			*conn;
-	struct lws_threadpool		*tp;
-	struct job			*job;		/* or NULL */
-	int				seen, lost;
+	enum lws_callback_reasons reason;
+	struct conn *conn;
+	struct lws_threadpool *tp;
+	struct job *job; /* or NULL */
+	int seen, lost;
 };
 
 static int
@@ -360,7 +364,7 @@ first_task_before_the_first_turn(void **state)
 {
 	struct rig *rig = *state;
 	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
-	struct conn *c = conn_open(rig, CONN_RAW);	/* not serviced */
+	struct conn *c = conn_open(rig, CONN_RAW); /* not serviced */
 	struct job *j = job_script(rig, 5, LWS_TP_RETURN_SYNC);
 
 	assert_non_null(job_enqueue(tp, j, c->wsi));
@@ -419,8 +423,7 @@ new_context_with_a_new_pool_while_old_pools_are_left(void **state)
 			if (serviced) {
 				c = conn_open(rig, CONN_RAW);
 				j = job_script(rig, 3, LWS_TP_RETURN_SYNC);
-				assert_non_null(job_enqueue(old[n], j,
-							    c->wsi));
+				assert_non_null(job_enqueue(old[n], j, c->wsi));
 				rig_until_int(rig, &j->cleanups, 1);
 				/* the last one's pool is not for this wsi,
 				 * whatever its context's address */
@@ -454,7 +457,8 @@ create_late_event(struct rig *rig, struct lws *wsi,
 	(void)in;
 	(void)len;
 	if ((reason == LWS_CALLBACK_PROTOCOL_DESTROY ||
-	     reason == LWS_CALLBACK_RAW_CLOSE) && rig->context && !tp[0]) {
+	     reason == LWS_CALLBACK_RAW_CLOSE) &&
+	    rig->context && !tp[0]) {
 		tp[0] = lws_threadpool_create(rig->context, &args, "late");
 		if (reason == LWS_CALLBACK_PROTOCOL_DESTROY)
 			return 0;
@@ -497,15 +501,17 @@ pool_made_while_its_context_is_destroyed(void **state)
 						 .priv = tp };
 			struct rig *rig = rig_create(&opts);
 
-			if (before)	/* there is one already */
+			if (before) /* there is one already */
 				rig_pool(rig, 1, 10);
 			rig_drain(rig);
 			if (conn)
 				conn_open(rig, CONN_RAW);
 			rig_context_destroy(rig);
 			assert_null(tp[0]);
-			assert_true(log_claim(LLL_ERR,
-					"the context is being destroyed") > 0);
+			assert_true(
+				log_claim(LLL_ERR,
+					  "the context is being destroyed") >
+				0);
 			assert_int_equal(rig_destroy(rig), 0);
 			contexts_afterwards();
 		}

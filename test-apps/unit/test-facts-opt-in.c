@@ -12,20 +12,20 @@
 #include "closings.h"
 
 struct optin {
-	struct lws_vhost	*pass[2];	/* these pass their events */
-	struct lws_threadpool	*tp;
-	struct job		*jobs[8];
-	int			n;
-	int			answer;
-	struct lws_vhost	*seen[8];	/* of each request */
-	int			child_closings;
+	struct lws_vhost *pass[2]; /* these pass their events */
+	struct lws_threadpool *tp;
+	struct job *jobs[8];
+	int n;
+	int answer;
+	struct lws_vhost *seen[8]; /* of each request */
+	int child_closings;
 };
 
 static int
 answer(struct lws *wsi)
 {
 	uint8_t buf[LWS_PRE + 512], *start = &buf[LWS_PRE], *p = start,
-		*end = &buf[sizeof(buf) - 1];
+				    *end = &buf[sizeof(buf) - 1];
 
 	if (lws_add_http_common_headers(wsi, HTTP_STATUS_OK, "text/plain", 0,
 					&p, end) ||
@@ -36,8 +36,8 @@ answer(struct lws *wsi)
 }
 
 static int
-optin_event(struct rig *rig, struct lws *wsi,
-	    enum lws_callback_reasons reason, void *user, void *in, size_t len)
+optin_event(struct rig *rig, struct lws *wsi, enum lws_callback_reasons reason,
+	    void *user, void *in, size_t len)
 {
 	struct lws_vhost *vhost = lws_get_vhost(wsi);
 	struct optin *o = rig->priv;
@@ -95,8 +95,8 @@ no_listen(struct rig *rig, struct lws_context_creation_info *info)
 }
 
 struct requests {
-	struct optin	*o;
-	int		n;
+	struct optin *o;
+	int n;
 };
 
 static bool
@@ -119,10 +119,11 @@ is_conn_destroyed(void *arg)
 static void
 rebind(int passing)
 {
-	static const char * const hosts[] = { "second", "default", "second" };
+	static const char *const hosts[] = { "second", "default", "second" };
 	struct optin o = { .n = 0 };
-	struct rig_opts opts = { .info = no_listen, .on_event = optin_event,
-				 .priv = &o };
+	struct rig_opts opts = {
+		.info = no_listen, .on_event = optin_event, .priv = &o
+	};
 	struct rig *rig = rig_create(&opts);
 	struct lws_vhost *second = sharing_vhost(rig, CONTEXT_PORT_NO_LISTEN,
 						 "second");
@@ -153,8 +154,10 @@ rebind(int passing)
 	lws_callback_on_writable(c->wsi);
 	for (n = 0; n < 3; n++) {
 		rig_until(rig, has_requests, &r);
-		snprintf(req, sizeof(req), "GET / HTTP/1.1\r\nHost: %s:%d"
-			 "\r\n\r\n", hosts[n], rig->port);
+		snprintf(req, sizeof(req),
+			 "GET / HTTP/1.1\r\nHost: %s:%d"
+			 "\r\n\r\n",
+			 hosts[n], rig->port);
 		conn_send(c, req, strlen(req));
 		r.n++;
 	}
@@ -298,8 +301,8 @@ opt_in_that_forgets(void **state)
 		tp = rig_pool(rig, 1, 10);
 		c = conn_open(rig, CONN_RAW);
 		c->manual = true;
-		assert_int_equal(lws_threadpool_wsi_event(c->wsi,
-						LWS_CALLBACK_USER), 0);
+		assert_int_equal(
+			lws_threadpool_wsi_event(c->wsi, LWS_CALLBACK_USER), 0);
 		j[0] = job_script(rig, INT32_MAX, LWS_TP_RETURN_SYNC);
 		j[1] = job_new(rig);
 		assert_non_null(job_enqueue(tp, j[0], c->wsi));
@@ -319,9 +322,9 @@ opt_in_that_forgets(void **state)
 }
 
 struct told {
-	struct lws_threadpool	*tp;
-	struct job		*j;
-	int			closed, found, accepted;
+	struct lws_threadpool *tp;
+	struct job *j;
+	int closed, found, accepted;
 };
 
 /* the wsi's protocol is protocols[0], which has passed this on already */
@@ -350,8 +353,9 @@ static void
 told_of_by_CLOSED(void **state)
 {
 	struct told t = { .closed = 0 };
-	struct rig_opts opts = { .on_event = look_in_CLOSED, .opt_in = true,
-				 .priv = &t };
+	struct rig_opts opts = {
+		.on_event = look_in_CLOSED, .opt_in = true, .priv = &t
+	};
 	struct rig *rig = rig_create(&opts);
 	struct conn *c;
 
@@ -387,8 +391,8 @@ told_of_a_close_that_is_none(void **state)
 	assert_non_null(job_enqueue(tp, before, c->wsi));
 	assert_int_equal(!!lws_get_child(c->wsi), conn_kind_watched(CONN_RAW));
 	wait_status(before, LWS_TP_STATUS_SYNCING);
-	assert_int_equal(lws_threadpool_wsi_event(c->wsi,
-					LWS_CALLBACK_WSI_DESTROY), 0);
+	assert_int_equal(
+		lws_threadpool_wsi_event(c->wsi, LWS_CALLBACK_WSI_DESTROY), 0);
 	rig_until_int(rig, &before->cleanups, 1);
 	assert_null(before->cleanup_wsi);
 
@@ -418,15 +422,19 @@ wsi_event_of_anything_returns_0(void **state)
 
 	assert_non_null(job_enqueue(tp, j, c->wsi));
 	for (reason = -1; reason < 200; reason++) {
-		assert_int_equal(lws_threadpool_wsi_event(NULL,
-				(enum lws_callback_reasons)reason), 0);
+		assert_int_equal(lws_threadpool_wsi_event(
+					 NULL,
+					 (enum lws_callback_reasons)reason),
+				 0);
 		/* those that tell of an end are not true here */
 		if (reason_closed((enum lws_callback_reasons)reason) ||
 		    reason == LWS_CALLBACK_CLOSED_CLIENT_HTTP ||
 		    reason == LWS_CALLBACK_WSI_DESTROY)
 			continue;
-		assert_int_equal(lws_threadpool_wsi_event(c->wsi,
-				(enum lws_callback_reasons)reason), 0);
+		assert_int_equal(lws_threadpool_wsi_event(
+					 c->wsi,
+					 (enum lws_callback_reasons)reason),
+				 0);
 	}
 	rig_until_int(rig, &j->cleanups, 1);
 	assert_int_equal(atomic_load(&j->stopping), 0);

@@ -19,8 +19,10 @@
 static rlim_t pretended;
 static int asked;
 
-int __real_getrlimit(int what, struct rlimit *limit);
-int __wrap_getrlimit(int what, struct rlimit *limit);
+int
+__real_getrlimit(int what, struct rlimit *limit);
+int
+__wrap_getrlimit(int what, struct rlimit *limit);
 
 UNINSTRUMENTED int
 __wrap_getrlimit(int what, struct rlimit *limit)
@@ -38,7 +40,8 @@ __wrap_getrlimit(int what, struct rlimit *limit)
 static void
 any_limit_will_do(void **state)
 {
-	static const rlim_t limits[] = { 0, 512, 70000, 20000000, RLIM_INFINITY };
+	static const rlim_t limits[] = { 0, 512, 70000, 20000000,
+					 RLIM_INFINITY };
 	const struct rig_opts opts = { .info = NULL };
 	struct rig *rig;
 	struct job *j;

@@ -55,18 +55,18 @@ WRAP(int, posix_memalign, (void **p, size_t align, size_t size))
 
 /* ---- a pool with a task in each state ---- */
 
-#define EACH	3
-#define ALL	(5 * EACH + 2)
+#define EACH 3
+#define ALL  (5 * EACH + 2)
 
 struct shown {
-	struct rig		*rig;
-	struct lws_threadpool	*tp;
-	struct conn		*c;
-	struct gate		*gate;
-	struct job		*j[ALL];
-	int			visits[ALL], strangers, total;
-	int			at;		/* what is done there */
-	int			stop_at;
+	struct rig *rig;
+	struct lws_threadpool *tp;
+	struct conn *c;
+	struct gate *gate;
+	struct job *j[ALL];
+	int visits[ALL], strangers, total;
+	int at; /* what is done there */
+	int stop_at;
 };
 
 /* done, SYNCING, parked with and without a wsi, running, queued; two threads */
@@ -232,8 +232,8 @@ do_all(const struct lws_threadpool_task_info *info, void *arg)
 
 	count(info, s);
 	if (lws_threadpool_task_get_info(info->task,
-					 &(struct lws_threadpool_task_info) {
-						.size = sizeof(*info) }))
+					 &(struct lws_threadpool_task_info){
+						 .size = sizeof(*info) }))
 		s->strangers++;
 	assert_non_null(job_enqueue(s->tp, job_new(s->rig), s->c->wsi));
 	nested.total = 0;
@@ -277,8 +277,7 @@ end_the_others(const struct lws_threadpool_task_info *info, void *arg)
 			lws_threadpool_dequeue_task(s->j[n]->task);
 		}
 	for (int n = 0; n < ALL && s->total == 1; n++)
-		assert_non_null(job_enqueue(s->tp, job_new(s->rig),
-					    s->c->wsi));
+		assert_non_null(job_enqueue(s->tp, job_new(s->rig), s->c->wsi));
 
 	return 0;
 }
@@ -366,7 +365,7 @@ it_may_destroy_the_pool(void **state)
 		lws_threadpool_foreach_task(s.tp, &s, destroy_it);
 		assert_true(s.total <= at[n]);
 		assert_int_equal(s.strangers, 0);
-		if (s.total < at[n])	/* some had gone before */
+		if (s.total < at[n]) /* some had gone before */
 			rig_pool_destroy(s.rig, s.tp);
 		assert_true(rig_is_cleaned(s.rig));
 		assert_int_equal(lws_threadpool_foreach_task(s.tp, &s, count),
@@ -378,9 +377,9 @@ it_may_destroy_the_pool(void **state)
 /* ---- at any moment ---- */
 
 struct walker {
-	pthread_t		thread;
-	struct lws_threadpool	*tp;
-	atomic_int		quit, walks, wrong;
+	pthread_t thread;
+	struct lws_threadpool *tp;
+	atomic_int quit, walks, wrong;
 };
 
 static int
@@ -420,9 +419,10 @@ from_any_thread_at_any_moment(void **state)
 
 	assert_int_equal(pthread_create(&w.thread, NULL, walk, &w), 0);
 	for (int n = 0; n < 2000; n++) {
-		job_enqueue(w.tp, job_script(rig, n % 4, n & 4 ?
-					     LWS_TP_RETURN_SYNC :
-					     LWS_TP_RETURN_CHECKING_IN),
+		job_enqueue(w.tp,
+			    job_script(rig, n % 4,
+				       n & 4 ? LWS_TP_RETURN_SYNC :
+					       LWS_TP_RETURN_CHECKING_IN),
 			    n & 1 ? c->wsi : NULL);
 		if (n % 20 == 0)
 			rig_turns(rig, 2);

@@ -13,23 +13,21 @@
 #include "harness.h"
 
 #if defined(__SANITIZE_THREAD__)
-#define TSAN	1
+#define TSAN 1
 #elif defined(__SANITIZE_ADDRESS__)
-#define ASAN	1
+#define ASAN 1
 #elif defined(__has_feature)
 #if __has_feature(thread_sanitizer)
-#define TSAN	1
+#define TSAN 1
 #elif __has_feature(address_sanitizer)
-#define ASAN	1
+#define ASAN 1
 #endif
 #endif
 
-#define SECONDS	60	/* a child that hangs is killed then, by SIGALRM */
+#define SECONDS 60 /* a child that hangs is killed then, by SIGALRM */
 
 /* each a bit of the child's status that says what went wrong */
-enum {
-	ENQUEUED = 1, NOT_SAID = 2, DIAGNOSED = 4, NO_POOL = 8, NOT_RUN = 16
-};
+enum { ENQUEUED = 1, NOT_SAID = 2, DIAGNOSED = 4, NO_POOL = 8, NOT_RUN = 16 };
 
 static atomic_int cleanups;
 
@@ -50,9 +48,8 @@ cleanup(struct lws *wsi, void *user)
 	atomic_fetch_add(&cleanups, 1);
 }
 
-static const struct lws_threadpool_task_args args = {
-	.task = task, .cleanup = cleanup
-};
+static const struct lws_threadpool_task_args args = { .task = task,
+						      .cleanup = cleanup };
 
 static bool
 said(int lines)
@@ -108,7 +105,8 @@ use_own_pool(struct rig *rig)
 }
 
 /* where coverage is counted */
-extern void __gcov_dump(void) __attribute__((weak));
+extern void
+__gcov_dump(void) __attribute__((weak));
 
 static void
 in_child(struct rig *rig, struct lws_threadpool *tp)
@@ -186,8 +184,8 @@ fork_there(struct job *j, enum lws_threadpool_task_status s)
 			__gcov_dump();
 		_exit(status);
 	}
-	if (pid < 0 || waitpid(pid, &status, 0) != pid ||
-	    !WIFEXITED(status) || WEXITSTATUS(status))
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status) ||
+	    WEXITSTATUS(status))
 		job_fault(j, "the child of a task was not as it should be");
 
 	return LWS_TP_RETURN_FINISHED;
@@ -211,7 +209,7 @@ in_a_task(void **state)
 
 /* ---- lws_daemonize() ---- */
 
-#pragma weak lws_daemonize	/* not in each build of libwebsockets */
+#pragma weak lws_daemonize /* not in each build of libwebsockets */
 
 #if !defined(TSAN)
 /* Its pool, in the process that lws_daemonize() ends, and in the daemon */
@@ -249,7 +247,7 @@ by_lws_daemonize(void **state)
 	pid_t pid;
 
 	if (!lws_daemonize)
-		skip();		/* this libwebsockets is built without */
+		skip(); /* this libwebsockets is built without */
 	assert_int_equal(pipe(fds), 0);
 	/* its parent ends by exit() */
 	fflush(NULL);

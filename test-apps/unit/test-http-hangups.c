@@ -18,11 +18,11 @@
 
 #include "http.h"
 
-#define GET	"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
-#define POST	"POST / HTTP/1.1\r\nHost: localhost\r\n"
-#define BODY	"Content-Length: 10\r\n\r\n0123456789"
-#define PART	"Content-Length: 10\r\n\r\n01234"
-#define EMPTY	"Content-Length: 0\r\n\r\n"
+#define GET   "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+#define POST  "POST / HTTP/1.1\r\nHost: localhost\r\n"
+#define BODY  "Content-Length: 10\r\n\r\n0123456789"
+#define PART  "Content-Length: 10\r\n\r\n01234"
+#define EMPTY "Content-Length: 0\r\n\r\n"
 
 static void
 fin(struct http *h)
@@ -37,7 +37,8 @@ rst(struct http *h)
 	struct linger linger = { .l_onoff = 1, .l_linger = 0 };
 
 	assert_int_equal(setsockopt(h->fd, SOL_SOCKET, SO_LINGER, &linger,
-				    sizeof(linger)), 0);
+				    sizeof(linger)),
+			 0);
 	fin(h);
 }
 
@@ -47,8 +48,7 @@ half(struct http *h)
 	assert_int_equal(shutdown(h->fd, SHUT_WR), 0);
 }
 
-static void
-(* const ways[])(struct http *h) = { fin, rst, half };
+static void (*const ways[])(struct http *h) = { fin, rst, half };
 
 /* each way, in each state, seen by each means */
 static void
@@ -261,8 +261,10 @@ without_epoll_nothing_but_hang_ups_is_missed(void **state)
 		http_send(&h, GET);
 		rig_until_int(h.rig, &h.job->calls, 1);
 		assert_in_range(refused, 0, 1);
-		assert_int_equal(log_claim(LLL_WARN, "epoll_create1(): Too many "
-				 "open files"), refused);
+		assert_int_equal(log_claim(LLL_WARN,
+					   "epoll_create1(): Too many "
+					   "open files"),
+				 refused);
 		http_stop(&h);
 	}
 	no_epoll = false;

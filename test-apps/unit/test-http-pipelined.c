@@ -16,9 +16,10 @@
 
 #include "http.h"
 
-#define GET	"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
-#define POST	"POST / HTTP/1.1\r\nHost: localhost\r\n" \
-		"Content-Length: 4\r\n\r\nbody"
+#define GET "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+#define POST \
+	"POST / HTTP/1.1\r\nHost: localhost\r\n" \
+	"Content-Length: 4\r\n\r\nbody"
 
 #if LWS_LIBRARY_VERSION_NUMBER < 4003001
 
@@ -142,9 +143,9 @@ a_flood_behind_a_pending_request(void **state)
 /* lws calls HTTP_BODY_COMPLETION again and again then.  So does 5.0.0, and
  * nobody helps it.  */
 enum moment {
-	TOGETHER,	/* with the body */
+	TOGETHER, /* with the body */
 	SOON,
-	LATE,		/* when all has been quiet */
+	LATE, /* when all has been quiet */
 	MOMENTS
 };
 
@@ -206,8 +207,8 @@ a_body_that_takes_long(void **state)
 	for (h.state = 0; h.state < HTTP_STATES; h.state++) {
 		http_start(&h, &opts);
 		http_send_until_state(&h, "POST / HTTP/1.1\r\n"
-				      "Host: localhost\r\n"
-				      "Content-Length: 20\r\n\r\n");
+					  "Host: localhost\r\n"
+					  "Content-Length: 20\r\n\r\n");
 		for (n = 0; n < 4; n++) {
 			http_send(&h, "01234");
 			http_until_sleeps(&h);

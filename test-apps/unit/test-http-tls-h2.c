@@ -15,7 +15,7 @@
 #include "http.h"
 #include "tls.h"
 
-#define GET	"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+#define GET "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 #if defined(LWS_WITH_TLS)
 

@@ -11,8 +11,8 @@
 #include "inside.h"
 
 struct mark {
-	struct lwstp_service	*service;
-	struct lws		*wsi;		/* it may be gone */
+	struct lwstp_service *service;
+	struct lws *wsi; /* it may be gone */
 };
 
 static bool
@@ -155,8 +155,7 @@ an_open_wsi_is_taken_over(void **state)
 	atomic_store(&its->thread, UINT_MAX);
 	assert_null(lws_threadpool_get_task_wsi(c[1]->wsi));
 	assert_int_equal(atomic_load(&its->thread), UINT_MAX);
-	assert_ptr_equal(lws_threadpool_get_task_wsi(its_c->wsi),
-			 parked->task);
+	assert_ptr_equal(lws_threadpool_get_task_wsi(its_c->wsi), parked->task);
 	assert_true(lwstp_service_is_this(its));
 	rig_until_cleaned(other);
 	assert_int_equal(rig_destroy(other), 0);
@@ -183,7 +182,8 @@ two_threads_make_one_context(void **state)
 	makers_meet();
 	for (int n = 0; n < 2; n++)
 		assert_int_equal(pthread_create(&t[n], NULL, create_one,
-						rig->context), 0);
+						rig->context),
+				 0);
 	for (int n = 0; n < 2; n++) {
 		pthread_join(t[n], &made);
 		assert_non_null(made);
@@ -235,5 +235,6 @@ main(void)
 		INSIDE_TEST(a_context_uses_what_was_another_s),
 	};
 
-	return cmocka_run_group_tests_name("inside-contexts", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("inside-contexts", tests, NULL,
+					   NULL);
 }

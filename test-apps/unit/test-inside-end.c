@@ -121,7 +121,8 @@ destroy_names_many_tasks(void **state)
 	job_destroy_waits(rig, tp, g, "waiting for");
 	for (n = 0; n < 20; n++)
 		assert_int_equal(atomic_load(&j[n]->cleanups), 1);
-	assert_true(log_count(LLL_WARN, "waiting for 5 s for: a-name-that-is-as"
+	assert_true(log_count(LLL_WARN,
+			      "waiting for 5 s for: a-name-that-is-as"
 			      "-long-as-a-name-of-a-task-is, a-name") >= 1);
 	log_claim(LLL_WARN, "waiting for");
 }

@@ -9,8 +9,8 @@
 
 #include "inside.h"
 
-#define WIDE		(UINTPTR_MAX > 0xffffffffu)
-#define MOST(kind)	LWSTP_MASK(LWSTP_GENERATION_BITS(kind))
+#define WIDE	   (UINTPTR_MAX > 0xffffffffu)
+#define MOST(kind) LWSTP_MASK(LWSTP_GENERATION_BITS(kind))
 
 static uint64_t
 of_generation(uint64_t generation)
@@ -38,13 +38,12 @@ a_slot_that_is_worn_out(void **state)
 
 		/* what is below the generation does not get into the next */
 		assert_int_equal(lwstp_slot_next(kinds[n], of_generation(1) |
-							   0x1ffffffff),
+								   0x1ffffffff),
 				 of_generation(2));
 		assert_int_equal(lwstp_slot_next(kinds[n],
 						 of_generation(most - 1)),
 				 of_generation(most));
-		assert_int_equal(lwstp_slot_next(kinds[n],
-						 of_generation(most)),
+		assert_int_equal(lwstp_slot_next(kinds[n], of_generation(most)),
 				 of_generation(WIDE ? 0 : 1));
 	}
 }
@@ -60,11 +59,11 @@ a_task_in_a_worn_out_slot(void **state)
 	struct job *j, *last;
 
 	if (!WIDE)
-		return;		/* they begin again there: see above */
+		return; /* they begin again there: see above */
 	last = job_block(rig, tp, gate);
 	task = task_of(last->task);
-	atomic_store(&task->slot.word, with_generation(task->slot.word,
-						MOST(LWSTP_TASKS)));
+	atomic_store(&task->slot.word,
+		     with_generation(task->slot.word, MOST(LWSTP_TASKS)));
 	gate_open(gate);
 	wait_int(&last->cleanups, 1);
 	for (int n = 0; n < 100; n++) {
@@ -82,13 +81,12 @@ a_pool_in_a_worn_out_slot(void **state)
 	struct rig *rig = *state;
 	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
 	struct lwstp_pool *pool = pool_of(tp);
-	uint64_t word = with_generation(pool->slot.word,
-					MOST(LWSTP_POOLS));
+	uint64_t word = with_generation(pool->slot.word, MOST(LWSTP_POOLS));
 
 	if (!WIDE)
 		return;
 	atomic_store(&pool->slot.word, word);
-	rig_pool_destroy(rig, tp);		/* it is stale now */
+	rig_pool_destroy(rig, tp); /* it is stale now */
 	assert_int_equal(log_claim(LLL_ERR, "stale or unknown pool"), 1);
 	tp = lwstp_handle(LWSTP_POOLS, &pool->slot, word);
 	lws_threadpool_destroy(tp);
@@ -142,8 +140,8 @@ take_beyond(enum lwstp_kind kind, uint32_t used)
 	return slot;
 }
 
-/* T8, P1: where handles end there are no more slots; and a handle of a slot that
- * never was names none */
+/* T8, P1: where handles end there are no more slots; and a handle of a slot
+ * that never was names none */
 static void
 a_table_that_is_full(void **state)
 {
@@ -153,7 +151,7 @@ a_table_that_is_full(void **state)
 
 	(void)state;
 	if (!WIDE)
-		return;		/* free slots are a queue there */
+		return; /* free slots are a queue there */
 	for (size_t n = 0; n < LWS_ARRAY_SIZE(kinds); n++) {
 		most = (uint32_t)LWSTP_MASK(LWSTP_INDEX_BITS(kinds[n]));
 		assert_null(take_beyond(kinds[n], most + 1));
@@ -231,7 +229,7 @@ a_slot_that_was_taken_meanwhile(void **state)
 
 	(void)state;
 	if (!WIDE)
-		return;		/* free slots are a queue there */
+		return; /* free slots are a queue there */
 	slot = lwstp_slot_take(LWSTP_TASKS);
 	lwstp_slot_give(LWSTP_TASKS, slot);
 	before = slots->free;
@@ -243,9 +241,9 @@ a_slot_that_was_taken_meanwhile(void **state)
 	lwstp_slot_give(LWSTP_TASKS, next);
 }
 
-#define THREADS		4
-#define TURNS		20000
-#define SLOTS_MOST	4096
+#define THREADS	   4
+#define TURNS	   20000
+#define SLOTS_MOST 4096
 
 static atomic_int owners[SLOTS_MOST], doubles;
 
@@ -281,11 +279,11 @@ threads_that_take_slots(void **state)
 
 	(void)state;
 	if (!WIDE)
-		return;		/* free slots are a queue there */
+		return; /* free slots are a queue there */
 	assert_in_range(slots->used, 0, SLOTS_MOST - THREADS * 3);
 	for (n = 0; n < THREADS; n++)
-		assert_int_equal(pthread_create(&t[n], NULL, take_and_give,
-						NULL), 0);
+		assert_int_equal(
+			pthread_create(&t[n], NULL, take_and_give, NULL), 0);
 	for (n = 0; n < THREADS; n++)
 		pthread_join(t[n], NULL);
 	assert_int_equal(atomic_load(&doubles), 0);

@@ -10,7 +10,7 @@
 #include "inside.h"
 #include "http.h"
 
-#define GET	"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+#define GET "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 #if defined(LWSTP_HANGUPS)
 
@@ -37,8 +37,8 @@ is_quiet(void *arg)
 	return on && on->hangup.quiet && !on->hangup.input;
 }
 
-/* The next request comes long after the one whose task is pending: it is kept in
- * silence, and answered afterwards. */
+/* The next request comes long after the one whose task is pending: it is kept
+ * in silence, and answered afterwards. */
 static void
 a_request_that_comes_late(void **state)
 {
@@ -46,7 +46,7 @@ a_request_that_comes_late(void **state)
 
 	(void)state;
 	if (evloop_is("ev") || evloop_is("glib"))
-		skip();		/* they look at no timer meanwhile */
+		skip(); /* they look at no timer meanwhile */
 	for (h.state = 0; h.state < HTTP_STATES; h.state++) {
 		http_start(&h, NULL);
 		http_send_until_state(&h, GET);
@@ -67,7 +67,7 @@ static void
 a_request_that_comes_late(void **state)
 {
 	(void)state;
-	skip();		/* this lws does it */
+	skip(); /* this lws does it */
 }
 
 #endif

@@ -24,7 +24,8 @@ static struct lws_threadpool *
 pool_that_keeps(struct rig *rig, int secs)
 {
 	struct lws_threadpool_options o = {
-		.size = sizeof(o), .keep_secs = secs,
+		.size = sizeof(o),
+		.keep_secs = secs,
 	};
 
 	return rig_pool_ext(rig, 1, 10, &o);
@@ -157,7 +158,8 @@ what_waits_for_a_wsi_times_out(void **state)
 {
 	struct rig *rig = *state;
 	struct lws_threadpool_options o = {
-		.size = sizeof(o), .keep_secs = -1,
+		.size = sizeof(o),
+		.keep_secs = -1,
 	};
 	struct lws_threadpool *tp = rig_pool_ext(rig, 2, 10, &o);
 	struct conn *c = conn_open(rig, CONN_RAW);

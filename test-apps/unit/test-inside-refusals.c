@@ -50,8 +50,8 @@ others_are_of_the_same_reason(void **state)
 		for (n = 0; n < 5; n++) {
 			assert_null(job_enqueue(tp, job_new(rig), NULL));
 			if (n < 3)
-				assert_null(lws_threadpool_enqueue_ext(tp,
-						NULL, NULL, "no args"));
+				assert_null(lws_threadpool_enqueue_ext(
+					tp, NULL, NULL, "no args"));
 		}
 		assert_int_equal(log_claim(LLL_WARN, "refuses a task"),
 				 second + 1);
@@ -103,10 +103,10 @@ static void
 options_and_their_defaults(void **state)
 {
 	static const struct {
-		int		secs, us;
-		int		processors;
-		lws_usec_t	timeout;
-		int		spin;
+		int secs, us;
+		int processors;
+		lws_usec_t timeout;
+		int spin;
 	} want[] = {
 		{ 0, 0, 4, LWSTP_SYNC_TIMEOUT_SECS * LWS_US_PER_SEC,
 		  LWSTP_SYNC_SPIN_US },
@@ -145,8 +145,9 @@ processors_that_are_not_known(void **state)
 	processors_are(-1);
 	tp = rig_pool(rig, 1, 1);
 	assert_int_equal(pool_of(tp)->spin_us,
-			 sysconf(_SC_NPROCESSORS_ONLN) < 2 ? 0 :
-						LWSTP_SYNC_SPIN_US);
+			 sysconf(_SC_NPROCESSORS_ONLN) < 2 ?
+				 0 :
+				 LWSTP_SYNC_SPIN_US);
 }
 
 int
@@ -160,5 +161,6 @@ main(void)
 		INSIDE_TEST(processors_that_are_not_known),
 	};
 
-	return cmocka_run_group_tests_name("inside-refusals", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("inside-refusals", tests, NULL,
+					   NULL);
 }

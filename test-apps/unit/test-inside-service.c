@@ -13,7 +13,7 @@
 #include "inside.h"
 #include "served.h"
 
-#define BURST	10
+#define BURST 10
 
 static struct pollfd told_of = { .events = POLLIN };
 /* whether it was signalled when the log function was called; 0: not called */
@@ -28,8 +28,8 @@ look_at_the_fd(const char *line)
 }
 
 /* S3: a thread that has a SYNC to tell of, and finds another task timed out,
- * tells of the SYNC before the user's log function gets that, which may take its
- * time: though it had left the signal to the service thread's own look */
+ * tells of the SYNC before the user's log function gets that, which may take
+ * its time: though it had left the signal to the service thread's own look */
 static void
 a_log_function_delays_no_signal(void **state)
 {
@@ -45,7 +45,7 @@ a_log_function_delays_no_signal(void **state)
 	late = job_park(rig, tp, unread->wsi);
 	rig_drain(rig);
 	if (!atomic_load(&service->adopted))
-		skip();		/* lws_cancel_service() signals it */
+		skip(); /* lws_cancel_service() signals it */
 	j->gate = gate;
 	job_enqueue(tp, j, c->wsi);
 	wait_int(&j->calls, 1);
@@ -81,7 +81,7 @@ it_is_silent_when_answered(void **state)
 	job_enqueue(tp, j, c->wsi);
 	wait_status(j, LWS_TP_STATUS_SYNCING);
 	if (!atomic_load(&service->adopted))
-		skip();		/* lws_cancel_service() signals it */
+		skip(); /* lws_cancel_service() signals it */
 	pfd.fd = service->fd;
 	/* its word is changed before it is posted */
 	assert_int_equal(poll(&pfd, 1, 60 * 1000), 1);
@@ -105,7 +105,7 @@ a_burst_is_one_signal(void **state)
 	c->manual = true;
 	rig_drain(rig);
 	if (!atomic_load(&service->adopted))
-		skip();		/* lws_cancel_service() signals it */
+		skip(); /* lws_cancel_service() signals it */
 	for (n = 0; n < BURST; n++) {
 		j = job_script(rig, 1, LWS_TP_RETURN_SYNC);
 		assert_non_null(job_enqueue(tp, j, c->wsi));
@@ -182,11 +182,13 @@ the_repeat_comes_after_a_second(void **state)
 	for (int n = 0; n < 3; n++) {
 		service->ask_again.cb(&service->ask_again);
 		assert_int_equal(log_count(LLL_INFO, "asking for WRITEABLE "
-					   "again"), n);
+						     "again"),
+				 n);
 		clock_forward(1);
 		service->ask_again.cb(&service->ask_again);
 		assert_int_equal(log_count(LLL_INFO, "asking for WRITEABLE "
-					   "again"), n + 1);
+						     "again"),
+				 n + 1);
 	}
 	clock_go();
 	serve_the_rest(rig, c);
@@ -293,7 +295,7 @@ a_look_that_never_came(void **state)
 
 	rig_drain(rig);
 	if (!atomic_load(&service->adopted))
-		skip();		/* lws_cancel_service() signals it */
+		skip(); /* lws_cancel_service() signals it */
 	pfd.fd = service->fd;
 	for (int n = 0; n < 2; n++) {
 		c->manual = true;
@@ -336,8 +338,8 @@ a_stop_is_held_until_it_is_between(void **state)
 		lwstp_service_collect(service);
 	}
 	assert_non_null(service->held);
-	assert_int_equal(atomic_load(&j[0]->stopping) +
-			 atomic_load(&j[1]->stopping), 0);
+	assert_int_equal(
+		atomic_load(&j[0]->stopping) + atomic_load(&j[1]->stopping), 0);
 	c->manual = false;
 	lws_callback_on_writable(c->wsi);
 	rig_until_cleaned(rig);
@@ -359,7 +361,7 @@ what_a_callback_found_is_asked_for(void **state)
 
 	rig_drain(rig);
 	if (!atomic_load(&service->adopted))
-		skip();		/* lws_cancel_service() signals it */
+		skip(); /* lws_cancel_service() signals it */
 	job_enqueue(tp, j, c->wsi);
 	wait_int(&j->returns, 1);
 	wait_until(has_an_idle_thread, pool_of(tp));
@@ -413,7 +415,7 @@ the_timer_of_external_poll_loops_ends(void **state)
 	rig_until(rig, is_not_expecting, service);
 #else
 	(void)state;
-	skip();		/* there is none */
+	skip(); /* there is none */
 #endif
 }
 

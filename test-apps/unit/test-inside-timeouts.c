@@ -71,7 +71,7 @@ each_sync_has_its_time(void **state)
 		wait_status(j, LWS_TP_STATUS_SYNCING);
 		clock_forward(LWSTP_SYNC_TIMEOUT_SECS - 1);
 		let_them_look(rig, tp);
-		if (n) {		/* late, and excused */
+		if (n) { /* late, and excused */
 			clock_forward(10);
 			let_them_look(rig, tp);
 		}
@@ -124,8 +124,8 @@ only_what_syncs_times_out(void **state)
 	assert_int_equal(atomic_load(&works->stopping), 0);
 }
 
-/* S5: nor does what has ended, though nobody has reaped it, or is to stop, though
- * its service thread has not told it yet */
+/* S5: nor does what has ended, though nobody has reaped it, or is to stop,
+ * though its service thread has not told it yet */
 static void
 what_has_ended_times_out_no_more(void **state)
 {
@@ -139,9 +139,8 @@ what_has_ended_times_out_no_more(void **state)
 	lws_threadpool_task_sync(ended->task, 0);
 	wait_status(ended, LWS_TP_STATUS_FINISHED);
 	stops = job_park(rig, tp, c->wsi);
-	lwstp_task_stop(task_of(stops->task),
-			task_of(stops->task)->slot.word, true,
-			LWS_TP_STOP_TIMEOUT);
+	lwstp_task_stop(task_of(stops->task), task_of(stops->task)->slot.word,
+			true, LWS_TP_STOP_TIMEOUT);
 	for (int n = 0; n < 3; n++) {
 		clock_forward(LWSTP_SYNC_TIMEOUT_SECS);
 		let_them_look(rig, tp);
@@ -170,7 +169,7 @@ the_next_task_has_its_own_time(void **state)
 		task = task_of(j->task);
 		lws_threadpool_task_sync(j->task, 0);
 		wait_status(j, LWS_TP_STATUS_FINISHED);
-		wait_until(has_an_idle_thread, pool_of(tp));	/* posted */
+		wait_until(has_an_idle_thread, pool_of(tp)); /* posted */
 		lws_threadpool_task_status(j->task, NULL);
 		lwstp_service_answer(service_of(tp));
 	}
@@ -232,7 +231,7 @@ a_time_ends_before_its_slot_is_used_again(void **state)
 
 	lwstp_service_answer(service_of(tp[0]));
 	next = job_park(rig, tp[1], c->wsi);
-	if (task_of(next->task) == task) {	/* not on 32 bits */
+	if (task_of(next->task) == task) { /* not on 32 bits */
 		wait_until(has_a_timer, task);
 		wait_until(has_an_idle_thread, pool_of(tp[1]));
 		let_them_look(rig, tp[0]);
@@ -266,9 +265,9 @@ static void
 a_sleeping_thread_becomes_the_keeper(void **state)
 {
 	struct rig *rig = *state;
-	struct lws_threadpool_options o = { .size = sizeof(o),
-					    .sync_timeout_secs = 1,
-					    .sync_spin_us = -1 };
+	struct lws_threadpool_options o = {
+		.size = sizeof(o), .sync_timeout_secs = 1, .sync_spin_us = -1
+	};
 	struct lws_threadpool *tp = rig_pool_ext(rig, 2, 10, &o);
 	struct lwstp_pool *pool = pool_of(tp);
 	struct conn *c = conn_open(rig, CONN_RAW);
@@ -303,9 +302,9 @@ ask_the_other(struct job *j, enum lws_threadpool_task_status s)
 
 	(void)s;
 	if (lws_threadpool_task_status(other->task, NULL) !=
-						LWS_TP_STATUS_SYNCING ||
+		    LWS_TP_STATUS_SYNCING ||
 	    lws_threadpool_task_status_noreap(other->task) !=
-						LWS_TP_STATUS_SYNCING)
+		    LWS_TP_STATUS_SYNCING)
 		job_fault(j, "the other is not SYNCING");
 
 	return LWS_TP_RETURN_FINISHED;
@@ -361,13 +360,13 @@ another_thread_s_look_does_not_count(void **state)
 	void *wrong;
 
 	job_enqueue(tp, job_script(rig, 1, LWS_TP_RETURN_SYNC), c->wsi);
-	rig_until_cleaned(rig);		/* this is the service thread */
+	rig_until_cleaned(rig); /* this is the service thread */
 	c->manual = true;
 	job_enqueue(tp, parked, c->wsi);
 	wait_int(&parked->returns, 1);
 	wait_until(is_unseen, parked->task);
-	assert_int_equal(pthread_create(&watch, NULL, ask_for_status,
-					parked->task), 0);
+	assert_int_equal(
+		pthread_create(&watch, NULL, ask_for_status, parked->task), 0);
 	pthread_join(watch, &wrong);
 	assert_null(wrong);
 	assert_true(is_unseen(parked->task));
@@ -427,5 +426,6 @@ main(void)
 		INSIDE_TEST(another_thread_s_answer_does),
 	};
 
-	return cmocka_run_group_tests_name("inside-timeouts", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("inside-timeouts", tests, NULL,
+					   NULL);
 }

@@ -8,8 +8,8 @@
 
 #include "inside.h"
 
-#define TIMERS	100
-#define TURNS	10000
+#define TIMERS 100
+#define TURNS  10000
 
 static unsigned int seed;
 

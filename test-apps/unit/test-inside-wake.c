@@ -8,7 +8,7 @@
 
 #include "inside.h"
 
-#define MANY	64	/* a spinner would have taken them */
+#define MANY 64 /* a spinner would have taken them */
 
 /* S2: a thread looks out for what is enqueued, and has lost its processor.
  * When much came, another is woken. */
@@ -39,8 +39,8 @@ idle_of(const struct lwstp_pool *pool)
 	unsigned int idle = 0;
 
 	for (size_t n = 0; n < LWS_ARRAY_SIZE(pool->idle); n++)
-		idle += (unsigned int)__builtin_popcount(
-						atomic_load(&pool->idle[n]));
+		idle += (unsigned int)
+			__builtin_popcount(atomic_load(&pool->idle[n]));
 
 	return idle;
 }

@@ -37,12 +37,10 @@ a_stop_by_an_old_word(void **state)
 	gate_open(gate);
 	wait_int(&j->calls, 1);
 	assert_int_equal(lwstp_status(word_of(j)), LWS_TP_STATUS_RUNNING);
-	lwstp_task_stop(task, queued, true,
-			LWS_TP_STOP_TIMEOUT);
+	lwstp_task_stop(task, queued, true, LWS_TP_STOP_TIMEOUT);
 	assert_true(word_of(j) & LWSTP_STOP);
 	/* asked once more, it stays as it is */
-	lwstp_task_stop(task, word_of(j), true,
-			LWS_TP_STOP_TIMEOUT);
+	lwstp_task_stop(task, word_of(j), true, LWS_TP_STOP_TIMEOUT);
 	j->last = LWS_TP_RETURN_CHECKING_IN;
 	gate_open(other);
 	wait_int(&j->cleanups, 1);
@@ -53,8 +51,7 @@ a_stop_by_an_old_word(void **state)
 	wait_int(&next->calls, 1);
 	/* on 32 bits slots are used in turn */
 	assert_true(task_of(next->task) == task || UINTPTR_MAX <= 0xffffffffu);
-	lwstp_task_stop(task, queued, true,
-			LWS_TP_STOP_TIMEOUT);
+	lwstp_task_stop(task, queued, true, LWS_TP_STOP_TIMEOUT);
 	gate_open(gate);
 	wait_int(&next->cleanups, 1);
 	assert_int_equal(atomic_load(&next->stopping), 0);

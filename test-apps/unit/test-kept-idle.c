@@ -10,9 +10,7 @@
 static struct lws_threadpool *
 pool_of_a_second(struct rig *rig)
 {
-	struct lws_threadpool_options o = {
-		.size = sizeof(o), .keep_secs = 1
-	};
+	struct lws_threadpool_options o = { .size = sizeof(o), .keep_secs = 1 };
 
 	return rig_pool_ext(rig, 2, 10, &o);
 }

@@ -11,7 +11,9 @@ static struct lws_threadpool *
 pool_that_keeps(struct rig *rig, int threads, int secs, int most)
 {
 	struct lws_threadpool_options o = {
-		.size = sizeof(o), .keep_secs = secs, .max_kept = most,
+		.size = sizeof(o),
+		.keep_secs = secs,
+		.max_kept = most,
 	};
 
 	return rig_pool_ext(rig, threads, 100, &o);

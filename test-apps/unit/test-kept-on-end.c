@@ -27,7 +27,8 @@ note_end(struct lws *wsi, void *user, enum lws_threadpool_task_status how)
 }
 
 static const struct lws_threadpool_task_options options = {
-	.size = sizeof(options), .on_end = note_end,
+	.size = sizeof(options),
+	.on_end = note_end,
 };
 
 static int

@@ -138,11 +138,11 @@ what_is_not_kept(void **state)
 /* ---- what reaps it ---- */
 
 struct asker {
-	struct job			*j;
-	void				*user;
-	enum lws_threadpool_task_status	s;
-	int				ret;
-	bool				dequeue;
+	struct job *j;
+	void *user;
+	enum lws_threadpool_task_status s;
+	int ret;
+	bool dequeue;
 };
 
 static void *
@@ -180,8 +180,10 @@ status_and_dequeue_on_any_thread(void **state)
 	struct job *does;
 
 	for (int n = 0; n < 6; n++) {
-		struct asker a = { .j = tokens_keep(rig, tp), .dequeue = n & 1,
-				   .ret = -1, .s = LWS_TP_STATUS_QUEUED };
+		struct asker a = { .j = tokens_keep(rig, tp),
+				   .dequeue = n & 1,
+				   .ret = -1,
+				   .s = LWS_TP_STATUS_QUEUED };
 
 		is_kept(tp, a.j, LWS_TP_STATUS_FINISHED);
 		switch (n / 2) {
@@ -190,8 +192,8 @@ status_and_dequeue_on_any_thread(void **state)
 			reap_it(&a);
 			break;
 		case 1:
-			assert_int_equal(pthread_create(&thread, NULL, reap_it,
-							&a), 0);
+			assert_int_equal(
+				pthread_create(&thread, NULL, reap_it, &a), 0);
 			pthread_join(thread, NULL);
 			break;
 		default:
@@ -227,8 +229,7 @@ two_reap_it(void **state)
 		struct asker a = { .j = j }, b = { .j = j, .dequeue = n & 1 };
 		pthread_t thread;
 
-		assert_int_equal(pthread_create(&thread, NULL, reap_it, &a),
-				 0);
+		assert_int_equal(pthread_create(&thread, NULL, reap_it, &a), 0);
 		reap_it(&b);
 		pthread_join(thread, NULL);
 		is_gone(j);

@@ -18,7 +18,7 @@
 #define OTHER_MALLOC
 #endif
 
-#define KEYS	20000
+#define KEYS 20000
 
 /* ---- many ---- */
 
@@ -143,16 +143,16 @@ passing_many_that_wait(void **state)
 
 /* ---- many threads ---- */
 
-#define THREADS	3
+#define THREADS 3
 #define EACH	200
 #define LANES	4
 
 static struct lane lanes[LANES];
 
 struct enqueuer {
-	struct lws_threadpool	*tp;
-	struct served		*s[EACH];
-	pthread_t		thread;
+	struct lws_threadpool *tp;
+	struct served *s[EACH];
+	pthread_t thread;
 };
 
 static void *
@@ -194,8 +194,9 @@ used_by_many_threads(void **state)
 		}
 	}
 	for (int t = 0; t < THREADS; t++)
-		assert_int_equal(pthread_create(&e[t].thread, NULL,
-						enqueue_all, &e[t]), 0);
+		assert_int_equal(pthread_create(&e[t].thread, NULL, enqueue_all,
+						&e[t]),
+				 0);
 	for (int t = 0; t < THREADS; t++)
 		pthread_join(e[t].thread, NULL);
 	rig_until_cleaned(rig);

@@ -6,29 +6,28 @@
 
 #include "keyed.h"
 
-#define MANY	300
+#define MANY 300
 
 /* O1: limit 1 is order: one at a time, as enqueued, whatever they return in
  * between and however many threads there are */
 static void
 limit_1_is_order(void **state)
 {
-	static const int rets[] = {
-		LWS_TP_RETURN_CHECKING_IN, LWS_TP_RETURN_SYNC
-	};
+	static const int rets[] = { LWS_TP_RETURN_CHECKING_IN,
+				    LWS_TP_RETURN_SYNC };
 	struct rig *rig = *state;
 	struct lws_threadpool *tp = rig_pool(rig, 4, 1000);
-	struct conn *c[3] = { conn_open(rig, CONN_RAW),
-			      conn_open(rig, CONN_WS), NULL };
+	struct conn *c[3] = { conn_open(rig, CONN_RAW), conn_open(rig, CONN_WS),
+			      NULL };
 	struct served *s[MANY];
 	struct lane lane;
 
-	rig->on_event = NULL;		/* job_serve_one() answers */
+	rig->on_event = NULL; /* job_serve_one() answers */
 	memset(&lane, 0, sizeof(lane));
 	for (int n = 0; n < MANY; n++) {
 		s[n] = keyed_counted(rig, &lane, 1, n % 4, rets[n & 1]);
-		assert_non_null(served_enqueue(tp, s[n], c[n % 3] ?
-					       c[n % 3]->wsi : NULL));
+		assert_non_null(served_enqueue(
+			tp, s[n], c[n % 3] ? c[n % 3]->wsi : NULL));
 	}
 	rig_until_cleaned(rig);
 	assert_int_equal(atomic_load(&lane.most), 1);
@@ -149,10 +148,9 @@ no_limit_and_no_key(void **state)
 static void
 not_followed(void **state)
 {
-	const void *keys[] = {
-		(const void *)1, (const void *)2, (const void *)UINTPTR_MAX,
-		(const void *)(UINTPTR_MAX / 2)
-	};
+	const void *keys[] = { (const void *)1, (const void *)2,
+			       (const void *)UINTPTR_MAX,
+			       (const void *)(UINTPTR_MAX / 2) };
 	struct rig *rig = *state;
 	struct lws_threadpool *tp = rig_pool(rig, 4, 100);
 	struct gate *gate = gate_new(rig);
@@ -333,9 +331,8 @@ before_those_behind_it(void **state)
 static void
 pinned(void **state)
 {
-	const struct lws_threadpool_options o = {
-		.size = sizeof(o), .pin_tasks = 1
-	};
+	const struct lws_threadpool_options o = { .size = sizeof(o),
+						  .pin_tasks = 1 };
 	struct rig *rig = *state;
 	struct lws_threadpool *tp = rig_pool_ext(rig, 3, 1000, &o);
 	struct conn *c = conn_open(rig, CONN_RAW);

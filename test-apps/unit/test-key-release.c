@@ -8,13 +8,13 @@
 #include "keyed.h"
 
 struct scene {
-	struct rig		*rig;
-	struct lws_threadpool	*tp;	/* of two threads */
-	struct conn		*c;
-	struct gate		*gate;
-	struct served		*s;	/* has the key, limit 1 */
-	struct served		*next[3]; /* wait for it, each with a gate */
-	struct gate		*next_gate[3];
+	struct rig *rig;
+	struct lws_threadpool *tp; /* of two threads */
+	struct conn *c;
+	struct gate *gate;
+	struct served *s;	/* has the key, limit 1 */
+	struct served *next[3]; /* wait for it, each with a gate */
+	struct gate *next_gate[3];
 };
 
 static void
@@ -59,9 +59,8 @@ scene_end(struct scene *p)
 
 /* ---- ends of one that runs ---- */
 
-static const int returns[] = {
-	LWS_TP_RETURN_FINISHED, LWS_TP_RETURN_STOPPED, 1234
-};
+static const int returns[] = { LWS_TP_RETURN_FINISHED, LWS_TP_RETURN_STOPPED,
+			       1234 };
 
 /* O1: by each return, with a wsi and without */
 static void
@@ -79,9 +78,9 @@ by_its_return(void **state)
 		if (returns[n / 2] == 1234)
 			log_wait(LLL_ERR, "1234", n - 3);
 		if (n & 1) {
-			rig_until_status(p.s->j, n / 2 ?
-					 LWS_TP_STATUS_STOPPED :
-					 LWS_TP_STATUS_FINISHED);
+			rig_until_status(p.s->j,
+					 n / 2 ? LWS_TP_STATUS_STOPPED :
+						 LWS_TP_STATUS_FINISHED);
 			lws_threadpool_task_status(p.s->j->task, NULL);
 		}
 		scene_end(&p);
@@ -101,7 +100,7 @@ by_a_stop(void **state)
 		p.s->j->ret = LWS_TP_RETURN_CHECKING_IN;
 		scene_start(&p, n & 1 ? p.c->wsi : NULL, 1);
 		lws_threadpool_task_sync(p.s->j->task, 1);
-		if (n & 2)		/* and again, by other ways */
+		if (n & 2) /* and again, by other ways */
 			lws_threadpool_task_sync(p.s->j->task, 1);
 		if (n == 3)
 			lws_threadpool_dequeue_task(p.s->j->task);
@@ -173,9 +172,8 @@ way_close(struct scene *p)
 static void
 of_a_syncing_one(void **state)
 {
-	void (* const ways[])(struct scene *p) = {
-		way_answer, way_stop, way_dequeue, way_close
-	};
+	void (*const ways[])(struct scene *p) = { way_answer, way_stop,
+						  way_dequeue, way_close };
 	struct scene p;
 
 	for (size_t n = 0; n < LWS_ARRAY_SIZE(ways); n++) {

@@ -14,11 +14,11 @@
  * so the next of the key may start, and no thread takes it.
  */
 struct scene {
-	struct rig		*rig;
-	struct lws_threadpool	*tp;
-	struct gate		*end, *cleanup;
-	struct served		*first, *next, *late;
-	atomic_int		cleaning;
+	struct rig *rig;
+	struct lws_threadpool *tp;
+	struct gate *end, *cleanup;
+	struct served *first, *next, *late;
+	atomic_int cleaning;
 };
 
 static void
@@ -52,7 +52,7 @@ scene_begin(struct scene *p, struct rig *rig, int depth)
 	p->late->priv = p;
 	p->late->on_cleanup = cleanup_waits;
 	assert_non_null(served_enqueue(p->tp, p->late, NULL));
-	wait_int(&p->cleaning, 1);	/* nobody services: on a thread */
+	wait_int(&p->cleaning, 1); /* nobody services: on a thread */
 }
 
 static void

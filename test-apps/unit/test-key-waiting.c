@@ -10,12 +10,12 @@
 #include "closings.h"
 
 struct scene {
-	struct rig		*rig;
-	struct lws_threadpool	*tp;	/* of two threads */
-	struct conn		*c;
-	struct gate		*gate;
-	struct served		*first;	/* has the key until the gate opens */
-	struct served		*held[5];
+	struct rig *rig;
+	struct lws_threadpool *tp; /* of two threads */
+	struct conn *c;
+	struct gate *gate;
+	struct served *first; /* has the key until the gate opens */
+	struct served *held[5];
 };
 
 static void
@@ -67,14 +67,15 @@ is_queued(void **state)
 		assert_int_equal(lws_threadpool_task_status(p.held[n]->j->task,
 							    NULL),
 				 LWS_TP_STATUS_QUEUED);
-		assert_int_equal(lws_threadpool_task_get_info(
-					p.held[n]->j->task, &info), 0);
+		assert_int_equal(
+			lws_threadpool_task_get_info(p.held[n]->j->task, &info),
+			0);
 		assert_int_equal(info.status, LWS_TP_STATUS_QUEUED);
 		assert_int_equal(info.parked, 0);
 		assert_int_equal(info.thread, -1);
 	}
 	assert_int_equal(depth_of(p.tp), 5);
-	lws_threadpool_dump(p.tp);			/* P5 */
+	lws_threadpool_dump(p.tp); /* P5 */
 	assert_int_equal(log_count(LLL_THREAD, "keyed"), 1 + 5);
 	assert_int_equal(lws_threadpool_get_stats(p.tp, &stats), 0);
 	assert_int_equal(stats.queued, 5);
@@ -261,8 +262,7 @@ by_its_queue_ms(void **state)
 		}
 		wait_status(p.held[n]->j, LWS_TP_STATUS_STOPPED);
 		lws_threadpool_task_status(p.held[n]->j->task, NULL);
-		assert_int_equal(p.held[n]->cleanup_why,
-				 LWS_TP_STOP_QUEUE_MS);
+		assert_int_equal(p.held[n]->cleanup_why, LWS_TP_STOP_QUEUE_MS);
 		others_go_on(&p, n);
 	}
 	/* D1 may say so */
@@ -343,8 +343,9 @@ by_destroy(void **state)
 			assert_non_null(served_enqueue(p.tp, s, p.c->wsi));
 			wait_status(s->j, LWS_TP_STATUS_SYNCING);
 			for (int i = 0; i < 20; i++)
-				assert_non_null(served_enqueue(p.tp,
-					keyed_new(rig, rig, 1), p.c->wsi));
+				assert_non_null(served_enqueue(
+					p.tp, keyed_new(rig, rig, 1),
+					p.c->wsi));
 		}
 		rig_pool_destroy(rig, p.tp);
 		assert_true(rig_is_cleaned(rig));

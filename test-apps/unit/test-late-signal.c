@@ -3,9 +3,9 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * A thread that is no pool's asks a task to stop, posts it, and is held up before
- * it signals the service thread.  Meanwhile the pool and the context go: the
- * signal must not reach whoever has got the number of their fd.
+ * A thread that is no pool's asks a task to stop, posts it, and is held up
+ * before it signals the service thread.  Meanwhile the pool and the context go:
+ * the signal must not reach whoever has got the number of their fd.
  *
  * LWSTP_WRAP: eventfd_write
  */
@@ -36,8 +36,8 @@ __wrap_eventfd_write(int fd, eventfd_t value)
 }
 
 struct asked {
-	struct lws_threadpool	*tp;
-	struct job		*j;	/* NULL: finish() */
+	struct lws_threadpool *tp;
+	struct job *j; /* NULL: finish() */
 };
 
 static void *
@@ -54,7 +54,8 @@ ask(void *arg)
 	return NULL;
 }
 
-/* of a pool of one thread, which runs a task; the other one SYNCs or is queued */
+/* of a pool of one thread, which runs a task; the other one SYNCs or is queued
+ */
 static void
 goes_before_the_signal(bool queued, bool finish)
 {
@@ -67,7 +68,7 @@ goes_before_the_signal(bool queued, bool finish)
 
 	if (!LWSTP_UNIT_EVENTFD) {
 		rig_destroy(rig);
-		skip();		/* lws is asked, with a lock */
+		skip(); /* lws is asked, with a lock */
 	}
 	c->manual = true;
 	atomic_store(&signals, 0);

@@ -17,12 +17,12 @@
 /* What its STOPPING call and its cleanup were told.  Neither comes before its
  * time: from before its enqueue, that is. */
 struct life {
-	lws_usec_t	begun;
-	int		ms;
-	int		told, ended;	/* lws_threadpool_end_reason() */
-	int		status;		/* lws_threadpool_end_status() */
-	int		(*fn)(struct job *j, enum lws_threadpool_task_status s);
-	lws_usec_t	us;		/* park_step()'s */
+	lws_usec_t begun;
+	int ms;
+	int told, ended; /* lws_threadpool_end_reason() */
+	int status;	 /* lws_threadpool_end_status() */
+	int (*fn)(struct job *j, enum lws_threadpool_task_status s);
+	lws_usec_t us; /* park_step()'s */
 };
 
 static void
@@ -45,14 +45,14 @@ live(struct job *j, enum lws_threadpool_task_status s)
 		j->data = 0;
 		if (life->told == LWS_TP_STOP_LIFE_MS &&
 		    lws_now_usecs() - life->begun <
-					(lws_usec_t)life->ms * LWS_US_PER_MS)
+			    (lws_usec_t)life->ms * LWS_US_PER_MS)
 			job_fault(j, "told before its time (D2)");
 		return j->stop_ret;
 	}
 	if (life->us)
 		return (int)lws_threadpool_park(life->us) | j->data;
 	if (j->ret == LWS_TP_RETURN_CHECKING_IN)
-		usleep(500);	/* others have to start, too */
+		usleep(500); /* others have to start, too */
 
 	return atomic_load(&j->running) > j->repeat ? j->last :
 						      j->ret | j->data;
@@ -213,7 +213,8 @@ static void
 D2_SYNCING_without_a_timeout(void **state)
 {
 	const struct lws_threadpool_options o = {
-		.size = sizeof(o), .sync_timeout_secs = -1,
+		.size = sizeof(o),
+		.sync_timeout_secs = -1,
 	};
 	struct rig *rig = *state;
 	struct conn *c = conn_open(rig, CONN_RAW);
@@ -246,13 +247,13 @@ hold_the_data(struct rig *rig, struct lws *wsi,
 	if (reason != LWS_CALLBACK_RAW_WRITEABLE || !j)
 		return RIG_DEFAULT;
 	task = lws_threadpool_get_task_wsi(wsi);
-	if (task != j->task || lws_threadpool_task_status(task, NULL) !=
-						LWS_TP_STATUS_SYNCING)
+	if (task != j->task ||
+	    lws_threadpool_task_status(task, NULL) != LWS_TP_STATUS_SYNCING)
 		return 0;
 	rig->priv = NULL;
 	wait_status(j, LWS_TP_STATUS_STOPPING);
 	assert_int_equal(atomic_load(&j->calls), 1);
-	j->data = 1;		/* ours: a thread sanitizer sees it */
+	j->data = 1; /* ours: a thread sanitizer sees it */
 
 	return 0;
 }
@@ -354,8 +355,9 @@ D2_of_what_outlives(void **state)
 
 	for (int n = 0; n < 3; n++) {
 		c[n] = conn_open(rig, CONN_RAW);
-		j[n] = live_job(rig, &life[n], n == 1 ? LWS_TP_RETURN_SYNC :
-					LWS_TP_RETURN_CHECKING_IN,
+		j[n] = live_job(rig, &life[n],
+				n == 1 ? LWS_TP_RETURN_SYNC :
+					 LWS_TP_RETURN_CHECKING_IN,
 				n == 2 ? -1 : 0);
 		j[n]->async_task = 1;
 		live_for(tp, j[n], c[n]->wsi, LIFE_MS);
@@ -412,9 +414,12 @@ D2_many(void **state)
 	for (int n = 0; n < 4; n++)
 		c[n] = conn_open(rig, CONN_RAW);
 	for (int n = 0; n < 400; n++) {
-		j = live_job(rig, &life[n], n % 3 ? LWS_TP_RETURN_SYNC :
-					    LWS_TP_RETURN_CHECKING_IN,
-			     n % 7 > 3 ? n % 7 * 500 : n % 7 == 3 ? -1 : 0);
+		j = live_job(rig, &life[n],
+			     n % 3 ? LWS_TP_RETURN_SYNC :
+				     LWS_TP_RETURN_CHECKING_IN,
+			     n % 7 > 3	? n % 7 * 500 :
+			     n % 7 == 3 ? -1 :
+					  0);
 		live_for(tp, j, n % 5 ? c[n % 4]->wsi : NULL, 1 + n * 37 % 90);
 	}
 	conn_fin(c[0]);

@@ -11,7 +11,7 @@
 #include "harness.h"
 
 #define LINES	50
-#define DEEPEST	200
+#define DEEPEST 200
 #define MOST	5000
 
 static struct lws_threadpool *gone_tp, *finished_tp;
@@ -142,8 +142,8 @@ outside_it_is_said_each_time(void **state)
 	log_info();
 	for (int n = 0; n < 3; n++)
 		lws_threadpool_task_status_noreap(gone_task);
-	assert_int_equal(log_count(LLL_INFO,
-				   "lws_threadpool_task_status_noreap"), 3);
+	assert_int_equal(
+		log_count(LLL_INFO, "lws_threadpool_task_status_noreap"), 3);
 }
 
 static int

@@ -13,15 +13,15 @@
 
 #include "harness.h"
 
-#define THREADS	3
+#define THREADS 3
 #define ROUNDS	30
 
 static struct {
-	struct rig		*rig;
-	struct lws_threadpool	*tp;
-	cpu_set_t		cpu;
-	struct job		*inner[2];
-	struct gate		*busy;
+	struct rig *rig;
+	struct lws_threadpool *tp;
+	cpu_set_t cpu;
+	struct job *inner[2];
+	struct gate *busy;
 } ls;
 
 static int
@@ -97,7 +97,8 @@ no_task_waits_for_the_end_of_a_spin(void **state)
 {
 	struct rig *rig = *state;
 	const struct lws_threadpool_options o = {
-		.size = sizeof(o), .sync_spin_us = 1800 * 1000000,
+		.size = sizeof(o),
+		.sync_spin_us = 1800 * 1000000,
 	};
 	size_t last = CPU_SETSIZE - 1;
 	cpu_set_t all;

@@ -30,8 +30,7 @@ one_a_writeable_serves_all(void **state)
 		for (int n = 0; n < 21; n++) {
 			assert_int_equal(j[n]->seen[LWS_TP_STATUS_SYNCING],
 					 n % 5 * 10);
-			assert_int_equal(j[n]->seen[LWS_TP_STATUS_FINISHED],
-					 1);
+			assert_int_equal(j[n]->seen[LWS_TP_STATUS_FINISHED], 1);
 		}
 	}
 }
@@ -59,9 +58,9 @@ all_at_once_before_the_first_ring(void **state)
 			wait_int(&j[n]->returns, 1);
 		rig_until_cleaned(rig);
 		for (int n = 0; n < 10; n++)
-			assert_int_equal(j[n]->reaped_as, n & 1 ?
-					 LWS_TP_STATUS_STOPPED :
-					 LWS_TP_STATUS_FINISHED);
+			assert_int_equal(j[n]->reaped_as,
+					 n & 1 ? LWS_TP_STATUS_STOPPED :
+						 LWS_TP_STATUS_FINISHED);
 	}
 }
 
@@ -72,7 +71,10 @@ reap_by_dequeue(struct rig *rig, struct lws *wsi,
 {
 	struct lws_threadpool_task *task;
 
-	(void)rig; (void)user; (void)in; (void)len;
+	(void)rig;
+	(void)user;
+	(void)in;
+	(void)len;
 	if (reason != LWS_CALLBACK_RAW_WRITEABLE)
 		return RIG_DEFAULT;
 	task = lws_threadpool_get_task_wsi(wsi);
@@ -102,8 +104,8 @@ one_dequeued_a_writeable(void **state)
 }
 
 struct rings {
-	struct conn	*conn;
-	int		n;
+	struct conn *conn;
+	int n;
 };
 
 static bool
@@ -196,12 +198,14 @@ serve_all_but_one(struct rig *rig, struct lws *wsi,
 {
 	struct job *skip = rig->priv;
 
-	(void)user; (void)in; (void)len;
+	(void)user;
+	(void)in;
+	(void)len;
 	if (reason != LWS_CALLBACK_RAW_WRITEABLE)
 		return RIG_DEFAULT;
 	/* as one that waits for room to send would */
 	if (lws_threadpool_task_status_noreap(skip->task) ==
-						LWS_TP_STATUS_SYNCING)
+	    LWS_TP_STATUS_SYNCING)
 		skip->data++;
 	lws_threadpool_foreach_task_wsi(wsi, skip, serve_visited);
 

@@ -17,10 +17,14 @@
 static _Thread_local void (*meanwhile)(void);
 static _Thread_local int locks_left, held;
 
-int __real_pthread_mutex_lock(pthread_mutex_t *mutex);
-int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex);
-int __real_pthread_mutex_unlock(pthread_mutex_t *mutex);
-int __wrap_pthread_mutex_unlock(pthread_mutex_t *mutex);
+int
+__real_pthread_mutex_lock(pthread_mutex_t *mutex);
+int
+__wrap_pthread_mutex_lock(pthread_mutex_t *mutex);
+int
+__real_pthread_mutex_unlock(pthread_mutex_t *mutex);
+int
+__wrap_pthread_mutex_unlock(pthread_mutex_t *mutex);
 
 #if defined(UNINSTRUMENTED)
 UNINSTRUMENTED
@@ -52,12 +56,12 @@ __wrap_pthread_mutex_unlock(pthread_mutex_t *mutex)
 
 /* One try: the service thread is the test's */
 static struct scene {
-	struct rig		*rig;
-	struct lws_threadpool	*tp;
-	struct conn		*c;	/* with a handle, so that is known */
-	struct gate		*gate;
-	struct job		*j;	/* waits for the gate, or is kept */
-	bool			keeps;
+	struct rig *rig;
+	struct lws_threadpool *tp;
+	struct conn *c; /* with a handle, so that is known */
+	struct gate *gate;
+	struct job *j; /* waits for the gate, or is kept */
+	bool keeps;
 } now;
 
 static void
@@ -118,8 +122,8 @@ at_lock(int n, void (*what)(void), int (*call)(void), int *ret)
 
 /* what the call returns if it is too late, and else.  How often it was. */
 static int
-at_each_lock(struct rig *rig, bool keeps, void (*what)(void),
-	     int (*call)(void), int late, int else_ret)
+at_each_lock(struct rig *rig, bool keeps, void (*what)(void), int (*call)(void),
+	     int late, int else_ret)
 {
 	int n, ret, times = 0;
 	bool done = true;
@@ -206,7 +210,9 @@ static int
 status(void)
 {
 	return lws_threadpool_task_status(now.j->task, NULL) ==
-						LWS_TP_STATUS_FINISHED ? 0 : -1;
+			       LWS_TP_STATUS_FINISHED ?
+		       0 :
+		       -1;
 }
 
 static int
@@ -234,8 +240,8 @@ a_kept_one_goes(void **state)
 	struct rig *rig = *state;
 
 	at_each_lock(rig, true, it_is_reaped, status, 0, 0);
-	assert_true(at_each_lock(rig, true, it_is_reaped, status_and_user,
-				 -1, 0) >= 1);
+	assert_true(at_each_lock(rig, true, it_is_reaped, status_and_user, -1,
+				 0) >= 1);
 	at_each_lock(rig, true, it_is_reaped, dequeue, 0, 0);
 	assert_true(at_each_lock(rig, true, it_is_reaped, attach, -1, 0) >= 1);
 	assert_true(at_each_lock(rig, true, it_is_reaped, info, -1, 0) >= 1);
@@ -346,9 +352,8 @@ pool_at_lock(struct rig *rig, int n, int (*what)(void), int *ret)
 static void
 a_pool_ends(void **state)
 {
-	int (* const calls[])(void) = {
-		call, drain, by_token, stats, metrics, finish, enqueue
-	};
+	int (*const calls[])(void) = { call,	drain,	by_token, stats,
+				       metrics, finish, enqueue };
 	struct rig *rig = *state;
 	int ret, accepted = 0;
 
@@ -375,10 +380,10 @@ a_pool_ends(void **state)
 #define TASKS 40
 
 struct others {
-	struct lws_threadpool	*tp, *other;
-	struct gate		*gate, *later;
-	struct job		*j[TASKS];
-	int			told;
+	struct lws_threadpool *tp, *other;
+	struct gate *gate, *later;
+	struct job *j[TASKS];
+	int told;
 };
 
 /* the others end, and new ones, of this pool and of another, take their
@@ -393,10 +398,9 @@ end_the_others(const struct lws_threadpool_task_info *i, void *arg)
 		for (int n = 0; n < TASKS; n++)
 			wait_int(&o->j[n]->cleanups, 1);
 		for (int n = 0; n < TASKS; n++)
-			assert_non_null(job_enqueue(n & 1 ? o->tp : o->other,
-						    job_gated(now.rig,
-							      o->later),
-						    NULL));
+			assert_non_null(job_enqueue(
+				n & 1 ? o->tp : o->other,
+				job_gated(now.rig, o->later), NULL));
 	}
 
 	return i->user ? 0 : 1;

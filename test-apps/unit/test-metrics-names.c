@@ -8,7 +8,7 @@
 #include "numbers.h"
 #include "openmetrics.h"
 
-#define ROOM	400000
+#define ROOM 400000
 
 /* All pools are told of here. */
 static struct om *
@@ -65,18 +65,34 @@ static const struct {
 	  "\xf0\x90\x80\x80 \xf4\x8f\xbf\xbf" },
 	/* no UTF-8: a byte that is none, one that is missing, too long a form,
 	 * half of a pair, beyond the last */
-	{ "a\xff" "b", "a?b" },
-	{ "a\x80" "b", "a?b" },
+	{ "a\xff"
+	  "b",
+	  "a?b" },
+	{ "a\x80"
+	  "b",
+	  "a?b" },
 	{ "a\xc3", "a?" },
 	{ "a\xc3\"b", "a?\"b" },
 	{ "a\xe2\x82\\b", "a?\\b" },
 	{ "a\xf0\x9f\x98\nb", "a?\nb" },
-	{ "a\xc0\x80" "b", "a?b" },
-	{ "a\xe0\x80\x80" "b", "a?b" },
-	{ "a\xed\xa0\x80" "b", "a?b" },
-	{ "a\xf0\x8f\xbf\xbf" "b", "a?b" },
-	{ "a\xf4\x90\x80\x80" "b", "a?b" },
-	{ "a\xf8\x88\x80\x80\x80" "b", "a?b" },
+	{ "a\xc0\x80"
+	  "b",
+	  "a?b" },
+	{ "a\xe0\x80\x80"
+	  "b",
+	  "a?b" },
+	{ "a\xed\xa0\x80"
+	  "b",
+	  "a?b" },
+	{ "a\xf0\x8f\xbf\xbf"
+	  "b",
+	  "a?b" },
+	{ "a\xf4\x90\x80\x80"
+	  "b",
+	  "a?b" },
+	{ "a\xf8\x88\x80\x80\x80"
+	  "b",
+	  "a?b" },
 	{ "\xc3\xbc\xff\xc3\xbc", "\xc3\xbc?\xc3\xbc" },
 	/* cut in the middle of a character */
 	{ "30 bytes and then a long one..\xc3\xbc.",
@@ -120,8 +136,11 @@ names_of_all_kinds(void **state)
 static void
 bytes_of_all_kinds(void **state)
 {
-	static const char * const before[] = {
-		"", "\xc3", "\xe2\x82", "\xf0\x9f\x98",
+	static const char *const before[] = {
+		"",
+		"\xc3",
+		"\xe2\x82",
+		"\xf0\x9f\x98",
 	};
 	struct rig *rig = *state;
 	struct lws_threadpool_create_args args = { 1, 10 };
@@ -144,16 +163,17 @@ bytes_of_all_kinds(void **state)
 /* ---- while they come and go ---- */
 
 struct scraper {
-	pthread_t	thread;
-	atomic_int	quit, times, wrong;
+	pthread_t thread;
+	atomic_int quit, times, wrong;
 };
 
 /* what a counter or a bucket was before: all of them grow */
 static bool
 went_back(const struct om *was, const struct om *om, const char *id)
 {
-	static const char * const names_of[] = {
-		"lws_threadpool_accepted_total", "lws_threadpool_syncs_total",
+	static const char *const names_of[] = {
+		"lws_threadpool_accepted_total",
+		"lws_threadpool_syncs_total",
 		"lws_threadpool_finished_total",
 		"lws_threadpool_run_seconds_count",
 		"lws_threadpool_run_seconds_sum",

@@ -7,7 +7,7 @@
 #include "numbers.h"
 #include "openmetrics.h"
 
-#define GUARD	64
+#define GUARD 64
 
 /* The text of tp, which is told twice: its length, and then it; it may have
  * grown meanwhile.  free() it. */
@@ -56,17 +56,17 @@ read_metrics(struct lws_threadpool *tp)
 	  sizeof(((struct lws_threadpool_stats *)NULL)->member) }
 
 static const struct member {
-	const char	*name, *type;
-	size_t		offset, size;
+	const char *name, *type;
+	size_t offset, size;
 } members[] = {
-	MEMBER("gauge", threads), MEMBER("gauge", running),
-	MEMBER("gauge", queued), MEMBER("gauge", syncing),
-	MEMBER("gauge", parked), MEMBER("gauge", done),
-	MEMBER("gauge", kept),
-	MEMBER("counter", accepted), MEMBER("counter", refused),
-	MEMBER("counter", finished), MEMBER("counter", stopped),
-	MEMBER("counter", timed_out), MEMBER("counter", syncs),
-	MEMBER("counter", wakes), MEMBER("counter", calls),
+	MEMBER("gauge", threads),   MEMBER("gauge", running),
+	MEMBER("gauge", queued),    MEMBER("gauge", syncing),
+	MEMBER("gauge", parked),    MEMBER("gauge", done),
+	MEMBER("gauge", kept),	    MEMBER("counter", accepted),
+	MEMBER("counter", refused), MEMBER("counter", finished),
+	MEMBER("counter", stopped), MEMBER("counter", timed_out),
+	MEMBER("counter", syncs),   MEMBER("counter", wakes),
+	MEMBER("counter", calls),
 };
 
 static void
@@ -123,7 +123,9 @@ histogram_is_told(const struct om *om, const char *member, const char *id,
 	for (int n = 0; n < 3; n++)
 		snprintf(name[n], sizeof(name[n]),
 			 "lws_threadpool_%s_seconds_%s", member,
-			 n == 0 ? "bucket" : n == 1 ? "sum" : "count");
+			 n == 0 ? "bucket" :
+			 n == 1 ? "sum" :
+				  "count");
 	s = om_find(om, name[0], id, NULL);
 	assert_non_null(s);
 	for (int n = 0; n < BUCKETS; n++, s++, le *= 2) {
@@ -216,8 +218,8 @@ all_members_are_told(void **state)
 	id = om_label(om_find(om, "lws_threadpool_threads", NULL, NULL), "id");
 	pool_is_told(om, tp, id);
 	assert_int_equal(om->families, LWS_ARRAY_SIZE(members) + 3);
-	assert_int_equal(om->samples, LWS_ARRAY_SIZE(members) +
-				      3 * (BUCKETS + 2));
+	assert_int_equal(om->samples,
+			 LWS_ARRAY_SIZE(members) + 3 * (BUCKETS + 2));
 	for (int n = 0; n < om->samples; n++) {
 		assert_string_equal(om_label(&om->sample[n], "pool"), "unit0");
 		assert_string_equal(om_label(&om->sample[n], "id"), id);
@@ -233,8 +235,9 @@ has_pools(struct lws_threadpool **tp, int n)
 	int found = 0;
 
 	first = om_find(om, "lws_threadpool_threads", NULL, NULL);
-	for (s = first; s && s < om->sample + om->samples &&
-	     !strcmp(s->name, first->name); s++, found++)
+	for (s = first;
+	     s && s < om->sample + om->samples && !strcmp(s->name, first->name);
+	     s++, found++)
 		for (const struct om_sample *o = first; o < s; o++)
 			assert_string_not_equal(om_label(o, "id"),
 						om_label(s, "id"));
@@ -327,7 +330,8 @@ stale_pools(void **state)
 	assert_int_equal(lws_threadpool_metrics(tp, buf, sizeof(buf)), -1);
 	assert_int_equal(lws_threadpool_metrics(tp, NULL, 0), -1);
 	assert_int_equal(lws_threadpool_metrics((struct lws_threadpool *)buf,
-						buf, sizeof(buf)), -1);
+						buf, sizeof(buf)),
+			 -1);
 	assert_string_equal(buf, "as it was");
 	assert_int_equal(log_claim(LLL_ERR, "lws_threadpool_metrics"), 3);
 }

@@ -16,12 +16,12 @@
 
 /* where an enqueue is to be refused, as protocol "name" is told "reason" */
 struct place {
-	enum lws_callback_reasons	reason;
-	const char			*name;
-	int				told;
-	int				refused;
-	bool				made;	/* the pool, in the callback */
-	struct lws_threadpool		*tp;
+	enum lws_callback_reasons reason;
+	const char *name;
+	int told;
+	int refused;
+	bool made; /* the pool, in the callback */
+	struct lws_threadpool *tp;
 };
 
 /* perhaps in lws_create_context(), when the rig has no context yet */

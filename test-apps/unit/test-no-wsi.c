@@ -69,7 +69,7 @@ dequeue_the_other(struct job *j, enum lws_threadpool_task_status s)
 	if (lws_threadpool_dequeue_task(other->task))
 		job_fault(j, "it was asked to stop");
 	if (lws_threadpool_task_status(other->task, NULL) !=
-						LWS_TP_STATUS_RUNNING)
+	    LWS_TP_STATUS_RUNNING)
 		job_fault(j, "the other does not run");
 
 	return LWS_TP_RETURN_FINISHED;
@@ -121,14 +121,14 @@ W2_a_task_dequeues_another(void **state)
 
 /* ---- from any thread ---- */
 
-#define THREADS	4
+#define THREADS 4
 #define EACH	200
 
 struct enqueuer {
-	pthread_t		thread;
-	struct lws_threadpool	*tp;
-	struct job		*jobs[EACH];
-	int			refused;
+	pthread_t thread;
+	struct lws_threadpool *tp;
+	struct job *jobs[EACH];
+	int refused;
 };
 
 static void *
@@ -160,7 +160,8 @@ W2_enqueue_from_any_thread(void **state)
 	}
 	for (t = 0; t < THREADS; t++)
 		assert_int_equal(pthread_create(&e[t].thread, NULL, enqueue_all,
-						&e[t]), 0);
+						&e[t]),
+				 0);
 	for (t = 0; t < THREADS; t++) {
 		pthread_join(e[t].thread, NULL);
 		assert_int_equal(e[t].refused, 0);
@@ -172,9 +173,9 @@ W2_enqueue_from_any_thread(void **state)
 /* ---- from a pool thread ---- */
 
 struct nested {
-	struct lws_threadpool	*tp, *other;
-	struct lws		*wsi;
-	struct job		*with_wsi, *without, *elsewhere, *other_wsi;
+	struct lws_threadpool *tp, *other;
+	struct lws *wsi;
+	struct job *with_wsi, *without, *elsewhere, *other_wsi;
 };
 
 static int
@@ -198,7 +199,8 @@ W2_enqueue_from_a_pool_thread(void **state)
 	struct conn *c = conn_open(rig, CONN_RAW);
 	struct nested n = {
 		rig_pool(rig, 1, 10), rig_pool(rig, 1, 10), c->wsi,
-		job_new(rig), job_new(rig), job_new(rig), job_new(rig)
+		job_new(rig),	      job_new(rig),	    job_new(rig),
+		job_new(rig)
 	};
 	struct job *j = job_new(rig);
 

@@ -19,23 +19,25 @@ static atomic_int no_conds, no_attrs, no_threads, no_memory;
 	ret __wrap_##name args; \
 	ret __wrap_##name args
 
-WRAP(int, pthread_cond_init, (pthread_cond_t *cond,
-			      const pthread_condattr_t *attr))
+WRAP(int, pthread_cond_init,
+     (pthread_cond_t * cond, const pthread_condattr_t *attr))
 {
 	return atomic_load(&no_conds) ? EAGAIN :
 					__real_pthread_cond_init(cond, attr);
 }
 
-WRAP(int, pthread_attr_init, (pthread_attr_t *attr))
+WRAP(int, pthread_attr_init, (pthread_attr_t * attr))
 {
 	return atomic_load(&no_attrs) ? ENOMEM : __real_pthread_attr_init(attr);
 }
 
-WRAP(int, pthread_create, (pthread_t *thread, const pthread_attr_t *attr,
-			   void *(*fn)(void *), void *arg))
+WRAP(int, pthread_create,
+     (pthread_t * thread, const pthread_attr_t *attr, void *(*fn)(void *),
+      void *arg))
 {
-	return atomic_load(&no_threads) ? EAGAIN :
-			__real_pthread_create(thread, attr, fn, arg);
+	return atomic_load(&no_threads) ?
+		       EAGAIN :
+		       __real_pthread_create(thread, attr, fn, arg);
 }
 
 WRAP(void *, calloc, (size_t n, size_t size))
@@ -47,9 +49,8 @@ static struct lws_threadpool *
 create(struct rig *rig, size_t stack_size)
 {
 	const struct lws_threadpool_create_args args = { 2, 10 };
-	const struct lws_threadpool_options o = {
-		.size = sizeof(o), .stack_size = stack_size
-	};
+	const struct lws_threadpool_options o = { .size = sizeof(o),
+						  .stack_size = stack_size };
 
 	return lws_threadpool_create_ext(rig->context, &args, &o, "none");
 }
@@ -120,8 +121,8 @@ no_thread(void **state)
 		is_refused(rig, size, LWS_TP_REFUSED_MEMORY);
 		atomic_store(&no_threads, 0);
 		atomic_store(&no_attrs, 1);
-		is_refused(rig, size, size ? LWS_TP_REFUSED_ARGS :
-					     LWS_TP_REFUSED_MEMORY);
+		is_refused(rig, size,
+			   size ? LWS_TP_REFUSED_ARGS : LWS_TP_REFUSED_MEMORY);
 		atomic_store(&no_attrs, 0);
 		rig_pool_destroy(rig, rig_pool(rig, 2, 10));
 	}

@@ -1,6 +1,6 @@
 /*
- * lws-threadpool unit tests - a thread of a pool does not spin where the process
- * may use one processor only, however many the machine has
+ * lws-threadpool unit tests - a thread of a pool does not spin where the
+ * process may use one processor only, however many the machine has
  *
  * SPDX-License-Identifier: MIT
  */
@@ -9,8 +9,8 @@
 
 #include <time.h>
 
-#define SPIN_US	(1000 * LWS_US_PER_SEC)	/* the test ends it */
-#define SPUN_US	(LWS_US_PER_SEC / 4)
+#define SPIN_US (1000 * LWS_US_PER_SEC) /* the test ends it */
+#define SPUN_US (LWS_US_PER_SEC / 4)
 
 /* the time that the thread has had of a processor */
 static lws_usec_t
@@ -29,9 +29,8 @@ thread_us(pthread_t thread)
 static struct job *
 parked_on(struct rig *rig, struct conn *c)
 {
-	const struct lws_threadpool_options o = {
-		.size = sizeof(o), .sync_spin_us = SPIN_US
-	};
+	const struct lws_threadpool_options o = { .size = sizeof(o),
+						  .sync_spin_us = SPIN_US };
 
 	c->manual = true;
 

@@ -15,8 +15,8 @@
 
 #include "closings.h"
 
-#define TASKS	6
-#define ROUNDS	100
+#define TASKS  6
+#define ROUNDS 100
 
 /* who services: 0 while nobody does, and then anybody may */
 static _Atomic(pthread_t) serving;
@@ -60,8 +60,7 @@ __wrap_lws_get_socket_fd(struct lws *wsi);
 
 void
 __wrap_lws_sul_schedule(struct lws_context *context, int tsi,
-			lws_sorted_usec_list_t *sul, sul_cb_t cb,
-			lws_usec_t us)
+			lws_sorted_usec_list_t *sul, sul_cb_t cb, lws_usec_t us)
 {
 	must_serve("lws_sul_schedule");
 	__real_lws_sul_schedule(context, tsi, sul, cb, us);
@@ -101,9 +100,9 @@ __wrap_lws_get_socket_fd(struct lws *wsi)
 /* ---- two threads that take turns at servicing ---- */
 
 struct shift {
-	pthread_t	thread;
-	struct rig	*rig;
-	atomic_int	end;
+	pthread_t thread;
+	struct rig *rig;
+	atomic_int end;
 };
 
 static void *
@@ -166,7 +165,7 @@ serve_and_park(struct rig *rig, struct lws_threadpool *tp, struct job **j,
 	struct job *stream;
 
 	if (rig->evloop)
-		skip();		/* its loop stays on one thread */
+		skip(); /* its loop stays on one thread */
 	stream = job_script(rig, 20, LWS_TP_RETURN_SYNC);
 	job_enqueue(tp, stream, c[0]->wsi);
 	rig_until_cleaned(rig);
@@ -300,8 +299,9 @@ the_new_one_is_rung(void **state)
 		before = atomic_load(&heard);
 		lws_threadpool_task_sync(j[n % TASKS]->task, 0);
 		wait_int(&heard, before + 1);
-		wait_status(j[n % TASKS], n / TASKS < 8 ?
-			    LWS_TP_STATUS_SYNCING : LWS_TP_STATUS_FINISHED);
+		wait_status(j[n % TASKS],
+			    n / TASKS < 8 ? LWS_TP_STATUS_SYNCING :
+					    LWS_TP_STATUS_FINISHED);
 	}
 	shift_end(&other);
 	rig->on_event = NULL;

@@ -1,6 +1,6 @@
 /*
- * lws-threadpool unit tests - the harness's own reader of OpenMetrics text takes
- * what is right, and finds what is wrong
+ * lws-threadpool unit tests - the harness's own reader of OpenMetrics text
+ * takes what is right, and finds what is wrong
  *
  * SPDX-License-Identifier: MIT
  */
@@ -8,15 +8,15 @@
 #include "harness.h"
 #include "openmetrics.h"
 
-#define GAUGE	"# HELP a_b what it is, \\\\ and \\n\n# TYPE a_b gauge\n"
-#define EOF_	"# EOF\n"
+#define GAUGE "# HELP a_b what it is, \\\\ and \\n\n# TYPE a_b gauge\n"
+#define EOF_  "# EOF\n"
 
-static const char * const right[] = {
+static const char *const right[] = {
 	EOF_,
 	GAUGE EOF_,
 	GAUGE "a_b 1\n" EOF_,
-	GAUGE "a_b{pool=\"x\",id=\"1\"} 1.5e-06\na_b{pool=\"x\",id=\"2\"} -7\n"
-	EOF_,
+	GAUGE
+	"a_b{pool=\"x\",id=\"1\"} 1.5e-06\na_b{pool=\"x\",id=\"2\"} -7\n" EOF_,
 	GAUGE "a_b{pool=\"\\\\ \\\" \\n \xc3\xbc\xf0\x9f\x98\x80\"} 0\n" EOF_,
 	"# TYPE c counter\nc_total 3\n# TYPE d gauge\nd 4\n" EOF_,
 	"# TYPE s_seconds histogram\n# UNIT s_seconds seconds\n"

@@ -21,14 +21,20 @@
 
 #define MANY 10000
 
-static const char * const what_names[] = {
-	"memory", "threads", "fds", "the hidden vhost",
-	"the hidden vhost, late", "adoptions", "callback_on_writable",
+static const char *const what_names[] = {
+	"memory",
+	"threads",
+	"fds",
+	"the hidden vhost",
+	"the hidden vhost, late",
+	"adoptions",
+	"callback_on_writable",
 	"conditions and mutexes"
 };
 
-WRAP(int, pthread_create, (pthread_t *thread, const pthread_attr_t *attr,
-			   void *(*f)(void *), void *arg))
+WRAP(int, pthread_create,
+     (pthread_t * thread, const pthread_attr_t *attr, void *(*f)(void *),
+      void *arg))
 {
 	if (fails(THREADS))
 		return EAGAIN;
@@ -42,7 +48,7 @@ WRAP(int, pipe, (int fds[2]))
 }
 
 WRAP(struct lws_vhost *, lws_create_vhost,
-     (struct lws_context *context,
+     (struct lws_context * context,
       const struct lws_context_creation_info *info))
 {
 	struct lws_vhost *vhost;
@@ -59,7 +65,7 @@ WRAP(struct lws_vhost *, lws_create_vhost,
 	return vhost;
 }
 
-WRAP(int, lws_callback_on_writable, (struct lws *wsi))
+WRAP(int, lws_callback_on_writable, (struct lws * wsi))
 {
 	if (fails(WRITEABLE))
 		return -1;
@@ -67,8 +73,8 @@ WRAP(int, lws_callback_on_writable, (struct lws *wsi))
 	return __real_lws_callback_on_writable(wsi);
 }
 
-WRAP(int, pthread_cond_init, (pthread_cond_t *cond,
-			      const pthread_condattr_t *attr))
+WRAP(int, pthread_cond_init,
+     (pthread_cond_t * cond, const pthread_condattr_t *attr))
 {
 	if (fails(CONDITIONS))
 		return EAGAIN;
@@ -76,8 +82,8 @@ WRAP(int, pthread_cond_init, (pthread_cond_t *cond,
 	return __real_pthread_cond_init(cond, attr);
 }
 
-WRAP(int, pthread_mutex_init, (pthread_mutex_t *mutex,
-			       const pthread_mutexattr_t *attr))
+WRAP(int, pthread_mutex_init,
+     (pthread_mutex_t * mutex, const pthread_mutexattr_t *attr))
 {
 	if (fails(CONDITIONS))
 		return EAGAIN;
@@ -98,7 +104,8 @@ static void
 vhost_is_logged(enum what what, int failed)
 {
 	if (what == VHOST || what == VHOST_LATE)
-		assert_int_equal(log_count(LLL_ERR, "lws_threadpool: the "
+		assert_int_equal(log_count(LLL_ERR,
+					   "lws_threadpool: the "
 					   "hidden vhost could not be made"),
 				 failed);
 }
@@ -173,8 +180,8 @@ P1_some_threads_do_not_start(void **state)
 		faults_off();
 		if (at == 1) {
 			assert_null(tp);
-			assert_true(log_claim(LLL_ERR, "lws_threadpool_create")
-				    >= 1);
+			assert_true(log_claim(LLL_ERR,
+					      "lws_threadpool_create") >= 1);
 			log_claim(LLL_WARN, "lws_threadpool_create");
 			continue;
 		}
@@ -277,9 +284,9 @@ enqueue_with_each_call_failing(void **state)
 				for (for_good = 0; for_good < 2; for_good++)
 					for (at = 1; at < 12; at++)
 						if (!enqueue_once(
-							(enum what)what, at,
-							for_good, serviced,
-							opt_in))
+							    (enum what)what, at,
+							    for_good, serviced,
+							    opt_in))
 							break;
 }
 
@@ -310,7 +317,8 @@ P2_refused_without_memory(void **state)
 	accepted = n;
 	assert_in_range(accepted, 1000, MANY - 1);
 	assert_int_equal(log_claim(LLL_WARN, "memory") +
-			 log_claim(LLL_ERR, "memory"), 1);
+				 log_claim(LLL_ERR, "memory"),
+			 1);
 	/* and it works again when there is memory */
 	assert_non_null(job_enqueue(tp, after, NULL));
 	gate_open(g);

@@ -32,8 +32,9 @@ T4_by_task_sync(void **state)
 		lws_threadpool_task_sync(j->task, 1);
 		was_stopped(j);
 		if (n & 1)
-			assert_int_equal(j->reaped_as, n & 2 ?
-				LWS_TP_STATUS_FINISHED : LWS_TP_STATUS_STOPPED);
+			assert_int_equal(j->reaped_as,
+					 n & 2 ? LWS_TP_STATUS_FINISHED :
+						 LWS_TP_STATUS_STOPPED);
 	}
 }
 
@@ -126,7 +127,8 @@ P3_by_finish(void **state)
 		}
 		if (there) {
 			assert_int_equal(pthread_create(&thread, NULL,
-						finish_there, tp), 0);
+							finish_there, tp),
+					 0);
 			pthread_join(thread, NULL);
 		} else
 			lws_threadpool_finish(tp);

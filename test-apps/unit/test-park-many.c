@@ -50,8 +50,8 @@ T9_a_thousand_hold_no_thread(void **state)
 		c[n] = conn_open(rig, CONN_RAW);
 	for (int n = 0; n < MANY; n++) {
 		j[n] = park_job(rig, 2, &park_ever);
-		assert_non_null(job_enqueue(tp, j[n], n & 1 ?
-					    c[n / 2 % 4]->wsi : NULL));
+		assert_non_null(job_enqueue(tp, j[n],
+					    n & 1 ? c[n / 2 % 4]->wsi : NULL));
 		wait_int(&j[n]->returns, 1);
 	}
 	stream = job_script(rig, 200, LWS_TP_RETURN_SYNC);
@@ -113,8 +113,8 @@ T9_a_thousand_times(void **state)
 
 	for (int n = 0; n < MANY; n++) {
 		us[n] = 1 + (n * 7919) % 50000;
-		job_enqueue(tp, park_job(rig, 4, &us[n]), n % 3 ? NULL :
-								  c->wsi);
+		job_enqueue(tp, park_job(rig, 4, &us[n]),
+			    n % 3 ? NULL : c->wsi);
 	}
 	rig_until_cleaned(rig);
 	for (struct job *j = rig->jobs; j; j = j->next)

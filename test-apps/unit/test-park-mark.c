@@ -9,11 +9,11 @@
 
 /* a task's first call marks so, and returns that */
 struct mark {
-	lws_usec_t	us[4];
-	int		marks;
-	int		ret;		/* -1: what the last park() returned */
-	struct gate	*before, *after;	/* of the marks */
-	int		checks;		/* CHECKING_INs of the calls after it */
+	lws_usec_t us[4];
+	int marks;
+	int ret;		     /* -1: what the last park() returned */
+	struct gate *before, *after; /* of the marks */
+	int checks;		     /* CHECKING_INs of the calls after it */
 };
 
 static int
@@ -110,9 +110,11 @@ not_with_SYNC(void **state)
 	c->manual = true;
 	for (int outlive = 0; outlive < 2; outlive++) {
 		struct mark m = {
-			.us = { outlive ? -1 : 0 }, .marks = 1, .checks = 100,
-			.ret = LWS_TP_RETURN_SYNC | (outlive ?
-					LWS_TP_RETURN_FLAG_OUTLIVE : 0)
+			.us = { outlive ? -1 : 0 },
+			.marks = 1,
+			.checks = 100,
+			.ret = LWS_TP_RETURN_SYNC |
+			       (outlive ? LWS_TP_RETURN_FLAG_OUTLIVE : 0)
 		};
 		struct job *j = mark_job(rig, &m);
 
@@ -133,8 +135,8 @@ static void
 not_with_an_end(void **state)
 {
 	static const struct {
-		int				ret;
-		enum lws_threadpool_task_status	ends_as;
+		int ret;
+		enum lws_threadpool_task_status ends_as;
 	} ends[] = {
 		{ LWS_TP_RETURN_FINISHED, LWS_TP_STATUS_FINISHED },
 		{ LWS_TP_RETURN_STOPPED, LWS_TP_STATUS_STOPPED },
@@ -150,7 +152,8 @@ not_with_an_end(void **state)
 	struct job *j;
 
 	for (size_t n = 0; n < 2 * LWS_ARRAY_SIZE(ends); n++) {
-		struct mark m = { .us = { n & 1 ? -1 : 0 }, .marks = 1,
+		struct mark m = { .us = { n & 1 ? -1 : 0 },
+				  .marks = 1,
 				  .ret = ends[n / 2].ret };
 
 		j = mark_job(rig, &m);
@@ -225,7 +228,9 @@ asked_to_stop_in_the_call(void **state)
 
 	for (int n = 0; n < 8; n++) {
 		struct gate *gate = gate_new(rig);
-		struct mark m = { .us = { -1 }, .marks = 1, .ret = -1,
+		struct mark m = { .us = { -1 },
+				  .marks = 1,
+				  .ret = -1,
 				  .before = n & 1 ? gate : NULL,
 				  .after = n & 1 ? NULL : gate };
 		struct job *j = mark_job(rig, &m);
@@ -308,7 +313,9 @@ loses_its_wsi_in_the_call(void **state)
 	for (int n = 0; n < 4; n++) {
 		struct conn *c = conn_open(rig, CONN_RAW);
 		struct gate *gate = gate_new(rig);
-		struct mark m = { .us = { -1 }, .marks = 1, .ret = -1,
+		struct mark m = { .us = { -1 },
+				  .marks = 1,
+				  .ret = -1,
 				  .before = n & 1 ? gate : NULL,
 				  .after = n & 1 ? NULL : gate };
 		struct job *j = mark_job(rig, &m);

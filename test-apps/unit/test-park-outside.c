@@ -7,8 +7,8 @@
 
 #include "park.h"
 
-static atomic_int outside;	/* calls of park() */
-static atomic_int wrong;	/* ... that returned something else */
+static atomic_int outside; /* calls of park() */
+static atomic_int wrong;   /* ... that returned something else */
 
 static void
 park_here(void)
@@ -137,8 +137,8 @@ in_cleanup(void **state)
 }
 
 struct nested {
-	struct job	*queued;
-	bool		mark;
+	struct job *queued;
+	bool mark;
 };
 
 /* a cleanup within the call of a task function: of a task that it dequeues */
@@ -250,7 +250,8 @@ static void
 in_thread_start_and_end(void **state)
 {
 	static const struct lws_threadpool_options o = {
-		.size = sizeof(o), .thread_start = park_at_start,
+		.size = sizeof(o),
+		.thread_start = park_at_start,
 		.thread_end = park_at_end
 	};
 	struct rig *rig = *state;

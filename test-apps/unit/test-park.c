@@ -90,7 +90,7 @@ T9_no_WRITEABLE(void **state)
 }
 
 struct span {
-	lws_usec_t	us, since;
+	lws_usec_t us, since;
 };
 
 /* parks ten times for as long as it is told, and sees that it is so */
@@ -128,8 +128,8 @@ T9_for_a_time(void **state)
 			j = job_new(rig);
 			j->fn = park_a_span;
 			j->priv = &span[n];
-			assert_non_null(job_enqueue(tp, j, n & 1 ? c->wsi :
-								   NULL));
+			assert_non_null(job_enqueue(tp, j,
+						    n & 1 ? c->wsi : NULL));
 		}
 		rig_until_cleaned(rig);
 	}
@@ -221,10 +221,15 @@ T9_its_time_comes_while_the_thread_is_busy(void **state)
 static void
 T9_for_ever(void **state)
 {
-	static const lws_usec_t ever[] = {
-		-1, -2, -3600 * LWS_US_PER_SEC, INT64_MIN, INT64_MIN + 1,
-		INT64_MAX, INT64_MAX - 1, INT64_MAX / 2
-	}, some_ms = 20000;
+	static const lws_usec_t ever[] = { -1,
+					   -2,
+					   -3600 * LWS_US_PER_SEC,
+					   INT64_MIN,
+					   INT64_MIN + 1,
+					   INT64_MAX,
+					   INT64_MAX - 1,
+					   INT64_MAX / 2 },
+				some_ms = 20000;
 	struct rig *rig = *state;
 	struct lws_threadpool *tp = rig_pool(rig, 2, 100);
 	struct job *j[LWS_ARRAY_SIZE(ever)], *clock;
@@ -266,8 +271,8 @@ T9_zero_is_a_yield(void **state)
 {
 	struct rig *rig = *state;
 	struct lws_threadpool *tp = rig_pool(rig, 1, 100);
-	struct job *yields[3], *other = job_script(rig, 5,
-						   LWS_TP_RETURN_CHECKING_IN);
+	struct job *yields[3],
+		*other = job_script(rig, 5, LWS_TP_RETURN_CHECKING_IN);
 
 	for (int n = 0; n < 3; n++) {
 		yields[n] = job_new(rig);
@@ -287,9 +292,8 @@ T9_zero_is_a_yield(void **state)
 static void
 S1_pinned(void **state)
 {
-	static const struct lws_threadpool_options o = {
-		.size = sizeof(o), .pin_tasks = 1
-	};
+	static const struct lws_threadpool_options o = { .size = sizeof(o),
+							 .pin_tasks = 1 };
 	static const lws_usec_t little = 100;
 	struct rig *rig = *state;
 	struct lws_threadpool *tp = rig_pool_ext(rig, 3, 100, &o);

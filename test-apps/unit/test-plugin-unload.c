@@ -38,10 +38,10 @@ __lsan_is_turned_off(void)
 	return 1;
 }
 
-#define CYCLES	100
+#define CYCLES 100
 /* cycles in which something may still be made once: on 32 bits, where slots are
  * used in turn, each of them */
-#define WARM	(UINTPTR_MAX > 0xffffffffu ? 5 : 300)
+#define WARM (UINTPTR_MAX > 0xffffffffu ? 5 : 300)
 
 static int
 callback(struct lws *wsi, enum lws_callback_reasons reason, void *user,
@@ -138,8 +138,7 @@ mappings(void)
 
 	assert_non_null(maps);
 	while (fgets(line, sizeof(line), maps))
-		n += strstr(line, "lws-threadpool") ||
-		     strstr(line, "tp_pool_");
+		n += strstr(line, "lws-threadpool") || strstr(line, "tp_pool_");
 	fclose(maps);
 
 	return n;
@@ -182,7 +181,7 @@ loses_nothing(const char *path, bool own)
 
 	lws_fds = count_fds();
 	lws_context_destroy(context_new());
-	lws_fds = count_fds() - lws_fds;	/* that lws itself loses */
+	lws_fds = count_fds() - lws_fds; /* that lws itself loses */
 	for (n = 0; n < CYCLES + WARM; n++) {
 		if (n == WARM) {
 			before = heap();

@@ -9,8 +9,8 @@
 
 /* A task in each state on a pool of two threads, one of them held by gate */
 struct five {
-	struct job	*queued, *running, *syncing, *done, *detached;
-	struct gate	*gate;
+	struct job *queued, *running, *syncing, *done, *detached;
+	struct gate *gate;
 };
 
 static void
@@ -148,7 +148,7 @@ P3_an_end_does_not_wait_for_cleanups(void **state)
 	atomic_store(&cleaning, 0);
 	assert_non_null(job_enqueue(tp, ends, c->wsi));
 	wait_int(&ends->calls, 1);
-	rig_drain(rig);		/* lws was asked for a WRITEABLE */
+	rig_drain(rig); /* lws was asked for a WRITEABLE */
 	for (int n = 0; n < 2; n++) {
 		queued[n] = job_new(rig);
 		queued[n]->on_cleanup = clean_up_at_a_gate;
@@ -190,15 +190,16 @@ P3_finished_outlivers_are_stopped(void **state)
 	struct rig *rig = *state;
 	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
 	struct conn *c = conn_open(rig, CONN_RAW);
-	struct job *j = job_script(rig, INT32_MAX, LWS_TP_RETURN_CHECKING_IN |
-						LWS_TP_RETURN_FLAG_OUTLIVE);
+	struct job *j = job_script(rig, INT32_MAX,
+				   LWS_TP_RETURN_CHECKING_IN |
+					   LWS_TP_RETURN_FLAG_OUTLIVE);
 
 	assert_non_null(job_enqueue(tp, j, c->wsi));
 	wait_int(&j->calls, 2);
 	closing_do(c, CLOSING_TIMEOUT);
 	wait_int(&j->calls, atomic_load(&j->calls) + 2);
 	assert_int_equal(atomic_load(&j->stopping), 0);
-	lws_threadpool_finish(tp);		/* T5 */
+	lws_threadpool_finish(tp); /* T5 */
 	wait_int(&j->cleanups, 1);
 	assert_int_equal(atomic_load(&j->stopping), 1);
 }
@@ -450,10 +451,11 @@ P4_destroy_during_the_context_s_destruction(void **state)
 			for (serviced = 0; serviced < 2; serviced++) {
 				struct lws_threadpool *tp = NULL;
 				struct rig_opts opts = {
-					.on_event = in_wsi ?
-						destroy_with_wsi :
-						destroy_with_protocol,
-					.opt_in = opt_in, .priv = &tp
+					.on_event =
+						in_wsi ? destroy_with_wsi :
+							 destroy_with_protocol,
+					.opt_in = opt_in,
+					.priv = &tp
 				};
 				struct rig *rig = rig_create(&opts);
 				struct conn *c = conn_open(rig, CONN_RAW);

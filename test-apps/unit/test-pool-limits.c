@@ -42,8 +42,8 @@ static void
 P1_threads_and_depth_out_of_range(void **state)
 {
 	static const int bad[][2] = {
-		{ 0, 10 }, { -1, 10 }, { INT_MIN, 10 }, { 1025, 10 },
-		{ INT_MAX, 10 }, { 1, 0 }, { 1, -1 }, { 1, INT_MIN },
+		{ 0, 10 },	 { -1, 10 }, { INT_MIN, 10 }, { 1025, 10 },
+		{ INT_MAX, 10 }, { 1, 0 },   { 1, -1 },	      { 1, INT_MIN },
 	};
 	struct rig *rig = *state;
 	char value[16];
@@ -174,10 +174,14 @@ P1_long_and_strange_pool_names(void **state)
 		lws_threadpool_dump(tp);
 		/* "Pool names are cut at 31" */
 		if (!n) {
-			assert_true(log_count(LLL_THREAD,
-				    "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn") >= 1);
-			assert_int_equal(log_count(LLL_THREAD,
-				    "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn"), 0);
+			assert_true(
+				log_count(LLL_THREAD,
+					  "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn") >=
+				1);
+			assert_int_equal(
+				log_count(LLL_THREAD,
+					  "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn"),
+				0);
 		}
 		j = job_new(rig);
 		assert_non_null(job_enqueue(tp, j, NULL));
@@ -360,13 +364,12 @@ P5_diagnose(void **state)
 static void
 dump_writes_every_list(struct rig *rig, bool pin)
 {
-	static const char * const lines[] = {
+	static const char *const lines[] = {
 		"queued: task-0", "running: task-1", "resumed: task-2",
 		"syncing: task-3", "done: task-4"
 	};
-	const struct lws_threadpool_options o = {
-		.size = sizeof(o), .pin_tasks = pin
-	};
+	const struct lws_threadpool_options o = { .size = sizeof(o),
+						  .pin_tasks = pin };
 	struct lws_threadpool *tp = rig_pool_ext(rig, 1, 100, &o);
 	struct conn *c = conn_open(rig, CONN_RAW);
 	struct gate *g = gate_new(rig);
@@ -376,8 +379,9 @@ dump_writes_every_list(struct rig *rig, bool pin)
 	c->manual = true;
 	for (n = 4; n >= 0; n--) {
 		j[n] = n == 3 || n == 2 ?
-			job_script(rig, INT32_MAX, LWS_TP_RETURN_SYNC) :
-		       n == 1 ? job_gated(rig, g) : job_new(rig);
+			       job_script(rig, INT32_MAX, LWS_TP_RETURN_SYNC) :
+		       n == 1 ? job_gated(rig, g) :
+				job_new(rig);
 		j[n]->name = strchr(lines[n], ' ') + 1;
 		assert_non_null(job_enqueue(tp, j[n], c->wsi));
 		if (n == 4)
@@ -419,10 +423,10 @@ P5_dump_with_the_level_off(void **state)
 }
 
 struct diagnoser {
-	pthread_t		thread;
-	struct lws_threadpool	*tp;
-	atomic_int		stop;
-	int			bad;
+	pthread_t thread;
+	struct lws_threadpool *tp;
+	atomic_int stop;
+	int bad;
 };
 
 static void *
@@ -479,8 +483,8 @@ P2_a_burst_on_an_idle_pool(void **state)
 			assert_non_null(job_enqueue(tp, job_gated(rig, gate),
 						    NULL));
 		assert_null(job_enqueue(tp, job_gated(rig, gate), NULL));
-		assert_int_equal(log_claim(LLL_WARN,
-					   "max_queue_depth tasks wait"), 1);
+		assert_int_equal(
+			log_claim(LLL_WARN, "max_queue_depth tasks wait"), 1);
 		log_forget();
 		gate_open(gate);
 		rig_until_cleaned(rig);

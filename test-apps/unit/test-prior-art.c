@@ -114,7 +114,8 @@ task_status_inside_foreach_task_wsi(void **state)
 	for (n = 0; n < 3; n++)
 		wait_status(j[n], LWS_TP_STATUS_FINISHED);
 	assert_int_equal(lws_threadpool_foreach_task_wsi(c->wsi, &seen,
-							 status_of_each), 0);
+							 status_of_each),
+			 0);
 	assert_int_equal(seen, 3);
 	for (n = 0; n < 3; n++)
 		assert_int_equal(atomic_load(&j[n]->cleanups), 1);
@@ -211,8 +212,9 @@ FLAG_OUTLIVE_then_the_wsi_is_gone(void **state)
 	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
 	struct conn *c = conn_open(rig, CONN_WS);
 	struct gate *g = gate_new(rig);
-	struct job *j = job_script(rig, 10, LWS_TP_RETURN_CHECKING_IN |
-					    LWS_TP_RETURN_FLAG_OUTLIVE);
+	struct job *j = job_script(rig, 10,
+				   LWS_TP_RETURN_CHECKING_IN |
+					   LWS_TP_RETURN_FLAG_OUTLIVE);
 
 	j->gate = g;
 	j->gate_call = 1;

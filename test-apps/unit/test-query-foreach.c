@@ -10,15 +10,15 @@
 #define MANY 20
 
 struct walk {
-	struct rig			*rig;
-	struct lws_threadpool		*tp;
-	struct conn			*c;
-	struct job			*j[MANY];
-	struct lws_threadpool_task	*visited[4 * MANY];
-	int				visits;
-	int				stop_at;	/* visit, from 1 */
-	int				depth;
-	void				(*act)(struct walk *w, int visit);
+	struct rig *rig;
+	struct lws_threadpool *tp;
+	struct conn *c;
+	struct job *j[MANY];
+	struct lws_threadpool_task *visited[4 * MANY];
+	int visits;
+	int stop_at; /* visit, from 1 */
+	int depth;
+	void (*act)(struct walk *w, int visit);
 };
 
 static int
@@ -275,11 +275,13 @@ walk_inside(struct walk *w, int n)
 {
 	if (n == 1)
 		assert_int_equal(lws_threadpool_foreach_task_wsi(w->c->wsi, w,
-							nested_visit), 0);
+								 nested_visit),
+				 0);
 	if (n == 4) {
 		w->depth = 1000;
-		assert_int_equal(lws_threadpool_foreach_task_wsi(w->c->wsi, w,
-							nested_dequeue), 1);
+		assert_int_equal(lws_threadpool_foreach_task_wsi(
+					 w->c->wsi, w, nested_dequeue),
+				 1);
 	}
 }
 
@@ -402,8 +404,9 @@ while_workers_work(void **state)
 	w.tp = rig_pool(rig, 3, 1000);
 	w.c = conn_open(rig, CONN_RAW);
 	for (int n = 0; n < 2000; n++) {
-		j = job_script(rig, n % 6, n & 1 ? LWS_TP_RETURN_SYNC :
-						LWS_TP_RETURN_CHECKING_IN);
+		j = job_script(rig, n % 6,
+			       n & 1 ? LWS_TP_RETURN_SYNC :
+				       LWS_TP_RETURN_CHECKING_IN);
 		job_enqueue(w.tp, j, w.c->wsi);
 		if (n % 8 == 0) {
 			w.act = reap_it;
@@ -419,10 +422,10 @@ while_workers_work(void **state)
 /* ---- two walks that do not nest ---- */
 
 struct other_walk {
-	struct walk	w;
-	pthread_t	thread;
-	atomic_int	begun;
-	atomic_int	go_on;
+	struct walk w;
+	pthread_t thread;
+	atomic_int begun;
+	atomic_int go_on;
 };
 
 static struct other_walk other;
@@ -452,7 +455,8 @@ begin_the_other(struct walk *w, int visit)
 	if (visit)
 		return;
 	assert_int_equal(pthread_create(&other.thread, NULL, walk_on_a_thread,
-					&other.w), 0);
+					&other.w),
+			 0);
 	wait_int(&other.begun, 1);
 }
 

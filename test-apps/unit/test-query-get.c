@@ -184,7 +184,7 @@ longest_first_of_a_burst(void **state)
 	}
 	last = job_gated(rig, gate);
 	job_enqueue(tp, last, c->wsi);
-	wait_int(&last->calls, 1);	/* the five are done, and not heard of */
+	wait_int(&last->calls, 1); /* the five are done, and not heard of */
 	for (int n = 0; n < 5; n++) {
 		task = lws_threadpool_get_task_wsi(c->wsi);
 		assert_ptr_equal(task, j[n]->task);

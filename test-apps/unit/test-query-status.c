@@ -20,8 +20,9 @@ status_reaps_what_ended(void **state)
 	c->manual = true;
 	log_info();
 	for (int n = 0; n < 2; n++) {
-		enum lws_threadpool_task_status end = n ?
-				LWS_TP_STATUS_STOPPED : LWS_TP_STATUS_FINISHED;
+		enum lws_threadpool_task_status
+			end = n ? LWS_TP_STATUS_STOPPED :
+				  LWS_TP_STATUS_FINISHED;
 		struct job *j = job_new(rig);
 		void *user = NULL;
 
@@ -175,10 +176,10 @@ finished_means_reaped(void **state)
 }
 
 struct from_pool {
-	struct lws_threadpool_task		*task;
-	enum lws_threadpool_task_status		s, noreap;
-	void					*user;
-	int					dequeued;
+	struct lws_threadpool_task *task;
+	enum lws_threadpool_task_status s, noreap;
+	void *user;
+	int dequeued;
 };
 
 static int
@@ -300,7 +301,10 @@ status_wsi_in_writeable(struct rig *rig, struct lws *wsi,
 	enum lws_threadpool_task_status s;
 	void *u;
 
-	(void)rig; (void)user; (void)in; (void)len;
+	(void)rig;
+	(void)user;
+	(void)in;
+	(void)len;
 	if (reason != LWS_CALLBACK_SERVER_WRITEABLE)
 		return RIG_DEFAULT;
 	s = lws_threadpool_task_status_wsi(wsi, &task, &u);

@@ -34,8 +34,8 @@ was_late(struct job *j)
 {
 	assert_int_equal(atomic_load(&j->cleanups), 1);
 	assert_int_equal(atomic_load(&j->calls), 0);
-	assert_int_equal(j->data, LWS_TP_STOP_QUEUE_MS * 16 +
-				  LWS_TP_STATUS_STOPPED);
+	assert_int_equal(j->data,
+			 LWS_TP_STOP_QUEUE_MS * 16 + LWS_TP_STATUS_STOPPED);
 }
 
 /* a pool of so many threads, all of which are in a task until `hold` opens */
@@ -89,8 +89,7 @@ D1_its_status(void **state)
 	c->manual = true;
 	enqueue_timed(tp, j, c->wsi, 50, 0);
 	rig_until_status(j, LWS_TP_STATUS_STOPPED);
-	assert_true(moment_is_past(&before) ||
-		    lws_now_usecs() == before.at);
+	assert_true(moment_is_past(&before) || lws_now_usecs() == before.at);
 	assert_int_equal(atomic_load(&j->cleanups), 0);
 	assert_ptr_equal(lws_threadpool_get_task_wsi(c->wsi), j->task);
 	assert_int_equal(lws_threadpool_task_status(j->task, NULL),
@@ -197,9 +196,8 @@ D1_P2_its_place_is_free(void **state)
 static void
 D1_times_of_all_lengths(void **state)
 {
-	static const int ms[] = {
-		INT_MAX, 3600000, 0, INT_MAX - 1, 40, 1, 20, 30, 10
-	};
+	static const int ms[] = { INT_MAX, 3600000, 0,	INT_MAX - 1, 40,
+				  1,	   20,	    30, 10 };
 	struct rig *rig = *state;
 	struct conn *c = conn_open(rig, CONN_RAW);
 	struct gate *hold = gate_new(rig);
@@ -239,7 +237,7 @@ D1_many(void **state)
 	struct lws_threadpool *tp = busy_pool(rig, 2, 2000, hold);
 	struct job *j[2000];
 
-	rig->any_log = true;	/* a line for each */
+	rig->any_log = true; /* a line for each */
 	for (int n = 0; n < 2000; n++) {
 		j[n] = noting_job(rig);
 		enqueue_timed(tp, j[n], n % 5 ? NULL : c->wsi,
@@ -291,8 +289,11 @@ D1_of_those_that_ended_before(void **state)
 	c->manual = true;
 	for (int n = 0; n < 5; n++) {
 		j[n] = noting_job(rig);
-		enqueue_timed(tp, j[n], n == 4 ? NULL : n == 3 ? closing->wsi :
-							    c->wsi, 1000, 0);
+		enqueue_timed(tp, j[n],
+			      n == 4 ? NULL :
+			      n == 3 ? closing->wsi :
+				       c->wsi,
+			      1000, 0);
 	}
 	lws_threadpool_task_sync(j[0]->task, 1);
 	lws_threadpool_dequeue_task(j[1]->task);
@@ -334,7 +335,7 @@ D1_and_the_end(void **state)
 		rig_pool_destroy(rig, tp);
 		assert_int_equal(j[0]->data / 16, LWS_TP_STOP_FINISH);
 		assert_int_equal(j[1]->data / 16, gone ? LWS_TP_STOP_CLOSED :
-							LWS_TP_STOP_FINISH);
+							 LWS_TP_STOP_FINISH);
 	}
 }
 

@@ -19,15 +19,21 @@
 
 #include "closings.h"
 
-static int eventfd_error, socket_error, dup_error;	/* 0: not refused */
+static int eventfd_error, socket_error, dup_error; /* 0: not refused */
 static int refusals;
 
-int __real_eventfd(unsigned int count, int flags);
-int __wrap_eventfd(unsigned int count, int flags);
-int __real_socket(int domain, int type, int protocol);
-int __wrap_socket(int domain, int type, int protocol);
-int __real_fcntl(int fd, int what, ...);
-int __wrap_fcntl(int fd, int what, ...);
+int
+__real_eventfd(unsigned int count, int flags);
+int
+__wrap_eventfd(unsigned int count, int flags);
+int
+__real_socket(int domain, int type, int protocol);
+int
+__wrap_socket(int domain, int type, int protocol);
+int
+__real_fcntl(int fd, int what, ...);
+int
+__wrap_fcntl(int fd, int what, ...);
 
 static int
 refuse(int error)
@@ -48,8 +54,9 @@ __wrap_eventfd(unsigned int count, int flags)
 int
 __wrap_socket(int domain, int type, int protocol)
 {
-	return socket_error && domain == AF_UNIX ? refuse(socket_error) :
-			__real_socket(domain, type, protocol);
+	return socket_error && domain == AF_UNIX ?
+		       refuse(socket_error) :
+		       __real_socket(domain, type, protocol);
 }
 
 int
@@ -62,8 +69,9 @@ __wrap_fcntl(int fd, int what, ...)
 	arg = va_arg(ap, long);
 	va_end(ap);
 
-	return dup_error && what == F_DUPFD_CLOEXEC ? refuse(dup_error) :
-			__real_fcntl(fd, what, arg);
+	return dup_error && what == F_DUPFD_CLOEXEC ?
+		       refuse(dup_error) :
+		       __real_fcntl(fd, what, arg);
 }
 
 static struct lws_threadpool *
@@ -103,7 +111,7 @@ P1_without_eventfd(void **state)
 	struct rig *rig;
 
 	if (!LWSTP_UNIT_EVENTFD)
-		skip();		/* built without it */
+		skip(); /* built without it */
 	(void)state;
 	for (size_t n = 0; n < LWS_ARRAY_SIZE(errors); n++) {
 		rig = rig_create(NULL);
@@ -113,8 +121,10 @@ P1_without_eventfd(void **state)
 		eventfd_error = 0;
 		assert_non_null(rig->pools[0]);
 		assert_true(refusals >= 1);
-		snprintf(line, sizeof(line), "eventfd(): %s: SYNCs go by "
-			 "lws_cancel_service()", strerror(errors[n]));
+		snprintf(line, sizeof(line),
+			 "eventfd(): %s: SYNCs go by "
+			 "lws_cancel_service()",
+			 strerror(errors[n]));
 		assert_int_equal(log_claim(LLL_WARN, line), 1);
 		works(rig, rig->pools[0]);
 		/* the next pool of the context has nothing to say */
@@ -132,13 +142,14 @@ P1_without_eventfd_and_socket(void **state)
 	int fds = rig_open_fds();
 
 	if (!LWSTP_UNIT_EVENTFD)
-		skip();		/* built without it */
+		skip(); /* built without it */
 	eventfd_error = EPERM;
 	socket_error = EACCES;
 	assert_null(create(rig));
 	eventfd_error = socket_error = 0;
 	assert_int_equal(log_claim(LLL_ERR, "pool sandboxed: eventfd(): "
-				   "Operation not permitted"), 1);
+					    "Operation not permitted"),
+			 1);
 	assert_int_equal(rig_open_fds(), fds);
 	works(rig, rig_pool(rig, 1, 10));
 }
@@ -153,20 +164,24 @@ P2_without_F_DUPFD(void **state)
 	struct job *j;
 
 	if (!LWSTP_UNIT_EVENTFD)
-		skip();		/* built without it */
+		skip(); /* built without it */
 	dup_error = EPERM;
 	tp = rig_pool(rig, 1, 10);
 	rig_drain(rig);
-	assert_int_equal(log_claim(LLL_WARN, "SYNCs go by "
+	assert_int_equal(log_claim(LLL_WARN,
+				   "SYNCs go by "
 				   "lws_cancel_service(), which is slower: "
 				   "fcntl(F_DUPFD_CLOEXEC): Operation not "
-				   "permitted"), 1);
+				   "permitted"),
+			 1);
 	j = job_new(rig);
 	assert_null(job_enqueue(tp, j, c->wsi));
 	dup_error = 0;
-	assert_int_equal(log_claim(LLL_ERR, "refuses a task: "
+	assert_int_equal(log_claim(LLL_ERR,
+				   "refuses a task: "
 				   "fcntl(F_DUPFD_CLOEXEC): Operation not "
-				   "permitted"), 1);
+				   "permitted"),
+			 1);
 	works(rig, tp);
 }
 

@@ -23,17 +23,18 @@ fails(enum what what)
 	return no[what];
 }
 
-WRAP(int, pthread_create, (pthread_t *thread, const pthread_attr_t *attr,
-			   void *(*f)(void *), void *arg))
+WRAP(int, pthread_create,
+     (pthread_t * thread, const pthread_attr_t *attr, void *(*f)(void *),
+      void *arg))
 {
 	return fails(THREADS) ? EAGAIN :
-			    __real_pthread_create(thread, attr, f, arg);
+				__real_pthread_create(thread, attr, f, arg);
 }
 
 WRAP(int, socket, (int domain, int type, int protocol))
 {
 	return fails_with(FDS, EMFILE) ? -1 :
-				       __real_socket(domain, type, protocol);
+					 __real_socket(domain, type, protocol);
 }
 
 static void
@@ -123,7 +124,7 @@ FDS_of_create(void **state)
 	struct rig *rig = *state;
 
 	if (!LWSTP_UNIT_EVENTFD)
-		skip();		/* it needs none */
+		skip(); /* it needs none */
 	no[FDS] = true;
 	assert_null(create(rig, 1));
 	no[FDS] = false;
@@ -166,10 +167,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		RIG_TEST(MEMORY_of_create),
-		RIG_TEST(MEMORY_without_a_thread),
-		RIG_TEST(MEMORY_of_enqueue),
-		RIG_TEST(FDS_of_create),
+		RIG_TEST(MEMORY_of_create),  RIG_TEST(MEMORY_without_a_thread),
+		RIG_TEST(MEMORY_of_enqueue), RIG_TEST(FDS_of_create),
 		RIG_TEST(FDS_of_enqueue),
 	};
 

@@ -21,7 +21,8 @@ static void
 claim_refusals(void)
 {
 	assert_true(log_claim(LLL_ERR, "lws_threadpool_") +
-		    log_claim(LLL_WARN, "lws_threadpool_") >= 1);
+			    log_claim(LLL_WARN, "lws_threadpool_") >=
+		    1);
 	assert_int_equal(log_unclaimed(), 0);
 	log_forget();
 }
@@ -73,7 +74,7 @@ each_thread_has_its_own(void **state)
 				 0);
 		pthread_join(thread, &seen);
 		assert_int_equal((uintptr_t)seen, LWS_TP_REFUSED_NONE * 16 +
-						  LWS_TP_REFUSED_ARGS);
+							  LWS_TP_REFUSED_ARGS);
 		refused_as(FINISHING);
 	}
 	claim_refusals();
@@ -142,8 +143,8 @@ QUEUE_FULL(void **state)
 	}
 	/* each time, though a line comes once a second */
 	for (int n = 0; n < 6; n++) {
-		assert_null(job_enqueue(tp, job_new(rig), n & 1 ? c->wsi :
-								  NULL));
+		assert_null(job_enqueue(tp, job_new(rig),
+					n & 1 ? c->wsi : NULL));
 		refused_as(QUEUE_FULL);
 	}
 	claim_refusals();
@@ -162,15 +163,15 @@ FINISHING_and_DRAINING(void **state)
 		if (drain) {
 			lws_threadpool_drain(tp);
 			for (int n = 0; n < 2; n++) {
-				assert_null(job_enqueue(tp, job_new(rig), n ?
-							c->wsi : NULL));
+				assert_null(job_enqueue(tp, job_new(rig),
+							n ? c->wsi : NULL));
 				refused_as(DRAINING);
 			}
 		}
 		lws_threadpool_finish(tp);
 		for (int n = 0; n < 2; n++) {
-			assert_null(job_enqueue(tp, job_new(rig), n ? c->wsi :
-								      NULL));
+			assert_null(job_enqueue(tp, job_new(rig),
+						n ? c->wsi : NULL));
 			refused_as(FINISHING);
 		}
 		claim_refusals();
@@ -181,10 +182,9 @@ FINISHING_and_DRAINING(void **state)
 static void
 ARGS_of_create(void **state)
 {
-	static const int bad[][2] = {
-		{ 0, 1 }, { -1, 1 }, { 1025, 1 }, { INT_MAX, 1 }, { 1, 0 },
-		{ 1, -1 }, { 1, INT_MIN }
-	};
+	static const int bad[][2] = { { 0, 1 },	      { -1, 1 }, { 1025, 1 },
+				      { INT_MAX, 1 }, { 1, 0 },	 { 1, -1 },
+				      { 1, INT_MIN } };
 	struct rig *rig = *state;
 	struct lws_threadpool_create_args args = { 1, 1 };
 	struct lws_threadpool_options o = { .size = 1 };
@@ -221,9 +221,8 @@ ARGS_of_enqueue(void **state)
 	struct lws_threadpool *tp = rig_pool(rig, 1, 10),
 			      *gone = rig_pool(rig, 1, 10);
 	struct conn *c = conn_open(rig, CONN_RAW);
-	struct lws_threadpool *stale[] = {
-		NULL, gone, (void *)UINTPTR_MAX, (void *)c
-	};
+	struct lws_threadpool *stale[] = { NULL, gone, (void *)UINTPTR_MAX,
+					   (void *)c };
 	const struct lws_threadpool_task_options o = { .size = 1 };
 	struct lws_threadpool_task_args args;
 
@@ -251,10 +250,10 @@ ARGS_of_enqueue(void **state)
 }
 
 struct wrong {
-	struct lws_threadpool	*tp;
-	struct lws		*wsi;
-	struct job		*with, *without;
-	int			before, failed, then;
+	struct lws_threadpool *tp;
+	struct lws *wsi;
+	struct job *with, *without;
+	int before, failed, then;
 };
 
 static int
@@ -277,8 +276,13 @@ WRONG_THREAD(void **state)
 {
 	struct rig *rig = *state;
 	struct conn *c = conn_open(rig, CONN_RAW);
-	struct wrong w = { rig_pool(rig, 1, 10), c->wsi, job_new(rig),
-			   job_new(rig), -1, -1, -1 };
+	struct wrong w = { rig_pool(rig, 1, 10),
+			   c->wsi,
+			   job_new(rig),
+			   job_new(rig),
+			   -1,
+			   -1,
+			   -1 };
 	struct job *j = job_new(rig);
 
 	j->fn = enqueue_from_a_task;
@@ -351,9 +355,9 @@ CONTEXT(void **state)
 }
 
 struct place {
-	enum lws_callback_reasons	reason;
-	struct lws_threadpool		*tp;
-	int				why;
+	enum lws_callback_reasons reason;
+	struct lws_threadpool *tp;
+	int why;
 };
 
 static int
@@ -368,8 +372,9 @@ enqueue_in_it(struct rig *rig, struct lws *wsi,
 	(void)len;
 	if (!p || !wsi || reason != p->reason || p->why >= 0)
 		return RIG_DEFAULT;
-	p->why = job_enqueue(p->tp, job_new(rig), wsi) ? 0 :
-					(int)lws_threadpool_refused();
+	p->why = job_enqueue(p->tp, job_new(rig), wsi) ?
+			 0 :
+			 (int)lws_threadpool_refused();
 
 	return RIG_DEFAULT;
 }

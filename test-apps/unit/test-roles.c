@@ -63,28 +63,27 @@ W3_all_kinds_share_a_pool(void **state)
 	for (kind = 0; kind < CONN_KINDS; kind++)
 		for (n = 0; n < 3; n++) {
 			rig_until_int(rig, &j[kind][n]->cleanups, 1);
-			assert_ptr_equal(j[kind][n]->cleanup_wsi,
-					 c[kind]->wsi);
+			assert_ptr_equal(j[kind][n]->cleanup_wsi, c[kind]->wsi);
 		}
 }
 
 /* ---- http/1 with keep-alive ---- */
 
 struct keepalive {
-	struct lws_threadpool	*tp;
-	struct job		*now;		/* the request's */
-	struct job		*jobs[8];
-	struct job		*stays;		/* of the first request */
-	struct lws		*wsi;
-	int			requests;
-	int			answers;
+	struct lws_threadpool *tp;
+	struct job *now; /* the request's */
+	struct job *jobs[8];
+	struct job *stays; /* of the first request */
+	struct lws *wsi;
+	int requests;
+	int answers;
 };
 
 static int
 answer(struct lws *wsi)
 {
 	uint8_t buf[LWS_PRE + 512], *start = &buf[LWS_PRE], *p = start,
-		*end = &buf[sizeof(buf) - 1];
+				    *end = &buf[sizeof(buf) - 1];
 
 	if (lws_add_http_common_headers(wsi, HTTP_STATUS_OK, "text/plain", 0,
 					&p, end) ||
@@ -108,10 +107,10 @@ keepalive_event(struct rig *rig, struct lws *wsi,
 	(void)len;
 	if (reason == LWS_CALLBACK_HTTP) {
 		if (!k->requests)
-			return RIG_DEFAULT;	/* conn_open()'s own */
+			return RIG_DEFAULT; /* conn_open()'s own */
 		assert_ptr_equal(wsi, k->wsi);
-		j = k->now = k->jobs[k->requests++] =
-				job_script(rig, 5, LWS_TP_RETURN_SYNC);
+		j = k->now = k->jobs[k->requests++] = job_script(
+			rig, 5, LWS_TP_RETURN_SYNC);
 		assert_non_null(job_enqueue(k->tp, j, wsi));
 		lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
 		return 0;
@@ -130,8 +129,8 @@ keepalive_event(struct rig *rig, struct lws *wsi,
 }
 
 struct answered {
-	struct keepalive	*k;
-	int			n;
+	struct keepalive *k;
+	int n;
 };
 
 static bool
@@ -145,15 +144,16 @@ is_answered(void *arg)
 static void
 W3_http_keep_alive(void **state)
 {
-	static const char request[] =
-		"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+	static const char
+		request[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 	int n, opt_in;
 
 	(void)state;
 	for (opt_in = 0; opt_in < 2; opt_in++) {
 		struct keepalive k = { .requests = 0 };
 		struct rig_opts opts = { .on_event = keepalive_event,
-					 .opt_in = opt_in, .priv = &k };
+					 .opt_in = opt_in,
+					 .priv = &k };
 		struct rig *rig = rig_create(&opts);
 		struct conn *c = conn_open(rig, CONN_HTTP);
 		char buf[4096];

@@ -10,10 +10,10 @@
 
 /* A stream whose tx answers nothing, and a wsi whose WRITEABLE does */
 struct pair {
-	struct streams	*s;
-	struct stream	*st;
-	struct conn	*c;
-	struct lws	*wsi;
+	struct streams *s;
+	struct stream *st;
+	struct conn *c;
+	struct lws *wsi;
 };
 
 static struct pair

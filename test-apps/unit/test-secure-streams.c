@@ -17,8 +17,8 @@
 
 /* -------- what is wrapped -------- */
 
-static int requests;			/* for tx, by the library */
-static bool no_rering;			/* S5's look never comes */
+static int requests;   /* for tx, by the library */
+static bool no_rering; /* S5's look never comes */
 
 lws_ss_state_return_t
 __real_lws_ss_request_tx(struct lws_ss_handle *ss);
@@ -43,8 +43,7 @@ __wrap_lws_ss_request_tx(struct lws_ss_handle *ss)
 
 void
 __wrap_lws_sul_schedule(struct lws_context *context, int tsi,
-			lws_sorted_usec_list_t *sul, sul_cb_t cb,
-			lws_usec_t us)
+			lws_sorted_usec_list_t *sul, sul_cb_t cb, lws_usec_t us)
 {
 	if (no_rering && us >= LWS_US_PER_SEC / 2 && us <= 2 * LWS_US_PER_SEC)
 		return;
@@ -110,8 +109,8 @@ W1_refused_while_nobody_tells_of_the_end(void **state)
 }
 
 struct received {
-	struct streams	*s;
-	size_t		want;
+	struct streams *s;
+	size_t want;
 };
 
 static bool
@@ -121,8 +120,7 @@ is_received(void *arg)
 	char buf[4096];
 	ssize_t n;
 
-	while (r->s->fd >= 0 &&
-	       (n = recv(r->s->fd, buf, sizeof(buf), 0)) > 0)
+	while (r->s->fd >= 0 && (n = recv(r->s->fd, buf, sizeof(buf), 0)) > 0)
 		r->s->received += (size_t)n;
 
 	return r->s->received >= r->want;
@@ -162,8 +160,8 @@ S6_many_tasks_of_a_stream(void **state)
 
 	no_rering = true;
 	for (int n = 0; n < 50; n++)
-		assert_non_null(stream_enqueue(s, job_script(s->rig, 20,
-					LWS_TP_RETURN_SYNC), st->ss));
+		assert_non_null(stream_enqueue(
+			s, job_script(s->rig, 20, LWS_TP_RETURN_SYNC), st->ss));
 	rig_until_cleaned(s->rig);
 	rig_until(s->rig, is_received, &c);
 	assert_int_equal(s->received, 50 * 20);
@@ -197,9 +195,9 @@ W1_tasks_outlast_a_connection(void **state)
 }
 
 struct walk {
-	struct lws_threadpool_task	*task[8];
-	int				n;
-	int				stop_at;
+	struct lws_threadpool_task *task[8];
+	int n;
+	int stop_at;
 };
 
 static int
@@ -238,7 +236,7 @@ Q2_Q3_get_and_foreach(void **state)
 			 0);
 	assert_int_equal(w.n, 0);
 
-	for (int n = 0; n < 3; n++) {	/* two run, one is queued */
+	for (int n = 0; n < 3; n++) { /* two run, one is queued */
 		j[n] = job_gated(s->rig, gate);
 		assert_non_null(stream_enqueue(s, j[n], st->ss));
 	}
@@ -263,7 +261,8 @@ Q2_Q3_get_and_foreach(void **state)
 
 	/* Q4: two are asked to stop, the queued one is reaped at once */
 	assert_int_equal(lws_threadpool_foreach_task_ss(st->ss, &asked,
-							walk_dequeue), 0);
+							walk_dequeue),
+			 0);
 	assert_int_equal(asked, 2);
 	assert_int_equal(atomic_load(&j[2]->cleanups), 1);
 	assert_null(lws_threadpool_get_task_ss(st->ss));
@@ -286,14 +285,20 @@ Q2_Q3_get_and_foreach(void **state)
 /* -------- ends -------- */
 
 enum end {
-	END_DESTROY,		/* lws_ss_destroy() */
-	END_RETURN,		/* a state callback returns DESTROY_ME */
+	END_DESTROY, /* lws_ss_destroy() */
+	END_RETURN,  /* a state callback returns DESTROY_ME */
 	END_CONTEXT,
 	ENDS
 };
 
 enum moment {
-	QUEUED, RUNNING, SYNCING, DONE, OUTLIVES, SYNC_OUTLIVES, MOMENTS
+	QUEUED,
+	RUNNING,
+	SYNCING,
+	DONE,
+	OUTLIVES,
+	SYNC_OUTLIVES,
+	MOMENTS
 };
 
 static void
@@ -338,8 +343,8 @@ end_with(struct streams *s, bool connect, enum end end)
 	j[DONE] = job_script(s->rig, 0, 0);
 	j[OUTLIVES] = job_gated(s->rig, gate);
 	j[OUTLIVES]->async_task = 1;
-	j[SYNC_OUTLIVES] = job_script(s->rig, 1, LWS_TP_RETURN_SYNC |
-						 LWS_TP_RETURN_FLAG_OUTLIVE);
+	j[SYNC_OUTLIVES] = job_script(
+		s->rig, 1, LWS_TP_RETURN_SYNC | LWS_TP_RETURN_FLAG_OUTLIVE);
 
 	job_block(s->rig, busy, blocked);
 	s->tp = busy;
@@ -374,7 +379,7 @@ end_with(struct streams *s, bool connect, enum end end)
 	for (int n = 0; n < MOMENTS; n++) {
 		if (end == END_CONTEXT)
 			wait_int(&j[n]->cleanups, 1);
-		else	/* S7: the SYNCING ones wait for a turn */
+		else /* S7: the SYNCING ones wait for a turn */
 			rig_until_int(s->rig, &j[n]->cleanups, 1);
 		assert_null(j[n]->cleanup_wsi);
 		/* Q6 */
@@ -419,7 +424,7 @@ W1_destroyed_in_silence(void **state)
 	struct streams *s = *state;
 
 	if (!LWSTP_UNIT_IN_LWS)
-		skip();		/* the companion cannot see it: documented */
+		skip(); /* the companion cannot see it: documented */
 	s->silent = true;
 	end_with(s, true, END_DESTROY);
 	end_with(s, true, END_RETURN);
@@ -530,7 +535,7 @@ W2_refused_from_a_pool_thread_and_with_a_wsi(void **state)
 
 	job_args(job_new(s->rig), NULL, &args);
 	args.ss = st->ss;
-	args.wsi = (struct lws *)st;	/* never looked at */
+	args.wsi = (struct lws *)st; /* never looked at */
 	assert_null(lws_threadpool_enqueue(s->tp, &args, "both"));
 	assert_int_equal(log_claim(LLL_ERR, "both set"), 1);
 }
@@ -545,7 +550,7 @@ W3_refused_with_several_service_threads(void **state)
 	struct stream *st;
 
 	if (lws_get_count_threads(s->rig->context) < 2)
-		skip();		/* LWS_MAX_SMP is 1 */
+		skip(); /* LWS_MAX_SMP is 1 */
 	st = stream_create(s, "client");
 	if (!LWSTP_UNIT_IN_LWS) {
 		assert_null(stream_enqueue(s, j, st->ss));
@@ -599,7 +604,8 @@ W4_refused_while_another_one_is_destroyed_too(void **state)
 	assert_int_equal(atomic_load(&j->cleanups), 1);
 	/* compiled in, the first is known for good */
 	assert_int_equal(log_claim(LLL_ERR, "secure stream is closing") +
-			 log_claim(LLL_ERR, "being destroyed"), 1);
+				 log_claim(LLL_ERR, "being destroyed"),
+			 1);
 }
 
 static void
@@ -748,8 +754,8 @@ main(void)
 		STREAM_TEST(S5_retries_that_failed_are_not_begun_again),
 		STREAM_TEST(W2_refused_from_a_pool_thread_and_with_a_wsi),
 		cmocka_unit_test_setup_teardown(
-				W3_refused_with_several_service_threads,
-				setup_threads, teardown),
+			W3_refused_with_several_service_threads, setup_threads,
+			teardown),
 		STREAM_TEST(W4_refused_while_it_is_destroyed),
 		STREAM_TEST(W4_refused_while_another_one_is_destroyed_too),
 		STREAM_TEST(W4_a_new_stream_is_not_taken_for_the_old_one),

@@ -8,11 +8,11 @@
 #include "served.h"
 
 struct within {
-	struct rig		*rig;
-	struct lws_threadpool	*tp;
-	struct conn		*c;
-	struct served		*next[2];
-	int			got;
+	struct rig *rig;
+	struct lws_threadpool *tp;
+	struct conn *c;
+	struct served *next[2];
+	int got;
 };
 
 static int
@@ -74,7 +74,7 @@ destroys(struct served *s, struct lws *wsi)
 static void
 within_it(void **state)
 {
-	int (* const fns[])(struct served *s, struct lws *wsi) = {
+	int (*const fns[])(struct served *s, struct lws *wsi) = {
 		reaps_itself, goes_on, serves, destroys
 	};
 	struct rig *rig = *state;
@@ -119,7 +119,7 @@ asked_meanwhile(void **state)
 		s = served_new(rig);
 		assert_non_null(served_enqueue(tp, s, NULL));
 		while (lws_threadpool_task_status(s->j->task, NULL) !=
-						LWS_TP_STATUS_FINISHED)
+		       LWS_TP_STATUS_FINISHED)
 			if (n & 1)
 				rig_turns(rig, 1);
 	}

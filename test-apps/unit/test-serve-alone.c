@@ -28,9 +28,8 @@ ended(struct rig *rig, struct lws_threadpool *tp, int last)
 static void
 called_by_the_service_thread(void **state)
 {
-	static const int lasts[] = {
-		LWS_TP_RETURN_FINISHED, LWS_TP_RETURN_STOPPED
-	};
+	static const int lasts[] = { LWS_TP_RETURN_FINISHED,
+				     LWS_TP_RETURN_STOPPED };
 	struct rig *rig = *state;
 	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
 	struct served *s;
@@ -69,8 +68,8 @@ it_gets_a_wsi(void **state)
 			assert_non_null(lws_threadpool_wsi_handle(tp, c->wsi));
 			assert_null(lws_threadpool_get_task_wsi(c->wsi));
 		}
-		assert_int_equal(lws_threadpool_task_attach(s->j->task,
-							    c->wsi), 0);
+		assert_int_equal(lws_threadpool_task_attach(s->j->task, c->wsi),
+				 0);
 		assert_int_equal(atomic_load(&s->ends), 0);
 		rig_until_int(rig, &s->j->cleanups, 1);
 		assert_int_equal(atomic_load(&s->ends), 1);
@@ -175,8 +174,8 @@ finished(void **state)
 			assert_non_null(served_enqueue(tp, queued[n], NULL));
 		}
 		if (other) {
-			assert_int_equal(pthread_create(&t, NULL,
-							finish_thread, tp), 0);
+			assert_int_equal(
+				pthread_create(&t, NULL, finish_thread, tp), 0);
 			pthread_join(t, NULL);
 		} else {
 			lws_threadpool_finish(tp);
@@ -190,8 +189,7 @@ finished(void **state)
 		assert_int_equal(running->why, LWS_TP_STOP_FINISH);
 		for (int n = 0; n < 5; n++) {
 			assert_int_equal(atomic_load(&queued[n]->ends), 1);
-			assert_int_equal(queued[n]->how,
-					 LWS_TP_STATUS_STOPPED);
+			assert_int_equal(queued[n]->how, LWS_TP_STATUS_STOPPED);
 			assert_int_equal(queued[n]->why, LWS_TP_STOP_FINISH);
 			assert_int_equal(atomic_load(&queued[n]->j->calls), 0);
 		}
@@ -310,13 +308,13 @@ with_the_context(void **state)
 
 /* ---- from any thread, and many ---- */
 
-#define THREADS	3
+#define THREADS 3
 #define EACH	100
 
 struct enqueuer {
-	struct lws_threadpool	*tp;
-	struct served		*s[EACH];
-	pthread_t		thread;
+	struct lws_threadpool *tp;
+	struct served *s[EACH];
+	pthread_t thread;
 };
 
 static void *
@@ -359,8 +357,8 @@ many_from_any_thread(void **state)
 	}
 	j->fn = enqueue_in_a_task;
 	j->priv = &e[1];
-	assert_int_equal(pthread_create(&e[0].thread, NULL, enqueue_all,
-					&e[0]), 0);
+	assert_int_equal(pthread_create(&e[0].thread, NULL, enqueue_all, &e[0]),
+			 0);
 	assert_non_null(job_enqueue(tp, j, NULL));
 	enqueue_all(&e[2]);
 	pthread_join(e[0].thread, NULL);

@@ -23,10 +23,10 @@ sync_it(void *task)
 }
 
 struct answer {
-	int	stop;		/* of its task_sync() */
-	int	ret;
-	bool	again;		/* it waits until the task is SYNCING again */
-	bool	elsewhere;	/* by another thread that it waits for */
+	int stop; /* of its task_sync() */
+	int ret;
+	bool again;	/* it waits until the task is SYNCING again */
+	bool elsewhere; /* by another thread that it waits for */
 };
 
 static int

@@ -97,7 +97,8 @@ attached_it_is_new(void **state)
 		assert_int_equal(lws_threadpool_serve(other->wsi), 0);
 		assert_int_equal(atomic_load(&there->syncs), 1);
 		assert_int_equal(lws_threadpool_task_attach(p.s->j->task,
-							    other->wsi), 0);
+							    other->wsi),
+				 0);
 		assert_int_equal(lws_threadpool_serve(p.c->wsi), 0);
 		assert_int_equal(atomic_load(&p.s->syncs), served);
 		/* of the two there it was not served */
@@ -130,8 +131,8 @@ alone_until_it_is_attached(void **state)
 			gate_open(s->j->gate);
 			job_fence(rig, tp);
 		}
-		assert_int_equal(lws_threadpool_task_attach(s->j->task,
-							    other->wsi), 0);
+		assert_int_equal(
+			lws_threadpool_task_attach(s->j->task, other->wsi), 0);
 		gate_open(s->j->gate);
 		rig_until_status(s->j, LWS_TP_STATUS_FINISHED);
 		job_fence(rig, tp);

@@ -15,12 +15,12 @@
 /* One in each state that a task can be in, on one wsi; the pool's only thread
  * is in `running` */
 struct states {
-	struct rig		*rig;
-	struct lws_threadpool	*tp;
-	struct conn		*c;
-	struct gate		*gate;
-	struct served		*syncing, *done, *running, *queued;
-	struct served		*s[4];
+	struct rig *rig;
+	struct lws_threadpool *tp;
+	struct conn *c;
+	struct gate *gate;
+	struct served *syncing, *done, *running, *queued;
+	struct served *s[4];
 };
 
 static void
@@ -66,7 +66,7 @@ cleaned_after_its_handler(struct served *s, struct lws *wsi)
 		job_fault(s->j, "its cleanup has another wsi than on_end");
 	/* stale already, but to compare with (Q1) */
 	if (lws_threadpool_task_status_noreap(lws_threadpool_this_task()) !=
-						LWS_TP_STATUS_FINISHED)
+	    LWS_TP_STATUS_FINISHED)
 		job_fault(s->j, "it is not stale in its cleanup");
 }
 
@@ -204,8 +204,8 @@ asks_of_itself(struct job *j, enum lws_threadpool_task_status s)
 		job_fault(j, "this_task() in its function is another");
 	if (lws_threadpool_end_status() != LWS_TP_STATUS_STOPPED)
 		job_fault(j, "an end in its function");
-	if (lws_threadpool_end_reason() != (stop ? LWS_TP_STOP_ASKED :
-						   LWS_TP_STOP_NONE))
+	if (lws_threadpool_end_reason() !=
+	    (stop ? LWS_TP_STOP_ASKED : LWS_TP_STOP_NONE))
 		job_fault(j, "end_reason() in its function");
 
 	return stop ? LWS_TP_RETURN_STOPPED : LWS_TP_RETURN_SYNC;
@@ -222,7 +222,7 @@ asked_elsewhere(void **state)
 	struct gate *gate = gate_new(rig);
 	struct served *s = served_new(rig);
 
-	job_block(rig, tp, gate);	/* its task is known when it begins */
+	job_block(rig, tp, gate); /* its task is known when it begins */
 	s->j->fn = asks_of_itself;
 	s->sync_ret = LWS_TP_ON_SYNC_STOP;
 	assert_non_null(served_enqueue(tp, s, c->wsi));
@@ -327,8 +327,9 @@ a_dequeue_calls_none(void **state)
 		if (all)
 			assert_int_equal(lws_threadpool_dequeue(st.c->wsi), 1);
 		for (int n = 0; n < 4 && !all; n++)
-			assert_int_equal(lws_threadpool_dequeue_task(
-						 st.s[n]->j->task), n % 2 == 0);
+			assert_int_equal(
+				lws_threadpool_dequeue_task(st.s[n]->j->task),
+				n % 2 == 0);
 		st.c->manual = false;
 		lws_callback_on_writable(st.c->wsi);
 		gate_open(st.gate);
@@ -376,8 +377,7 @@ destroy_calls_none(void **state)
 		rig_pool_destroy(rig, st.tp);
 		no_handler_was_called(&st);
 		for (int n = 0; n < 4; n++)
-			assert_int_equal(atomic_load(&st.s[n]->j->cleanups),
-					 1);
+			assert_int_equal(atomic_load(&st.s[n]->j->cleanups), 1);
 		st.c->manual = false;
 		lws_callback_on_writable(st.c->wsi);
 		rig_drain(rig);
@@ -407,8 +407,7 @@ a_context_end_calls_none(void **state)
 			rig_pool_destroy(rig, st.tp);
 		no_handler_was_called(&st);
 		for (int n = 0; n < 4; n++)
-			assert_int_equal(atomic_load(&st.s[n]->j->cleanups),
-					 1);
+			assert_int_equal(atomic_load(&st.s[n]->j->cleanups), 1);
 		assert_int_equal(served_rig_destroy(rig), 0);
 	}
 }

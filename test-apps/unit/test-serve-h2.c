@@ -17,30 +17,30 @@
 
 #if defined(LWS_ROLE_H2)
 
-#define STREAMS	6
+#define STREAMS 6
 #define PARTS	3
 
 struct stream {
-	struct served	*s;
-	struct lws	*wsi;		/* NULL once it closed */
-	bool		closed;
-	int		parts;		/* sent */
+	struct served *s;
+	struct lws *wsi; /* NULL once it closed */
+	bool closed;
+	int parts; /* sent */
 
 	/* by the peer */
-	char		got[64];
-	size_t		len;
-	bool		ended, reset;
+	char got[64];
+	size_t len;
+	bool ended, reset;
 };
 
 static struct {
-	struct rig		*rig;
-	struct lws_threadpool	*tp;
-	struct stream		streams[STREAMS];
-	struct h2_reader	reader;
-	int			fd;
-	pid_t			pid;		/* over TLS */
-	int			asked;		/* requests of the peer */
-	int			parts;		/* SYNCs of each task */
+	struct rig *rig;
+	struct lws_threadpool *tp;
+	struct stream streams[STREAMS];
+	struct h2_reader reader;
+	int fd;
+	pid_t pid; /* over TLS */
+	int asked; /* requests of the peer */
+	int parts; /* SYNCs of each task */
 } h;
 
 /* ---- the application ---- */
@@ -103,8 +103,8 @@ send_end(struct served *s, struct lws *wsi)
 static int
 start(struct lws *wsi, const char *path)
 {
-	uint8_t buf[LWS_PRE + 512], *at = &buf[LWS_PRE], *begin = at,
-		*end = &buf[sizeof(buf) - 1];
+	uint8_t buf[LWS_PRE + 512],
+		*at = &buf[LWS_PRE], *begin = at, *end = &buf[sizeof(buf) - 1];
 	struct stream *st = &h.streams[path[strlen(path) - 1] - 'a'];
 
 	lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
@@ -358,9 +358,9 @@ the_peer_resets_one(bool tls)
 		is_whole(&h.streams[4]);
 		if (LWS_LIBRARY_VERSION_NUMBER < 5000000) {
 			assert_false(h.streams[1].closed);
-			assert_int_equal(lws_threadpool_task_status_noreap(
-						b->j->task),
-					 LWS_TP_STATUS_SYNCING);
+			assert_int_equal(
+				lws_threadpool_task_status_noreap(b->j->task),
+				LWS_TP_STATUS_SYNCING);
 			assert_int_equal(atomic_load(&b->j->cleanups), 0);
 		}
 		if (LWS_LIBRARY_VERSION_NUMBER < 5000000 && served) {
@@ -378,8 +378,7 @@ the_peer_resets_one(bool tls)
 }
 
 #define WAY(test, way, tls) \
-	static void \
-	test##way(void **state) \
+	static void test##way(void **state) \
 	{ \
 		(void)state; \
 		test(tls); \
@@ -390,8 +389,7 @@ the_peer_resets_one(bool tls)
 	WAY(test, _in_plain, false) \
 	WAY(test, _over_tls, true)
 #else
-#define BOTH_WAYS(test) \
-	WAY(test, _in_plain, false)
+#define BOTH_WAYS(test) WAY(test, _in_plain, false)
 #endif
 
 BOTH_WAYS(each_stream_has_its_own)
@@ -401,9 +399,9 @@ BOTH_WAYS(the_peer_resets_one)
 
 #define TESTS(way) \
 	cmocka_unit_test(each_stream_has_its_own##way), \
-	cmocka_unit_test(one_that_stays_holds_up_no_stream##way), \
-	cmocka_unit_test(a_negative_on_sync_closes_the_stream##way), \
-	cmocka_unit_test(the_peer_resets_one##way)
+		cmocka_unit_test(one_that_stays_holds_up_no_stream##way), \
+		cmocka_unit_test(a_negative_on_sync_closes_the_stream##way), \
+		cmocka_unit_test(the_peer_resets_one##way)
 
 int
 main(void)

@@ -85,7 +85,8 @@ closes_another(struct served *s, struct lws *wsi)
 
 	(void)wsi;
 	lws_set_timeout(p->other->j->task ?
-			((struct conn *)p->other->priv)->wsi : NULL,
+				((struct conn *)p->other->priv)->wsi :
+				NULL,
 			PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_SYNC);
 
 	return play_ret(p);
@@ -192,8 +193,10 @@ enqueues(struct served *s, struct lws *wsi)
 	for (int n = 0; n < 3; n++) {
 		struct served *next = served_new(p->rig);
 
-		if (!served_enqueue(p->tp, next, !n ? wsi : n == 1 ?
-						 elsewhere->wsi : NULL))
+		if (!served_enqueue(p->tp, next,
+				    !n	   ? wsi :
+				    n == 1 ? elsewhere->wsi :
+					     NULL))
 			job_fault(s->j, "an enqueue in a handler is refused");
 	}
 
@@ -208,8 +211,7 @@ enqueue_within(void **state)
 	struct play p;
 
 	for (int n = 0; n < 2 * CONN_KINDS; n++) {
-		play_handler(&p, rig, (enum conn_kind)(n / 2), n & 1,
-			     enqueues);
+		play_handler(&p, rig, (enum conn_kind)(n / 2), n & 1, enqueues);
 		p.other = served_new(rig);
 		p.other->priv = conn_open(rig, CONN_RAW);
 		p.c->manual = false;
@@ -333,8 +335,8 @@ dequeues_the_other(struct served *s, struct lws *wsi)
 	p->nested = atomic_load(&p->other->j->cleanups);
 	if (lws_threadpool_this_task() != s->j->task)
 		job_fault(s->j, "this_task() is not the innermost");
-	if (lws_threadpool_end_status() != (p->at_end ? s->how :
-						LWS_TP_STATUS_STOPPED))
+	if (lws_threadpool_end_status() !=
+	    (p->at_end ? s->how : LWS_TP_STATUS_STOPPED))
 		job_fault(s->j, "end_status() is not the innermost's");
 
 	return play_ret(p);

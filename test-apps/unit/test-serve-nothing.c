@@ -34,9 +34,9 @@ serve_no_connection(struct rig *rig, struct lws *wsi,
 	if (reason == LWS_CALLBACK_EVENT_WAIT_CANCELLED ||
 	    reason == LWS_CALLBACK_PROTOCOL_INIT ||
 	    reason == LWS_CALLBACK_PROTOCOL_DESTROY) {
-		no_connections |= reason == LWS_CALLBACK_PROTOCOL_INIT ? 1 :
+		no_connections |= reason == LWS_CALLBACK_PROTOCOL_INIT	  ? 1 :
 				  reason == LWS_CALLBACK_PROTOCOL_DESTROY ? 2 :
-				  4;
+									    4;
 		no_connection_ret |= lws_threadpool_serve(wsi);
 	}
 
@@ -67,7 +67,7 @@ a_wsi_that_is_none(void **state)
 	rig_until(rig, was_cancelled, NULL);
 	assert_int_equal(atomic_load(&p.s->syncs), 0);
 	assert_int_equal(rig_destroy(rig), 0);
-	assert_int_equal(served_turns, 0);	/* nor at its end (H1) */
+	assert_int_equal(served_turns, 0); /* nor at its end (H1) */
 	/* with those, lws 4.1.6 tells the rig's protocols of no others */
 	if (!evloop_is("ev") && !evloop_is("glib"))
 		assert_int_equal(no_connections, 7);
@@ -82,8 +82,9 @@ serve_when_closed(struct rig *rig, struct lws *wsi,
 		  size_t len)
 {
 	struct conn *c = reason_closed(reason) || reason_drop(reason) ||
-			 reason == LWS_CALLBACK_WSI_DESTROY ? conn_of(wsi) :
-							      NULL;
+					 reason == LWS_CALLBACK_WSI_DESTROY ?
+				 conn_of(wsi) :
+				 NULL;
 
 	if (c) {
 		closings_served++;

@@ -11,7 +11,7 @@
 /* as a caller that was compiled with a later version has it */
 struct later {
 	struct lws_threadpool_task_options o;
-	char	more[4096];
+	char more[4096];
 };
 
 static struct lws_threadpool_task *
@@ -130,19 +130,17 @@ accepted(void **state)
 	struct rig *rig = *state;
 	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
 	struct conn *c = conn_open(rig, CONN_RAW);
-	const size_t sizes[] = {
-		sizeof(struct lws_threadpool_task_options),
-		sizeof(struct lws_threadpool_task_options) + 1,
-		sizeof(struct lws_threadpool_task_options) + 8, 4096
-	};
+	const size_t sizes[] = { sizeof(struct lws_threadpool_task_options),
+				 sizeof(struct lws_threadpool_task_options) + 1,
+				 sizeof(struct lws_threadpool_task_options) + 8,
+				 4096 };
 	struct later later;
 	struct served *s;
 
 	for (size_t n = 0; n < LWS_ARRAY_SIZE(sizes); n++) {
 		s = served_new(rig);
 		memset(&later, 0, sizeof(later));
-		memset(later.more + 4096 - sizeof(later.o), 1,
-		       sizeof(later.o));
+		memset(later.more + 4096 - sizeof(later.o), 1, sizeof(later.o));
 		later.o = s->o;
 		later.o.size = sizes[n];
 		later.o.queue_ms = later.o.life_ms = later.o.key_max = INT_MAX;

@@ -10,9 +10,9 @@
 #include "served.h"
 
 struct order {
-	struct lws_threadpool	*tp;
-	struct conn		*c;
-	struct served		*s[4];
+	struct lws_threadpool *tp;
+	struct conn *c;
+	struct served *s[4];
 };
 
 /* so many that are SYNCING, and stay so when they are served */

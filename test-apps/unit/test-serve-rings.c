@@ -13,7 +13,7 @@
 
 #include "served.h"
 
-#define STREAMS	20
+#define STREAMS 20
 
 static int
 setup(void **state)
@@ -39,7 +39,7 @@ all_syncing(struct rig *rig, struct conn *c, struct served **s, int n,
 		s[i] = served_syncing(rig, tp, c->wsi);
 		s[i]->sync_ret = sync_ret;
 	}
-	rig_drain(rig);		/* all that they rang for has come */
+	rig_drain(rig); /* all that they rang for has come */
 	c->manual = false;
 }
 
@@ -55,8 +55,8 @@ syncs_of(struct served **s, int n)
 }
 
 struct until {
-	struct served	**s;
-	int		n;
+	struct served **s;
+	int n;
 };
 
 static bool
@@ -173,8 +173,8 @@ serve_and_others(struct rig *rig, struct lws *wsi,
 	/* job_serve_one() is for jobs without handlers alone */
 	if (ret != RIG_DEFAULT && rig->priv) {
 		struct job *j = rig->priv;
-		enum lws_threadpool_task_status s =
-				lws_threadpool_task_status(j->task, NULL);
+		enum lws_threadpool_task_status s = lws_threadpool_task_status(
+			j->task, NULL);
 
 		j->seen[s]++;
 		if (s == LWS_TP_STATUS_SYNCING)

@@ -234,7 +234,7 @@ finishes(struct served *s, struct lws *wsi)
 	(void)wsi;
 	lws_threadpool_finish(p->tp);
 	if (lws_threadpool_task_status(s->j->task, NULL) !=
-						LWS_TP_STATUS_STOPPING)
+	    LWS_TP_STATUS_STOPPING)
 		job_fault(s->j, "finish() does not ask it to stop");
 
 	return s->sync_ret;

@@ -117,7 +117,7 @@ asks_itself(struct served *s, struct lws *wsi)
 	if ((int)lws_threadpool_task_status(s->j->task, &user) != p->got ||
 	    user != s->j)
 		job_fault(s->j, "it is told another status, or user (Q1)");
-	s->j->data++;		/* it is all there */
+	s->j->data++; /* it is all there */
 	/* reaped or not, this is harmless (Q6) */
 	lws_threadpool_task_status(s->j->task, NULL);
 	lws_threadpool_task_status_wsi(wsi, NULL, NULL);
@@ -194,7 +194,8 @@ asks_twice(struct served *s, struct lws *wsi)
 	(void)wsi;
 	lws_threadpool_task_status(s->j->task, NULL);
 	if (lws_threadpool_task_status(s->j->task, &user) !=
-			LWS_TP_STATUS_STOPPED || user != s->j)
+		    LWS_TP_STATUS_STOPPED ||
+	    user != s->j)
 		job_fault(s->j, "its handle is stale in on_end (H1)");
 	if (!lws_threadpool_task_attached(s->j->task))
 		job_fault(s->j, "reaped in on_end, not after it (H1)");
@@ -256,8 +257,8 @@ moves_on(struct served *s, struct lws *wsi)
 	/* there it is called once more, which the harness is not to mind */
 	atomic_store(&s->ends, 0);
 	if (wsi != to->wsi)
-		assert_int_equal(lws_threadpool_task_attach(s->j->task,
-							    to->wsi), 0);
+		assert_int_equal(
+			lws_threadpool_task_attach(s->j->task, to->wsi), 0);
 
 	return 0;
 }
@@ -302,15 +303,16 @@ static int
 completes(struct served *s, struct lws *wsi)
 {
 	uint8_t buf[LWS_PRE + 512], *start = &buf[LWS_PRE], *p = start,
-		*end = &buf[sizeof(buf) - 1];
+				    *end = &buf[sizeof(buf) - 1];
 	int ret;
 
 	assert_int_equal(lws_add_http_common_headers(wsi, HTTP_STATUS_OK,
-					"text/plain", 0, &p, end), 0);
+						     "text/plain", 0, &p, end),
+			 0);
 	assert_int_equal(lws_finalize_write_http_header(wsi, start, &p, end),
 			 0);
 	ret = lws_http_transaction_completed(wsi) ? -1 : 0;
-	s->j->data++;		/* as applications do: it is ours still */
+	s->j->data++; /* as applications do: it is ours still */
 
 	return ret;
 }

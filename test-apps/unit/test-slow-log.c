@@ -12,19 +12,19 @@
 
 #include "harness.h"
 
-#define SLOW	"never-read"
-#define QUICK	3
-#define MANY	20	/* more than a thread takes at a time */
+#define SLOW  "never-read"
+#define QUICK 3
+#define MANY  20 /* more than a thread takes at a time */
 
 enum { LATE_END = 1, LATE_BEGIN = 2, LATE_LINE = 4 };
 
 static struct {
-	struct rig		*rig;
-	struct lws_threadpool	*tp;
-	struct job		*quick[QUICK];
-	struct gate		*gate;		/* of the one that ends */
-	atomic_int		ends;		/* seen by the service thread */
-	atomic_int		lines, late;
+	struct rig *rig;
+	struct lws_threadpool *tp;
+	struct job *quick[QUICK];
+	struct gate *gate; /* of the one that ends */
+	atomic_int ends;   /* seen by the service thread */
+	atomic_int lines, late;
 } sl;
 
 static bool
@@ -74,7 +74,7 @@ see_ends(struct rig *rig, struct lws *wsi, enum lws_callback_reasons reason,
 		return RIG_DEFAULT;
 	for (struct lws_threadpool_task *task;
 	     (task = lws_threadpool_get_task_wsi(wsi)) &&
-	     lws_threadpool_task_status(task, NULL) >= LWS_TP_STATUS_FINISHED; )
+	     lws_threadpool_task_status(task, NULL) >= LWS_TP_STATUS_FINISHED;)
 		atomic_fetch_add(&sl.ends, 1);
 
 	return 0;
@@ -83,9 +83,8 @@ see_ends(struct rig *rig, struct lws *wsi, enum lws_callback_reasons reason,
 static void
 slow(struct rig *rig, int threads, int parked)
 {
-	const struct lws_threadpool_options o = {
-		.size = sizeof(o), .sync_timeout_secs = 1
-	};
+	const struct lws_threadpool_options o = { .size = sizeof(o),
+						  .sync_timeout_secs = 1 };
 	struct conn *c = conn_open(rig, CONN_RAW),
 		    *other = conn_open(rig, CONN_RAW);
 	struct job *j[8], *ends;
@@ -159,9 +158,8 @@ line_waits(const char *line)
 static void
 others_whose_time_is_over(void **state)
 {
-	const struct lws_threadpool_options o = {
-		.size = sizeof(o), .sync_timeout_secs = 1
-	};
+	const struct lws_threadpool_options o = { .size = sizeof(o),
+						  .sync_timeout_secs = 1 };
 	struct rig *rig = *state;
 	struct conn *c = conn_open(rig, CONN_RAW);
 	char names[MANY][32];

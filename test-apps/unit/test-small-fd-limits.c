@@ -13,31 +13,32 @@
 
 #include "harness.h"
 
-#define MOST	9		/* the highest limit that is tried */
-#define CALLERS	(MOST + 3)
+#define MOST	9 /* the highest limit that is tried */
+#define CALLERS (MOST + 3)
 
 #if defined(__linux__) && LWS_LIBRARY_VERSION_NUMBER < 4003001 && \
-    defined(LWS_ROLE_H1)
-#define HANGUPS	1		/* the place for them */
+	defined(LWS_ROLE_H1)
+#define HANGUPS 1 /* the place for them */
 #else
-#define HANGUPS	0
+#define HANGUPS 0
 #endif
 
 enum mode { NO_POOL, IDLE_POOL, TASKS };
 
 struct callers {
-	struct lws_threadpool	*tp;	/* NULL: no tasks */
-	enum conn_kind		kind;
-	int			in;
-	int			refused;
-	atomic_int		*cleanups;	/* of the first one's task */
+	struct lws_threadpool *tp; /* NULL: no tasks */
+	enum conn_kind kind;
+	int in;
+	int refused;
+	atomic_int *cleanups; /* of the first one's task */
 };
 
-static const char ws_request[] = "GET / HTTP/1.1\r\nHost: localhost\r\n"
-	"Upgrade: websocket\r\nConnection: Upgrade\r\n"
-	"Sec-WebSocket-Key: bHdzdHAtdW5pdC10ZXN0cw==\r\n"
-	"Sec-WebSocket-Version: 13\r\n"
-	"Sec-WebSocket-Protocol: tp-test\r\n\r\n";
+static const char
+	ws_request[] = "GET / HTTP/1.1\r\nHost: localhost\r\n"
+		       "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+		       "Sec-WebSocket-Key: bHdzdHAtdW5pdC10ZXN0cw==\r\n"
+		       "Sec-WebSocket-Version: 13\r\n"
+		       "Sec-WebSocket-Protocol: tp-test\r\n\r\n";
 static const char http_request[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 static int limit;
@@ -51,8 +52,8 @@ few_fds(struct rig *rig, struct lws_context_creation_info *info)
 
 /* each gets a task that stays */
 static int
-caller_event(struct rig *rig, struct lws *wsi,
-	     enum lws_callback_reasons reason, void *user, void *in, size_t len)
+caller_event(struct rig *rig, struct lws *wsi, enum lws_callback_reasons reason,
+	     void *user, void *in, size_t len)
 {
 	struct callers *callers = rig->priv;
 	struct job *j;
@@ -93,12 +94,13 @@ static int
 let_in(enum conn_kind kind, enum mode mode)
 {
 	struct callers callers = { .kind = kind };
-	const struct rig_opts opts = { .info = few_fds, .priv = &callers,
-				       .on_event = caller_event };
+	const struct rig_opts opts = {
+		.info = few_fds, .priv = &callers, .on_event = caller_event
+	};
 	int fds = rig_open_fds(), fd[CALLERS], n, in;
 	struct rig *rig = rig_create(&opts);
 
-	rig->any_log = true;		/* lws has a word to say itself */
+	rig->any_log = true; /* lws has a word to say itself */
 	if (mode != NO_POOL) {
 		struct lws_threadpool *tp = rig_pool(rig, 1, 100);
 
@@ -115,8 +117,9 @@ let_in(enum conn_kind kind, enum mode mode)
 
 	/* the task of the first ends with it, whatever lws had place for */
 	close(fd[0]);
-	if (callers.cleanups && !log_claim(LLL_WARN, "hang-ups of http/1 peers "
-			"will be noticed late: lws has no place"))
+	if (callers.cleanups &&
+	    !log_claim(LLL_WARN, "hang-ups of http/1 peers "
+				 "will be noticed late: lws has no place"))
 		rig_until_int(rig, callers.cleanups, 1);
 	for (n = 1; n < CALLERS; n++)
 		close(fd[n]);
@@ -130,7 +133,7 @@ let_in(enum conn_kind kind, enum mode mode)
 static int
 with_tasks(int most)
 {
-	int left = most - 1;	/* the signal */
+	int left = most - 1; /* the signal */
 
 	if (left > 1)
 		left -= HANGUPS;
@@ -149,8 +152,8 @@ of_kind(enum conn_kind kind)
 		idle = let_in(kind, IDLE_POOL);
 		busy = let_in(kind, TASKS);
 		print_message("  %s, limit %d: %d, with a pool %d, with tasks "
-			      "%d\n", conn_kind_name(kind), limit, most, idle,
-			      busy);
+			      "%d\n",
+			      conn_kind_name(kind), limit, most, idle, busy);
 		/* lws 4.3 itself lets nobody in with the lowest */
 		if (!most)
 			continue;

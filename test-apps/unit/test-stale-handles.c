@@ -134,12 +134,12 @@ never_another_task(void **state)
 		is_harmless(stale[n]);
 	for (int n = 0; n < 1000; n++) {
 		assert_int_equal(atomic_load(&live[n]->cleanups), 0);
-		assert_int_equal(lws_threadpool_task_status_noreap(
-							live[n]->task),
-				 n == 500 ? LWS_TP_STATUS_RUNNING :
-				 n > 500 ? LWS_TP_STATUS_QUEUED :
-				 n & 1 ? LWS_TP_STATUS_FINISHED :
-					 LWS_TP_STATUS_SYNCING);
+		assert_int_equal(
+			lws_threadpool_task_status_noreap(live[n]->task),
+			n == 500 ? LWS_TP_STATUS_RUNNING :
+			n > 500	 ? LWS_TP_STATUS_QUEUED :
+			n & 1	 ? LWS_TP_STATUS_FINISHED :
+				   LWS_TP_STATUS_SYNCING);
 	}
 }
 
@@ -160,8 +160,8 @@ not_after_a_hundred_thousand(void **state)
 	job_args(last, c->wsi, &args);
 	args.cleanup = NULL;
 	for (int n = 0; n < 100000; n++) {
-		struct lws_threadpool_task *task =
-				lws_threadpool_enqueue(tp, &args, "one");
+		struct lws_threadpool_task *task = lws_threadpool_enqueue(
+			tp, &args, "one");
 
 		assert_non_null(task);
 		assert_ptr_not_equal(task, stale);
@@ -236,12 +236,13 @@ never_valid(void **state)
 	is_harmless((struct lws_threadpool_task *)c->wsi);
 	is_harmless((struct lws_threadpool_task *)tp);
 	for (size_t bit = 0; bit < sizeof(live) * 8; bit++) {
-		is_harmless((struct lws_threadpool_task *)
-						((uintptr_t)1 << bit));
-		is_harmless((struct lws_threadpool_task *)
-						~((uintptr_t)1 << bit));
-		is_harmless((struct lws_threadpool_task *)
-						(live ^ (uintptr_t)1 << bit));
+		is_harmless((struct lws_threadpool_task *)((uintptr_t)1
+							   << bit));
+		is_harmless((struct lws_threadpool_task *)~((uintptr_t)1
+							    << bit));
+		is_harmless((struct lws_threadpool_task *)(live ^
+							   (uintptr_t)1
+								   << bit));
 	}
 	for (uintptr_t n = 0; n < 5000; n++) {
 		is_harmless((struct lws_threadpool_task *)n);
@@ -307,8 +308,10 @@ pools(void **state)
 		pool_is_harmless(rig, (struct lws_threadpool *)v, c);
 	}
 	for (size_t bit = 0; bit < sizeof(tp) * 8; bit++)
-		pool_is_harmless(rig, (struct lws_threadpool *)
-				 ((uintptr_t)tp ^ (uintptr_t)1 << bit), c);
+		pool_is_harmless(rig,
+				 (struct lws_threadpool *)((uintptr_t)tp ^
+							   (uintptr_t)1 << bit),
+				 c);
 	j = job_gated(rig, gate_new(rig));
 	job_enqueue(tp, j, c->wsi);
 	pool_is_harmless(rig, (struct lws_threadpool *)j->task, c);
@@ -324,8 +327,8 @@ wsi_is_harmless(struct lws *wsi)
 	int visits = 0;
 
 	assert_null(lws_threadpool_get_task_wsi(wsi));
-	assert_int_equal(lws_threadpool_foreach_task_wsi(wsi, &visits,
-							 no_visit), 0);
+	assert_int_equal(
+		lws_threadpool_foreach_task_wsi(wsi, &visits, no_visit), 0);
 	assert_int_equal(visits, 0);
 }
 
@@ -356,10 +359,10 @@ wsi_that_are_gone(void **state)
 }
 
 struct prober {
-	pthread_t				thread;
-	_Atomic(struct lws_threadpool_task *)	task;
-	atomic_int				quit;
-	atomic_int				tries;
+	pthread_t thread;
+	_Atomic(struct lws_threadpool_task *) task;
+	atomic_int quit;
+	atomic_int tries;
 };
 
 static void *

@@ -7,12 +7,12 @@
 
 #include "numbers.h"
 
-#define LARGEST	4096
+#define LARGEST 4096
 #define GUARD	64
 
 /* One of the two structs, with what is behind it */
 struct filled {
-	bool			is_stats;
+	bool is_stats;
 	_Alignas(max_align_t) unsigned char bytes[LARGEST + GUARD + 8];
 };
 
@@ -103,8 +103,8 @@ sizes_of_stats(void **state)
 	struct lws_threadpool_stats s;
 
 	/* 0.2 is the first version, without padding */
-	assert_int_equal(sizeof(s), sizeof(size_t) + 8 * 4 + 8 * 8 +
-				    3 * 32 * 8 + 3 * 8);
+	assert_int_equal(sizeof(s),
+			 sizeof(size_t) + 8 * 4 + 8 * 8 + 3 * 32 * 8 + 3 * 8);
 	sizes(&f, tp, sizeof(s));
 	/* it says the same to all of them */
 	assert_int_equal(fill(&f, tp, LARGEST), 0);
@@ -147,8 +147,7 @@ stale_pools(void **state)
 	rig_pool_destroy(rig, tp);
 	for (size_t n = 0; n < LWS_ARRAY_SIZE(none); n++) {
 		is_refused(&f, none[n], size);
-		assert_int_equal(log_claim(LLL_ERR,
-					   "lws_threadpool_get_stats"),
+		assert_int_equal(log_claim(LLL_ERR, "lws_threadpool_get_stats"),
 				 n + 1);
 	}
 	assert_int_equal(log_unclaimed(), 0);

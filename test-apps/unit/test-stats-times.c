@@ -18,8 +18,10 @@
 /* ns, 0: the system's */
 static atomic_llong clock_ns;
 
-int __real_clock_gettime(clockid_t clock, struct timespec *ts);
-int __wrap_clock_gettime(clockid_t clock, struct timespec *ts);
+int
+__real_clock_gettime(clockid_t clock, struct timespec *ts);
+int
+__wrap_clock_gettime(clockid_t clock, struct timespec *ts);
 
 static bool
 is_monotonic(clockid_t clock)
@@ -125,9 +127,27 @@ one_more(const uint64_t was[BUCKETS], const uint64_t is[BUCKETS], uint64_t us,
 }
 
 static const uint64_t durations[] = {
-	0, 1, 2, 3, 4, 7, 8, 255, 256, 1000, 1023, 1024, 65535, 1000000,
-	(1u << 29) - 1, 1u << 29, (1u << 30) - 1, 1u << 30, 0x7fffffff,
-	0x80000000, 0x500000000,
+	0,
+	1,
+	2,
+	3,
+	4,
+	7,
+	8,
+	255,
+	256,
+	1000,
+	1023,
+	1024,
+	65535,
+	1000000,
+	(1u << 29) - 1,
+	1u << 29,
+	(1u << 30) - 1,
+	1u << 30,
+	0x7fffffff,
+	0x80000000,
+	0x500000000,
 };
 
 /* N1: [0] is under 1 us, [n] 2^(n-1) to 2^n - 1, [31] all above; and the
@@ -260,8 +280,8 @@ three_stays(struct job *j, enum lws_threadpool_task_status s)
 }
 
 struct runs {
-	struct lws_threadpool	*tp;
-	uint64_t		n;
+	struct lws_threadpool *tp;
+	uint64_t n;
 };
 
 static bool
@@ -286,10 +306,10 @@ a_run_is_a_stay(void **state)
 	c->manual = true;
 	j->fn = three_stays;
 	assert_non_null(job_enqueue(tp, j, c->wsi));
-	wait_until(has_runs, &((struct runs) { tp, 1 }));
+	wait_until(has_runs, &((struct runs){ tp, 1 }));
 	let_it_rest();
 	lws_threadpool_task_sync(j->task, 0);
-	wait_until(has_runs, &((struct runs) { tp, 2 }));
+	wait_until(has_runs, &((struct runs){ tp, 2 }));
 	wait_stat(tp, parked, 1);
 	let_it_rest();
 	lws_threadpool_task_wake(j->task);

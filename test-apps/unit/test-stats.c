@@ -8,8 +8,8 @@
 #include "numbers.h"
 
 struct now {
-	uint32_t		running, queued, syncing, parked, done, kept;
-	struct lws_threadpool	*tp;
+	uint32_t running, queued, syncing, parked, done, kept;
+	struct lws_threadpool *tp;
 };
 
 static bool
@@ -26,12 +26,11 @@ is_so_now(void *arg)
 	       s.syncing == now->syncing && s.parked == now->parked &&
 	       s.done == now->done && s.kept == now->kept &&
 	       s.accepted - s.finished - s.stopped ==
-			s.running + s.queued + s.syncing + s.parked;
+		       s.running + s.queued + s.syncing + s.parked;
 }
 
 #define it_is_now(pool, ...) \
-	wait_until(is_so_now, \
-		   &((struct now) { .tp = (pool), __VA_ARGS__ }))
+	wait_until(is_so_now, &((struct now){ .tp = (pool), __VA_ARGS__ }))
 
 /* N1: each state apart, and what leaves one is in the next.  RUNNING is on a
  * thread or waits for one, and a parked one is not that. */
@@ -63,17 +62,17 @@ tasks_in_each_state(void **state)
 	for (int n = 0; n < 5; n++)
 		assert_non_null(job_enqueue(tp, job_new(rig),
 					    n & 1 ? c->wsi : NULL));
-	it_is_now(tp, .running = 2, .queued = 5, .syncing = 3,
-		      .parked = 2, .done = 4);
+	it_is_now(tp, .running = 2, .queued = 5, .syncing = 3, .parked = 2,
+		  .done = 4);
 	/* resumed, and woken: they wait for a thread */
 	lws_threadpool_task_sync(syncing[0]->task, 0);
 	lws_threadpool_task_wake(parked[0]->task);
-	it_is_now(tp, .running = 4, .queued = 5, .syncing = 2,
-		      .parked = 1, .done = 4);
+	it_is_now(tp, .running = 4, .queued = 5, .syncing = 2, .parked = 1,
+		  .done = 4);
 	/* reaped */
 	lws_threadpool_task_status(j->task, NULL);
-	it_is_now(tp, .running = 4, .queued = 5, .syncing = 2,
-		      .parked = 1, .done = 3);
+	it_is_now(tp, .running = 4, .queued = 5, .syncing = 2, .parked = 1,
+		  .done = 3);
 	gate_open(gate);
 	wait_int(&parked[0]->cleanups, 1);
 	/* three and two that were queued, and the SYNC that was answered */
@@ -104,8 +103,8 @@ kept_ones_apart(void **state)
 	for (int n = 0; n < 3; n++) {
 		j[n] = job_new(rig);
 		assert_non_null(job_enqueue(tp, j[n], n ? NULL : c->wsi));
-		assert_int_equal(lws_threadpool_task_token(j[n]->task, 0,
-							   token), 0);
+		assert_int_equal(
+			lws_threadpool_task_token(j[n]->task, 0, token), 0);
 	}
 	gate_open(gate);
 	wait_stat(tp, kept, 2);
@@ -132,8 +131,8 @@ threads(void **state)
 /* ---- how often ---- */
 
 struct so_far {
-	struct lws_threadpool_stats	s;	/* as it should be */
-	struct lws_threadpool		*tp;
+	struct lws_threadpool_stats s; /* as it should be */
+	struct lws_threadpool *tp;
 };
 
 static bool
@@ -254,7 +253,7 @@ refusals_are_counted(void **state)
 	f.tp = rig_pool(rig, 1, 2);
 	gate_close(gate);
 	j = job_block(rig, f.tp, gate);
-	f.s = (struct lws_threadpool_stats) { .accepted = 1 };
+	f.s = (struct lws_threadpool_stats){ .accepted = 1 };
 	assert_int_equal(lws_threadpool_task_attach(j->task, NULL), -1);
 	so_often(rig, &f);
 	gate_open(gate);
@@ -306,7 +305,8 @@ syncs_wakes_and_calls_are_counted(void **state)
 
 	for (int n = 0; n < 7; n++)
 		assert_int_equal(lws_threadpool_call(n < 5 ? f.tp : other, 0,
-						     called, &calls), 0);
+						     called, &calls),
+				 0);
 	rig_until_int(rig, &calls, 7);
 	f.s.calls = 5;
 	so_often(rig, &f);
@@ -317,9 +317,8 @@ syncs_wakes_and_calls_are_counted(void **state)
 static void
 time_outs_are_counted(void **state)
 {
-	const struct lws_threadpool_options o = {
-		.size = sizeof(o), .sync_timeout_secs = 1
-	};
+	const struct lws_threadpool_options o = { .size = sizeof(o),
+						  .sync_timeout_secs = 1 };
 	struct rig *rig = *state;
 	struct so_far f = { .tp = rig_pool_ext(rig, 2, 100, &o) };
 	struct lws_threadpool_task_options to = { .size = sizeof(to) };
@@ -343,8 +342,8 @@ time_outs_are_counted(void **state)
 	to.life_ms = 0;
 	to.queue_ms = 20;
 	job_args(j[2], NULL, &args);
-	job_accepted(j[2], lws_threadpool_enqueue_ext(f.tp, &args, &to,
-						      "impatient"));
+	job_accepted(j[2],
+		     lws_threadpool_enqueue_ext(f.tp, &args, &to, "impatient"));
 	rig_until_int(rig, &j[2]->cleanups, 1);
 	gate_open(gate);
 	f.s.accepted = 5;
@@ -358,10 +357,10 @@ time_outs_are_counted(void **state)
 /* ---- while it works ---- */
 
 struct asker {
-	pthread_t		thread;
-	struct lws_threadpool	*tp;
-	atomic_int		quit, times;
-	const char		*fault;
+	pthread_t thread;
+	struct lws_threadpool *tp;
+	atomic_int quit, times;
+	const char *fault;
 };
 
 static bool

@@ -1,12 +1,13 @@
 /*
- * lws-threadpool unit tests - S5, a process that was stopped for longer than the
- * sync timeout, or a machine that slept: the answer may be there already, and
- * its service thread gets a moment to give it before the task is stopped
+ * lws-threadpool unit tests - S5, a process that was stopped for longer than
+ * the sync timeout, or a machine that slept: the answer may be there already,
+ * and its service thread gets a moment to give it before the task is stopped
  *
  * SPDX-License-Identifier: MIT
  *
  * The library's clock stands still here, but for what the test puts it forward.
- * It begins ahead of the system's, so that no wait for a deadline ends by itself.
+ * It begins ahead of the system's, so that no wait for a deadline ends by
+ * itself.
  *
  * LWSTP_WRAP: clock_gettime
  */
@@ -15,12 +16,14 @@
 
 #include <time.h>
 
-#define AHEAD_SECS	3600
+#define AHEAD_SECS 3600
 
-static _Atomic(lws_usec_t) frozen;	/* 0: the system's clock */
+static _Atomic(lws_usec_t) frozen; /* 0: the system's clock */
 
-int __real_clock_gettime(clockid_t clock, struct timespec *ts);
-int __wrap_clock_gettime(clockid_t clock, struct timespec *ts);
+int
+__real_clock_gettime(clockid_t clock, struct timespec *ts);
+int
+__wrap_clock_gettime(clockid_t clock, struct timespec *ts);
 
 int
 __wrap_clock_gettime(clockid_t clock, struct timespec *ts)
@@ -41,8 +44,8 @@ freeze(void)
 	struct timespec ts;
 
 	__real_clock_gettime(CLOCK_MONOTONIC, &ts);
-	atomic_store(&frozen, (lws_usec_t)(ts.tv_sec + AHEAD_SECS) *
-			      LWS_US_PER_SEC);
+	atomic_store(&frozen,
+		     (lws_usec_t)(ts.tv_sec + AHEAD_SECS) * LWS_US_PER_SEC);
 }
 
 static void
@@ -64,9 +67,8 @@ thread_looks(struct rig *rig, struct lws_threadpool *tp)
 static struct job *
 parked_for(struct rig *rig, int secs, struct lws_threadpool **tp)
 {
-	const struct lws_threadpool_options o = {
-		.size = sizeof(o), .sync_timeout_secs = secs
-	};
+	const struct lws_threadpool_options o = { .size = sizeof(o),
+						  .sync_timeout_secs = secs };
 	struct conn *c = conn_open(rig, CONN_RAW);
 	struct job *j = job_script(rig, 100, LWS_TP_RETURN_SYNC);
 

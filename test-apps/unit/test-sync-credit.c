@@ -8,9 +8,9 @@
 #include "harness.h"
 
 struct credit {
-	struct lws_threadpool	*tp;
-	struct conn		*c;
-	struct gate		*gate;
+	struct lws_threadpool *tp;
+	struct conn *c;
+	struct gate *gate;
 };
 
 static struct credit
@@ -172,9 +172,9 @@ stop_is_any_number(void **state)
 }
 
 struct syncer {
-	pthread_t	thread;
-	struct job	*j;
-	atomic_int	*quit;
+	pthread_t thread;
+	struct job *j;
+	atomic_int *quit;
 };
 
 static void *
@@ -206,7 +206,8 @@ from_any_thread(void **state)
 		s[n].j = j;
 		s[n].quit = &quit;
 		assert_int_equal(pthread_create(&s[n].thread, NULL,
-						sync_all_the_time, &s[n]), 0);
+						sync_all_the_time, &s[n]),
+				 0);
 	}
 	rig_until_int(rig, &j->calls, 2001);
 	atomic_store(&quit, 1);

@@ -12,31 +12,31 @@
 #include "closings.h"
 
 enum before {
-	BEFORE_NOTHING,		/* nobody has seen that it is SYNCING */
-	BEFORE_TOLD,		/* a callback was told */
-	BEFORE_DEQUEUE,		/* ... and dequeued it: its stop is held back */
-	BEFORE_FINISH,		/* ... another thread finished the pool */
-	BEFORE_CLOSE,		/* ... its wsi was closed */
+	BEFORE_NOTHING, /* nobody has seen that it is SYNCING */
+	BEFORE_TOLD,	/* a callback was told */
+	BEFORE_DEQUEUE, /* ... and dequeued it: its stop is held back */
+	BEFORE_FINISH,	/* ... another thread finished the pool */
+	BEFORE_CLOSE,	/* ... its wsi was closed */
 	BEFORES
 };
 
 enum end {
 	END_POOL,
-	END_POOL_FIRST,		/* the context after it */
-	END_CONTEXT_FIRST,	/* the pool after it */
+	END_POOL_FIRST,	   /* the context after it */
+	END_CONTEXT_FIRST, /* the pool after it */
 	ENDS
 };
 
 struct scene {
-	struct rig		*rig;
-	struct lws_threadpool	*tp;
-	struct conn		*c;		/* whose callback it is */
-	struct conn		*of;		/* whose tasks those are */
-	struct job		*j[4];		/* the last one outlives */
-	enum before		before;
-	bool			inside;		/* destroys it in the callback */
-	bool			destroys;	/* ... the context */
-	int			ran;
+	struct rig *rig;
+	struct lws_threadpool *tp;
+	struct conn *c;	  /* whose callback it is */
+	struct conn *of;  /* whose tasks those are */
+	struct job *j[4]; /* the last one outlives */
+	enum before before;
+	bool inside;   /* destroys it in the callback */
+	bool destroys; /* ... the context */
+	int ran;
 };
 
 static _Atomic(struct scene *) using;
@@ -74,8 +74,8 @@ do_before(struct scene *s)
 			lws_threadpool_dequeue_task(s->j[n]->task);
 		break;
 	case BEFORE_FINISH:
-		assert_int_equal(pthread_create(&t, NULL, finish_thread,
-						s->tp), 0);
+		assert_int_equal(pthread_create(&t, NULL, finish_thread, s->tp),
+				 0);
 		pthread_join(t, NULL);
 		break;
 	case BEFORE_CLOSE:
@@ -102,10 +102,11 @@ scene_event(struct rig *rig, struct lws *wsi, enum lws_callback_reasons reason,
 	s->ran++;
 	for (int n = 0; n < 4; n++)
 		assert_int_equal(lws_threadpool_task_status(s->j[n]->task,
-						NULL), LWS_TP_STATUS_SYNCING);
+							    NULL),
+				 LWS_TP_STATUS_SYNCING);
 	atomic_store(&using, s);
 	do_before(s);
-	if (s->destroys)		/* lws puts it off until later */
+	if (s->destroys) /* lws puts it off until later */
 		lws_context_destroy(rig->context);
 	for (int n = 0; n < 4; n++)
 		s->j[n]->data++;
@@ -135,8 +136,10 @@ scene_info(struct rig *rig, struct lws_context_creation_info *info)
 static void
 scene_begin(struct scene *s, bool opt_in)
 {
-	struct rig_opts opts = { .info = scene_info, .opt_in = opt_in,
-				 .on_event = scene_event, .priv = s };
+	struct rig_opts opts = { .info = scene_info,
+				 .opt_in = opt_in,
+				 .on_event = scene_event,
+				 .priv = s };
 
 	s->rig = rig_create(&opts);
 	s->tp = rig_pool(s->rig, 1, 10);
@@ -195,8 +198,9 @@ between_two_turns(void **state)
 	for (int before = 0; before < BEFORES; before++)
 		for (int end = 0; end < ENDS; end++)
 			for (int opt_in = 0; opt_in < 2; opt_in++) {
-				struct scene s = { .before =
-							(enum before)before };
+				struct scene s = {
+					.before = (enum before)before
+				};
 
 				scene_begin(&s, opt_in);
 				if (before != BEFORE_NOTHING)
@@ -272,10 +276,11 @@ after_the_service_thread(void **state)
 			scene_begin(&s, false);
 			if (s.rig->evloop) {
 				rig_destroy(s.rig);
-				skip();	/* its loop stays on one thread */
+				skip(); /* its loop stays on one thread */
 			}
 			assert_int_equal(pthread_create(&t, NULL,
-						service_and_end, &s), 0);
+							service_and_end, &s),
+					 0);
 			pthread_join(t, NULL);
 			s.rig->thread = pthread_self();
 			scene_end(&s, (enum end)end);

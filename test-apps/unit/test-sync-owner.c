@@ -15,20 +15,20 @@
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 
 struct scene {
-	struct rig		*rig;
-	struct lws_threadpool	*tp;
-	struct conn		*c;		/* whose callback it is */
-	struct conn		*of;		/* whose task it is */
-	struct job		*told;		/* the callback holds its data */
-	struct job		*next;		/* on another wsi */
-	void			(*way)(struct scene *s);
-	int			ran;
-	int			nested;
-	int			asked;		/* what a dequeue returned */
-	int			ret;		/* of the callback */
-	bool			finishes;	/* the pool takes no more tasks */
-	bool			answers;
-	bool			completes;	/* an http transaction */
+	struct rig *rig;
+	struct lws_threadpool *tp;
+	struct conn *c;	  /* whose callback it is */
+	struct conn *of;  /* whose task it is */
+	struct job *told; /* the callback holds its data */
+	struct job *next; /* on another wsi */
+	void (*way)(struct scene *s);
+	int ran;
+	int nested;
+	int asked;     /* what a dequeue returned */
+	int ret;       /* of the callback */
+	bool finishes; /* the pool takes no more tasks */
+	bool answers;
+	bool completes; /* an http transaction */
 };
 
 static _Atomic(struct job *) held;
@@ -129,7 +129,7 @@ scene_event(struct rig *rig, struct lws *wsi, enum lws_callback_reasons reason,
 	}
 	if (s->ran || !s->c || wsi != s->c->wsi || !reason_writeable(reason) ||
 	    lws_threadpool_task_status(s->told->task, NULL) !=
-						LWS_TP_STATUS_SYNCING)
+		    LWS_TP_STATUS_SYNCING)
 		return RIG_DEFAULT;
 
 	return told_syncing(s);
@@ -185,9 +185,8 @@ way_timeout(struct scene *s)
 static void
 sync_timeout(struct rig *rig, bool answers)
 {
-	const struct lws_threadpool_options o = {
-		.size = sizeof(o), .sync_timeout_secs = 1
-	};
+	const struct lws_threadpool_options o = { .size = sizeof(o),
+						  .sync_timeout_secs = 1 };
 	struct scene s;
 
 	scene_begin(&s, rig, rig_pool_ext(rig, 1, 10, &o), CONN_RAW,
@@ -374,11 +373,12 @@ static void
 way_complete(struct scene *s)
 {
 	uint8_t buf[LWS_PRE + 512], *start = &buf[LWS_PRE], *p = start,
-		*end = &buf[sizeof(buf) - 1];
+				    *end = &buf[sizeof(buf) - 1];
 	struct lws *wsi = s->c->wsi;
 
 	assert_int_equal(lws_add_http_common_headers(wsi, HTTP_STATUS_OK,
-					"text/plain", 0, &p, end), 0);
+						     "text/plain", 0, &p, end),
+			 0);
 	assert_int_equal(lws_finalize_write_http_header(wsi, start, &p, end),
 			 0);
 	s->ret = lws_http_transaction_completed(wsi) ? -1 : 0;

@@ -48,9 +48,9 @@ parked_tasks_hold_no_thread(void **state)
 		rig_drain(rig);
 		for (int n = 0; n < PARKED; n++) {
 			assert_int_equal(atomic_load(&j[n]->calls), 1);
-			assert_int_equal(
-				lws_threadpool_task_status(j[n]->task, NULL),
-				LWS_TP_STATUS_SYNCING);
+			assert_int_equal(lws_threadpool_task_status(j[n]->task,
+								    NULL),
+					 LWS_TP_STATUS_SYNCING);
 		}
 
 		/* and each can be resumed, the last one first */
@@ -133,8 +133,8 @@ two_threads_stream_to_all(void **state)
 	struct job *j[100];
 
 	for (int n = 0; n < 100; n++) {
-		struct conn *c = conn_open(rig, (enum conn_kind)
-						(n % CONN_KINDS));
+		struct conn *c = conn_open(rig,
+					   (enum conn_kind)(n % CONN_KINDS));
 
 		j[n] = job_script(rig, 100, LWS_TP_RETURN_SYNC);
 		assert_non_null(job_enqueue(tp, j[n], c->wsi));

@@ -10,9 +10,8 @@
 static struct lws_threadpool *
 pinned_pool(struct rig *rig, int threads, int depth)
 {
-	const struct lws_threadpool_options o = {
-		.size = sizeof(o), .pin_tasks = 1
-	};
+	const struct lws_threadpool_options o = { .size = sizeof(o),
+						  .pin_tasks = 1 };
 
 	return rig_pool_ext(rig, threads, depth, &o);
 }
@@ -40,8 +39,9 @@ all_calls_on_one_thread(void **state)
 	for (int n = 0; n < 6; n++)
 		c[n] = conn_open(rig, n & 1 ? CONN_RAW : CONN_WS);
 	for (int n = 0; n < 60; n++) {
-		j[n] = job_script(rig, 40, n % 3 ? LWS_TP_RETURN_SYNC :
-				  LWS_TP_RETURN_CHECKING_IN);
+		j[n] = job_script(rig, 40,
+				  n % 3 ? LWS_TP_RETURN_SYNC :
+					  LWS_TP_RETURN_CHECKING_IN);
 		job_enqueue(tp, j[n], c[n % 6]->wsi);
 		rig_turns(rig, 1);
 	}
@@ -145,8 +145,8 @@ a_thread_is_free_beside_pinned_tasks(void **state)
 			assert_non_null(job_enqueue(tp, job_gated(rig, own),
 						    NULL));
 		assert_null(job_enqueue(tp, job_gated(rig, own), NULL));
-		assert_int_equal(log_claim(LLL_WARN,
-					   "max_queue_depth tasks wait"), 1);
+		assert_int_equal(
+			log_claim(LLL_WARN, "max_queue_depth tasks wait"), 1);
 		log_forget();
 		gate_open(own);
 		c->manual = false;

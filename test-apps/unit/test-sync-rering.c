@@ -32,8 +32,8 @@ __wrap_lws_callback_on_writable(struct lws *wsi)
 }
 
 struct until_writeables {
-	struct conn	*c;
-	int		n;
+	struct conn *c;
+	int n;
 };
 
 static bool

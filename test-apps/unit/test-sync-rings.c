@@ -19,8 +19,8 @@
 #define TASKS 5
 
 struct writeables {
-	struct conn	*c;
-	int		n;
+	struct conn *c;
+	int n;
 };
 
 static bool
@@ -111,13 +111,11 @@ act_dequeue(struct job *j)
 }
 
 static const struct {
-	void	(*act)(struct job *j);
-	bool	done;		/* what it does that to has ended */
+	void (*act)(struct job *j);
+	bool done; /* what it does that to has ended */
 } acts[] = {
-	{ act_sync, false },
-	{ act_stop, false },
-	{ act_sync_elsewhere, false },
-	{ act_reap, true },
+	{ act_sync, false },	       { act_stop, false },
+	{ act_sync_elsewhere, false }, { act_reap, true },
 	{ act_dequeue, true },
 };
 
@@ -231,8 +229,8 @@ a_look_takes_no_ring_away(void **state)
 /* ---- many, served one a WRITEABLE while all are looked at ---- */
 
 struct page {
-	struct job	*j[12];
-	int		n;
+	struct job *j[12];
+	int n;
 };
 
 static int
@@ -310,7 +308,8 @@ one_more_of_the_first_wsi(void **state)
 }
 
 /* S6: the answer to one, whatever is asked of the wsi after that in the same
- * callback; and to one that has just become SYNCING, by a handle that was kept */
+ * callback; and to one that has just become SYNCING, by a handle that was kept
+ */
 static void
 an_answer_that_was_met_before(void **state)
 {

@@ -46,7 +46,8 @@ after_its_time_it_is_stopped(void **state)
 	struct rig *rig = *state;
 	struct lws_threadpool *tp = timed_pool(rig, 1, 1, false),
 			      *never = timed_pool(rig, 1, -1, false),
-			      *least = timed_pool(rig, 1, -0x7fffffff - 1, false),
+			      *least = timed_pool(rig, 1, -0x7fffffff - 1,
+						  false),
 			      *later = timed_pool(rig, 1, 0, false),
 			      *largest = timed_pool(rig, 1, 0x7fffffff, false),
 			      *plain = rig_pool(rig, 1, 10);
@@ -90,8 +91,8 @@ after_its_time_it_is_stopped(void **state)
 	}
 }
 
-/* S5: one that has ended, and is not reaped for longer than the time of its SYNC
- * was, is not stopped and not told of */
+/* S5: one that has ended, and is not reaped for longer than the time of its
+ * SYNC was, is not stopped and not told of */
 static void
 one_that_has_ended_is_not_stopped(void **state)
 {

@@ -144,10 +144,12 @@ enqueue_elsewhere_in_writeable(struct rig *rig, struct lws *wsi,
 {
 	struct conn *c = rig->priv;
 
-	(void)user; (void)in; (void)len;
+	(void)user;
+	(void)in;
+	(void)len;
 	if ((reason != LWS_CALLBACK_RAW_WRITEABLE_FILE &&
-	     reason != LWS_CALLBACK_RAW_WRITEABLE) || wsi != c->wsi ||
-	    late_step)
+	     reason != LWS_CALLBACK_RAW_WRITEABLE) ||
+	    wsi != c->wsi || late_step)
 		return RIG_DEFAULT;
 	late_step = 1;
 	gate_open(late_job->gate);
@@ -189,7 +191,10 @@ sync_outside_writeable(struct rig *rig, struct lws *wsi,
 		       enum lws_callback_reasons reason, void *user, void *in,
 		       size_t len)
 {
-	(void)rig; (void)user; (void)in; (void)len;
+	(void)rig;
+	(void)user;
+	(void)in;
+	(void)len;
 	if (reason != LWS_CALLBACK_RAW_RX || !conn_of(wsi))
 		return RIG_DEFAULT;
 	job_serve_one(wsi);
@@ -232,7 +237,11 @@ count_writeables(struct rig *rig, struct lws *wsi,
 		 enum lws_callback_reasons reason, void *user, void *in,
 		 size_t len)
 {
-	(void)rig; (void)wsi; (void)user; (void)in; (void)len;
+	(void)rig;
+	(void)wsi;
+	(void)user;
+	(void)in;
+	(void)len;
 	if (reason == LWS_CALLBACK_RAW_WRITEABLE)
 		atomic_fetch_add(&served_by_b, 1);
 
@@ -265,9 +274,9 @@ answers_by_a_thread_that_served(void **state)
 	int armed;
 
 	if (rig->evloop)
-		skip();		/* its loop stays on one thread */
+		skip(); /* its loop stays on one thread */
 	job_enqueue(tp, first, c->wsi);
-	rig_until_cleaned(rig);		/* this thread serves the bell */
+	rig_until_cleaned(rig); /* this thread serves the bell */
 	c->manual = true;
 	for (int n = 0; n < ANSWERS; n++) {
 		j[n] = job_script(rig, 1, LWS_TP_RETURN_SYNC);

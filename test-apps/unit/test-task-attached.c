@@ -145,8 +145,9 @@ Q6_of_none(void **state)
 	struct conn *c = conn_open(rig, CONN_RAW);
 	struct job *gone = job_new(rig), *live = park_one(rig, tp, c->wsi, 9);
 	struct lws_threadpool_task *none[] = {
-		NULL, (void *)(uintptr_t)1, (void *)UINTPTR_MAX, (void *)tp,
-		(void *)c->wsi, (void *)gone, NULL
+		NULL,	    (void *)(uintptr_t)1, (void *)UINTPTR_MAX,
+		(void *)tp, (void *)c->wsi,	  (void *)gone,
+		NULL
 	};
 
 	job_enqueue(tp, gone, c->wsi);
@@ -157,7 +158,8 @@ Q6_of_none(void **state)
 	for (size_t n = 0; n < LWS_ARRAY_SIZE(none); n++) {
 		assert_int_equal(lws_threadpool_task_attached(none[n]), 0);
 		assert_int_equal(log_count(LLL_INFO,
-				 "lws_threadpool_task_attached"), n + 1);
+					   "lws_threadpool_task_attached"),
+				 n + 1);
 	}
 	assert_int_equal(log_unclaimed(), 0);
 	assert_int_equal(lws_threadpool_task_attached(live->task), 1);

@@ -11,8 +11,8 @@ static void
 unknown_return_is_an_error(void **state)
 {
 	static const int bad[] = {
-		4, 5, 63, 64 | 4, 64 | 63, 128, 128 | 1, -1, -64, 0x7fffffff,
-		(int)0x80000000
+		4,	 5,  63,  64 | 4,     64 | 63,	      128,
+		128 | 1, -1, -64, 0x7fffffff, (int)0x80000000
 	};
 	struct rig *rig = *state;
 	struct lws_threadpool *tp = rig_pool(rig, 1, 10);

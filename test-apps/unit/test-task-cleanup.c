@@ -127,8 +127,8 @@ pool_destroyed(void **state)
 		struct conn *c = conn_open(rig, CONN_RAW);
 		struct job *done = job_new(rig), *queued = job_new(rig),
 			   *syncing = job_script(rig, 1, LWS_TP_RETURN_SYNC),
-			   *running = job_new(rig),
-			   *detached = job_new(rig), *waits = job_new(rig);
+			   *running = job_new(rig), *detached = job_new(rig),
+			   *waits = job_new(rig);
 
 		c->manual = true;
 		running->ret = detached->ret = LWS_TP_RETURN_CHECKING_IN;
@@ -248,8 +248,7 @@ no_cleanup_function(void **state)
 	task = lws_threadpool_enqueue(tp, &args, "plain");
 	assert_non_null(task);
 	wait_int(&ran, 2);
-	while (lws_threadpool_task_status(task, NULL) !=
-						LWS_TP_STATUS_FINISHED)
+	while (lws_threadpool_task_status(task, NULL) != LWS_TP_STATUS_FINISHED)
 		;
 	assert_null(lws_threadpool_get_task_wsi(c->wsi));
 	args.wsi = c->wsi;
@@ -333,9 +332,9 @@ reach_for_myself(struct job *j, struct lws *wsi)
 	lws_threadpool_task_sync(j->task, 0);
 	lws_threadpool_task_sync(j->task, 1);
 	if (lws_threadpool_task_status_noreap(j->task) !=
-						LWS_TP_STATUS_FINISHED ||
+		    LWS_TP_STATUS_FINISHED ||
 	    lws_threadpool_task_status(j->task, &user) !=
-						LWS_TP_STATUS_FINISHED ||
+		    LWS_TP_STATUS_FINISHED ||
 	    user || lws_threadpool_dequeue_task(j->task))
 		job_fault(j, "its handle is good in its cleanup (Q6)");
 }
@@ -359,8 +358,10 @@ stale_in_its_own_cleanup(void **state)
 				  LWS_TP_RETURN_FINISHED;
 		/* so that its handle is known */
 		j->gate = gate;
-		job_enqueue(tp, j, n % 4 == 3 ? NULL :
-				   n % 4 ? c->wsi : closing->wsi);
+		job_enqueue(tp, j,
+			    n % 4 == 3 ? NULL :
+			    n % 4      ? c->wsi :
+					 closing->wsi);
 	}
 	gate_open(gate);
 	conn_fin(closing);
@@ -467,8 +468,8 @@ cleanup_destroys_its_pool(void **state)
 				      *other = rig_pool(rig, 1, 20);
 		struct conn *c = conn_open(rig, CONN_RAW);
 		struct job *parked = job_script(rig, 1, LWS_TP_RETURN_SYNC),
-			   *j[7], *stays = job_script(rig, 1,
-						      LWS_TP_RETURN_SYNC),
+			   *j[7],
+			   *stays = job_script(rig, 1, LWS_TP_RETURN_SYNC),
 			   *busy = job_new(rig);
 
 		atomic_store(&destroying, false);
@@ -489,8 +490,9 @@ cleanup_destroys_its_pool(void **state)
 			job_enqueue(tp, busy, c->wsi);
 			wait_int(&busy->calls, 1);
 			for (int n = 0; n < 7; n++)
-				job_enqueue(tp, j[n], way == FINISH_DETACHED ?
-						      NULL : c->wsi);
+				job_enqueue(tp, j[n],
+					    way == FINISH_DETACHED ? NULL :
+								     c->wsi);
 		}
 		job_enqueue(other, stays, c->wsi);
 		wait_status(stays, LWS_TP_STATUS_SYNCING);
@@ -507,9 +509,9 @@ cleanup_destroys_its_pool(void **state)
 			conn_until_closed(c);
 		if (way == FINISH) {
 			/* stopped, but attached: reaped by the application */
-			assert_int_equal(
-				lws_threadpool_task_status(j[3]->task, NULL),
-				LWS_TP_STATUS_STOPPED);
+			assert_int_equal(lws_threadpool_task_status(j[3]->task,
+								    NULL),
+					 LWS_TP_STATUS_STOPPED);
 			rig_turns(rig, 2);
 		}
 
@@ -542,8 +544,9 @@ every_way_at_once(void **state)
 
 		if (!at->wsi)
 			continue;
-		j = job_script(rig, n % 9, n % 3 ? LWS_TP_RETURN_SYNC :
-					LWS_TP_RETURN_CHECKING_IN);
+		j = job_script(rig, n % 9,
+			       n % 3 ? LWS_TP_RETURN_SYNC :
+				       LWS_TP_RETURN_CHECKING_IN);
 		j->async_task = n % 13 == 0;
 		assert_non_null(job_enqueue(tp, j, n % 17 ? at->wsi : NULL));
 		if (n % 7 == 0)

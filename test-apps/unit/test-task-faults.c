@@ -14,14 +14,14 @@
 
 #include "harness.h"
 
-#define HANDLED	42		/* the child's exit status */
-#define FOREIGN	43		/* its handler ran on another thread */
-#define NOTHING	44		/* the pool could not be made */
-#define SECONDS	60		/* a child that hangs is killed then */
+#define HANDLED 42 /* the child's exit status */
+#define FOREIGN 43 /* its handler ran on another thread */
+#define NOTHING 44 /* the pool could not be made */
+#define SECONDS 60 /* a child that hangs is killed then */
 
 struct fault {
-	int	sig;
-	void	(*commit)(int sig);
+	int sig;
+	void (*commit)(int sig);
 };
 
 static pthread_t serving;

@@ -10,9 +10,9 @@
 #include "numbers.h"
 
 struct found {
-	struct lws_threadpool_task	*task;
-	struct lws_threadpool_task_info	info;
-	int				times;
+	struct lws_threadpool_task *task;
+	struct lws_threadpool_task_info info;
+	int times;
 };
 
 static int
@@ -105,8 +105,7 @@ through_its_states(void **state)
 
 	for (int attached = 0; attached < 2; attached++) {
 		parked = job_sleep(rig, tp, attached ? c->wsi : NULL);
-		it_is(tp, parked, LWS_TP_STATUS_RUNNING, true, attached,
-		      false);
+		it_is(tp, parked, LWS_TP_STATUS_RUNNING, true, attached, false);
 		gate_close(hold);
 		job_block(rig, tp, hold);
 		lws_threadpool_task_wake(parked->task);
@@ -214,8 +213,10 @@ a_kept_one(void **state)
 static void
 names(void **state)
 {
-	static const char * const given[] = {
-		"short", "", "100% %s",
+	static const char *const given[] = {
+		"short",
+		"",
+		"100% %s",
 		"12345678901234567890123456789012345678901234567",
 		"12345678901234567890123456789012345678901234567890 long",
 	};
@@ -304,7 +305,7 @@ the_thread_that_calls_it(void **state)
 }
 
 /* what a clock may be behind that ticks some hundred times a second */
-#define COARSE_US	20000
+#define COARSE_US 20000
 
 /* N3: in this state, and since its enqueue: no less than what is measured from
  * inside, no more than from outside */
@@ -384,10 +385,10 @@ nothing_is_reaped(void **state)
 }
 
 struct asked {
-	struct lws_threadpool	*tp;
-	struct job		*j;
-	struct conn		*c;
-	int			writeables;
+	struct lws_threadpool *tp;
+	struct job *j;
+	struct conn *c;
+	int writeables;
 };
 
 static bool

@@ -7,16 +7,16 @@
 
 #include "park.h"
 
-#define PARTS	5
-#define STEPS	32
+#define PARTS 5
+#define STEPS 32
 
 /* what such a function keeps, and what it has passed */
 struct walk {
-	int	at;
-	int	part, kind;
-	char	steps[STEPS];
-	int	count;
-	bool	nap;
+	int at;
+	int part, kind;
+	char steps[STEPS];
+	int count;
+	bool nap;
 };
 
 static void
@@ -100,11 +100,11 @@ from_top_to_bottom(void **state)
 			lws_threadpool_task_wake(j->task);
 		}
 		rig_until_int(rig, &j->cleanups, 1);
-		assert_string_equal(w.steps, n & 2 ? "ab0z1234cnnd" :
-						     "ab0z1234cd");
+		assert_string_equal(w.steps,
+				    n & 2 ? "ab0z1234cnnd" : "ab0z1234cd");
 		/* a call more than it was left, and it may begin again */
-		assert_int_equal(atomic_load(&j->calls), n & 2 ? PARTS + 5 :
-								 PARTS + 3);
+		assert_int_equal(atomic_load(&j->calls),
+				 n & 2 ? PARTS + 5 : PARTS + 3);
 		assert_int_equal(atomic_load(&j->stopping), 0);
 		assert_int_equal(w.at, 0);
 		if (n & 1) {
@@ -217,8 +217,8 @@ many_at_a_time(void **state)
 	}
 	rig_until_cleaned(rig);
 	for (int n = 0; n < 300; n++)
-		assert_string_equal(w[n].steps, n & 1 ? "ab0z1234cnnd" :
-							"ab0z1234cd");
+		assert_string_equal(w[n].steps,
+				    n & 1 ? "ab0z1234cnnd" : "ab0z1234cd");
 }
 
 /* a plain one, without a job around it, as the manual has it */
@@ -260,12 +260,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		RIG_TEST(from_top_to_bottom),
-		RIG_TEST(again_with_the_same),
-		RIG_TEST(stopped_anywhere),
-		RIG_TEST(at_no_place),
-		RIG_TEST(many_at_a_time),
-		RIG_TEST(called_by_hand),
+		RIG_TEST(from_top_to_bottom), RIG_TEST(again_with_the_same),
+		RIG_TEST(stopped_anywhere),   RIG_TEST(at_no_place),
+		RIG_TEST(many_at_a_time),     RIG_TEST(called_by_hand),
 	};
 
 	return cmocka_run_group_tests_name("task macros", tests, NULL, NULL);

@@ -23,17 +23,17 @@
 #endif
 
 struct names {
-	struct rig		*rig;
-	struct lws_threadpool	*tp;
-	struct job		*last;
-	char			expected[64];	/* ": NAME (" */
-	int			cuts;		/* told by the last enqueue */
+	struct rig *rig;
+	struct lws_threadpool *tp;
+	struct job *last;
+	char expected[64]; /* ": NAME (" */
+	int cuts;	   /* told by the last enqueue */
 };
 
 static void
 end_name(char *expected, size_t size)
 {
-	expected[2 + 47] = '\0';	/* ": ", and what a name has room for */
+	expected[2 + 47] = '\0'; /* ": ", and what a name has room for */
 	strcat(expected, " (");
 	assert_true(strlen(expected) < size);
 }
@@ -50,7 +50,8 @@ told_once(struct names *n)
 	log_forget();
 }
 
-#define NAMED(n, ...) do { \
+#define NAMED(n, ...) \
+	do { \
 		struct lws_threadpool_task_args args; \
 		char all[256]; \
 \
@@ -59,8 +60,8 @@ told_once(struct names *n)
 		end_name((n)->expected, sizeof((n)->expected)); \
 		(n)->last = job_new((n)->rig); \
 		job_args((n)->last, NULL, &args); \
-		job_accepted((n)->last, lws_threadpool_enqueue((n)->tp, \
-						&args, __VA_ARGS__)); \
+		job_accepted((n)->last, lws_threadpool_enqueue((n)->tp, &args, \
+							       __VA_ARGS__)); \
 		assert_non_null((n)->last->task); \
 		told_once(n); \
 	} while (0)
@@ -144,8 +145,8 @@ a_name_of_the_args(void **state)
 	blocked_pool(*state, &n);
 	n.last = job_new(n.rig);
 	job_args(n.last, NULL, &args);
-	args.name = "100% of a name in the args, of more bytes than there is room "
-		    "for";
+	args.name = "100% of a name in the args, of more bytes than there is "
+		    "room for";
 	job_accepted(n.last, lws_threadpool_enqueue(n.tp, &args, NULL));
 	assert_non_null(n.last->task);
 	snprintf(n.expected, 50, ": %s", args.name);

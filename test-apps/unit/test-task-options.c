@@ -9,16 +9,16 @@
 
 #include "task-options.h"
 
-#define SIZE		sizeof(struct lws_threadpool_task_options)
+#define SIZE sizeof(struct lws_threadpool_task_options)
 /* what the first version of the struct ends with */
 #define SIZE_FIRST \
 	(offsetof(struct lws_threadpool_task_options, reserved) + sizeof(int))
-#define MOST		4096	/* no struct is larger */
+#define MOST 4096 /* no struct is larger */
 
 /* options, and what follows them in memory */
 union options {
-	struct lws_threadpool_task_options	o;
-	unsigned char				bytes[2 * MOST];
+	struct lws_threadpool_task_options o;
+	unsigned char bytes[2 * MOST];
 };
 
 /* A line that names what is wrong, ARGS, and nothing else.  A pool each, since
@@ -80,8 +80,13 @@ static void
 of_a_wrong_size(void **state)
 {
 	static const size_t sizes[] = {
-		0, 1, sizeof(size_t), SIZE_FIRST - 1, MOST + 1,
-		(size_t)1 << 20, SIZE_MAX
+		0,
+		1,
+		sizeof(size_t),
+		SIZE_FIRST - 1,
+		MOST + 1,
+		(size_t)1 << 20,
+		SIZE_MAX
 	};
 	struct rig *rig = *state;
 	union options u;
@@ -98,9 +103,8 @@ of_a_wrong_size(void **state)
 static void
 of_a_newer_program(void **state)
 {
-	static const size_t sizes[] = {
-		SIZE + 1, SIZE + 4, SIZE + 8, SIZE + 64, MOST - 1, MOST
-	};
+	static const size_t sizes[] = { SIZE + 1,  SIZE + 4, SIZE + 8,
+					SIZE + 64, MOST - 1, MOST };
 	struct rig *rig = *state;
 	union options u;
 
@@ -137,7 +141,7 @@ without_padding(void **state)
 	(void)state;
 	assert_int_equal(SIZE, SIZE_FIRST);
 	assert_int_equal(SIZE, sizeof(size_t) + 2 * sizeof(void (*)(void)) +
-			       sizeof(void *) + 4 * sizeof(int));
+				       sizeof(void *) + 4 * sizeof(int));
 }
 
 /* Numbers that are negative, and reserved that is not 0 */
@@ -173,10 +177,10 @@ of_absurd_numbers(void **state)
 static void
 of_large_numbers(void **state)
 {
-	struct lws_threadpool_task_options o = {
-		.size = SIZE, .queue_ms = INT_MAX, .life_ms = INT_MAX,
-		.key_max = INT_MAX
-	};
+	struct lws_threadpool_task_options o = { .size = SIZE,
+						 .queue_ms = INT_MAX,
+						 .life_ms = INT_MAX,
+						 .key_max = INT_MAX };
 
 	is_taken(*state, &o);
 	o.key = &o;
@@ -190,17 +194,18 @@ of_large_numbers(void **state)
 static void
 with_bad_args(void **state)
 {
-	const struct lws_threadpool_task_options good = {
-		.size = SIZE, .life_ms = 60000
-	}, bad = { .size = 1 };
+	const struct lws_threadpool_task_options good = { .size = SIZE,
+							  .life_ms = 60000 },
+						 bad = { .size = 1 };
 	struct rig *rig = *state;
 	struct lws_threadpool_task_args args;
 	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
 
 	memset(&args, 0, sizeof(args));
 	for (int n = 0; n < 3; n++) {
-		const struct lws_threadpool_task_options *o =
-				n == 0 ? NULL : n == 1 ? &good : &bad;
+		const struct lws_threadpool_task_options *o = n == 0 ? NULL :
+							      n == 1 ? &good :
+								       &bad;
 
 		assert_null(lws_threadpool_enqueue_ext(tp, NULL, o, "x"));
 		assert_int_equal(lws_threadpool_refused(), LWS_TP_REFUSED_ARGS);

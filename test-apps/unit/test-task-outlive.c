@@ -24,8 +24,9 @@ flag_on_checking_in(void **state)
 	for (int kind = 0; kind < CONN_KINDS; kind++) {
 		struct conn *c = conn_open(rig, (enum conn_kind)kind);
 		struct gate *gate = gate_new(rig);
-		struct job *j = job_script(rig, 1, LWS_TP_RETURN_CHECKING_IN |
-					   LWS_TP_RETURN_FLAG_OUTLIVE);
+		struct job *j = job_script(rig, 1,
+					   LWS_TP_RETURN_CHECKING_IN |
+						   LWS_TP_RETURN_FLAG_OUTLIVE);
 
 		j->gate = gate;
 		j->gate_call = 1;
@@ -89,8 +90,9 @@ flag_on_sync_and_lost_while_parked(void **state)
 
 	for (int kind = 0; kind < CONN_KINDS; kind++) {
 		struct conn *c = conn_open(rig, (enum conn_kind)kind);
-		struct job *j = job_script(rig, 10, LWS_TP_RETURN_SYNC |
-					   LWS_TP_RETURN_FLAG_OUTLIVE);
+		struct job *j = job_script(rig, 10,
+					   LWS_TP_RETURN_SYNC |
+						   LWS_TP_RETURN_FLAG_OUTLIVE);
 
 		c->manual = true;
 		job_enqueue(tp, j, c->wsi);
@@ -111,8 +113,8 @@ lost_before_the_flag_is_too_late(void **state)
 	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
 	struct conn *c = conn_open(rig, CONN_RAW);
 	struct gate *gate = gate_new(rig);
-	struct job *j = job_script(rig, 10, LWS_TP_RETURN_SYNC |
-				   LWS_TP_RETURN_FLAG_OUTLIVE);
+	struct job *j = job_script(
+		rig, 10, LWS_TP_RETURN_SYNC | LWS_TP_RETURN_FLAG_OUTLIVE);
 
 	j->gate = gate;
 	job_enqueue(tp, j, c->wsi);
@@ -209,8 +211,9 @@ parks_while_it_has_its_wsi(void **state)
 	struct rig *rig = *state;
 	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
 	struct conn *c = conn_open(rig, CONN_WS);
-	struct job *j = job_script(rig, 6, LWS_TP_RETURN_SYNC |
-				   LWS_TP_RETURN_FLAG_OUTLIVE),
+	struct job *j = job_script(rig, 6,
+				   LWS_TP_RETURN_SYNC |
+					   LWS_TP_RETURN_FLAG_OUTLIVE),
 		   *async = job_script(rig, 6, LWS_TP_RETURN_SYNC);
 
 	async->async_task = 1;
@@ -235,7 +238,7 @@ finish_still_stops_it(void **state)
 		struct gate *gate = gate_new(rig);
 		struct job *j = job_script(rig, 1000,
 					   LWS_TP_RETURN_CHECKING_IN |
-					   LWS_TP_RETURN_FLAG_OUTLIVE);
+						   LWS_TP_RETURN_FLAG_OUTLIVE);
 
 		j->gate = gate;
 		j->gate_call = 2;
@@ -258,8 +261,8 @@ sync_with_stop_still_stops_it(void **state)
 	struct rig *rig = *state;
 	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
 	struct conn *c = conn_open(rig, CONN_RAW);
-	struct job *j = job_script(rig, 1000, LWS_TP_RETURN_SYNC |
-				   LWS_TP_RETURN_FLAG_OUTLIVE);
+	struct job *j = job_script(
+		rig, 1000, LWS_TP_RETURN_SYNC | LWS_TP_RETURN_FLAG_OUTLIVE);
 
 	c->manual = true;
 	job_enqueue(tp, j, c->wsi);
@@ -301,8 +304,9 @@ many_lose_their_wsi(void **state)
 
 	for (int n = 0; n < 30; n++) {
 		c[n] = conn_open(rig, CONN_RAW);
-		j[n] = job_script(rig, 200, n & 1 ? LWS_TP_RETURN_SYNC :
-						LWS_TP_RETURN_CHECKING_IN);
+		j[n] = job_script(rig, 200,
+				  n & 1 ? LWS_TP_RETURN_SYNC :
+					  LWS_TP_RETURN_CHECKING_IN);
 		j[n]->async_task = 1;
 		job_enqueue(tp, j[n], c[n]->wsi);
 		wait_int(&j[n]->calls, 1);

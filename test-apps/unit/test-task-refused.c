@@ -37,7 +37,8 @@ queue_full(void **state)
 		assert_null(job_enqueue(tp, job_new(rig),
 					n & 1 ? c->wsi : NULL));
 	assert_true(log_claim(LLL_WARN, "") + log_claim(LLL_ERR, "") +
-		    log_claim(LLL_NOTICE, "") >= 1);
+			    log_claim(LLL_NOTICE, "") >=
+		    1);
 	lws_threadpool_dequeue_task(in[1]->task);
 	in[1] = job_new(rig);
 	assert_non_null(job_enqueue(tp, in[1], c->wsi));
@@ -58,7 +59,8 @@ pool_finishing(void **state)
 	assert_null(job_enqueue(tp, job_new(rig), c->wsi));
 	assert_null(job_enqueue(tp, job_new(rig), NULL));
 	assert_true(log_claim(LLL_ERR, "") + log_claim(LLL_WARN, "") +
-		    log_claim(LLL_NOTICE, "") >= 1);
+			    log_claim(LLL_NOTICE, "") >=
+		    1);
 	assert_null(lws_threadpool_get_task_wsi(c->wsi));
 }
 
@@ -125,11 +127,11 @@ no_pool(void **state)
 }
 
 struct from_thread {
-	struct lws_threadpool	*tp;
-	struct lws		*wsi;
-	struct job		*inner;
-	struct job		*detached;
-	bool			refused;
+	struct lws_threadpool *tp;
+	struct lws *wsi;
+	struct job *inner;
+	struct job *detached;
+	bool refused;
 };
 
 static int
@@ -156,9 +158,9 @@ wsi_from_a_pool_thread(void **state)
 	struct job *j;
 
 	for (int n = 0; n < 2; n++) {
-		f[n] = (struct from_thread) { n ? other : tp, c->wsi,
-					      job_new(rig), job_new(rig),
-					      false };
+		f[n] = (struct from_thread){ n ? other : tp, c->wsi,
+					     job_new(rig), job_new(rig),
+					     false };
 		j = job_new(rig);
 		j->fn = enqueue_from_a_task;
 		j->priv = &f[n];

@@ -8,9 +8,9 @@
 
 /* what a test of this file starts with */
 struct stop {
-	struct lws_threadpool	*tp;
-	struct conn		*c;
-	struct gate		*gate;
+	struct lws_threadpool *tp;
+	struct conn *c;
+	struct gate *gate;
 };
 
 static struct stop
@@ -56,8 +56,10 @@ static void
 told_once_and_its_answer(void **state)
 {
 	static const int answers[] = {
-		LWS_TP_RETURN_CHECKING_IN, LWS_TP_RETURN_SYNC,
-		LWS_TP_RETURN_FINISHED, LWS_TP_RETURN_STOPPED,
+		LWS_TP_RETURN_CHECKING_IN,
+		LWS_TP_RETURN_SYNC,
+		LWS_TP_RETURN_FINISHED,
+		LWS_TP_RETURN_STOPPED,
 		LWS_TP_RETURN_CHECKING_IN | LWS_TP_RETURN_FLAG_OUTLIVE,
 		LWS_TP_RETURN_SYNC | LWS_TP_RETURN_FLAG_OUTLIVE,
 		LWS_TP_RETURN_FINISHED | LWS_TP_RETURN_FLAG_OUTLIVE,
@@ -68,13 +70,15 @@ told_once_and_its_answer(void **state)
 
 	for (size_t n = 0; n < 2 * LWS_ARRAY_SIZE(answers); n++) {
 		int answer = answers[n / 2];
-		struct job *j = stopped_in_its_first_call(rig, &s,
-				n & 1 ? LWS_TP_RETURN_SYNC :
-					LWS_TP_RETURN_CHECKING_IN, answer);
+		struct job *j = stopped_in_its_first_call(
+			rig, &s,
+			n & 1 ? LWS_TP_RETURN_SYNC : LWS_TP_RETURN_CHECKING_IN,
+			answer);
 
 		ends_as(j, (answer & ~LWS_TP_RETURN_FLAG_OUTLIVE) ==
-					LWS_TP_RETURN_FINISHED ?
-				LWS_TP_STATUS_FINISHED : LWS_TP_STATUS_STOPPED);
+					   LWS_TP_RETURN_FINISHED ?
+				   LWS_TP_STATUS_FINISHED :
+				   LWS_TP_STATUS_STOPPED);
 		assert_int_equal(atomic_load(&j->running), 1);
 		assert_int_equal(atomic_load(&j->stopping), 1);
 	}
@@ -99,8 +103,8 @@ told_once_and_answers_nonsense(void **state)
 {
 	struct rig *rig = *state;
 	struct stop s = stop_begin(rig, 1);
-	struct job *j = stopped_in_its_first_call(rig, &s,
-					LWS_TP_RETURN_CHECKING_IN, 1234);
+	struct job *j = stopped_in_its_first_call(
+		rig, &s, LWS_TP_RETURN_CHECKING_IN, 1234);
 
 	wait_status(j, LWS_TP_STATUS_STOPPED);
 	ends_as(j, LWS_TP_STATUS_STOPPED);
@@ -220,10 +224,11 @@ never_started_is_never_called(void **state)
 	ends_as(by_sync, LWS_TP_STATUS_STOPPED);
 	rig_until_int(rig, &detached->cleanups, 1);
 	assert_int_equal(atomic_load(&by_sync->calls) +
-			 atomic_load(&by_dequeue->calls) +
-			 atomic_load(&by_close->calls) +
-			 atomic_load(&by_finish->calls) +
-			 atomic_load(&detached->calls), 0);
+				 atomic_load(&by_dequeue->calls) +
+				 atomic_load(&by_close->calls) +
+				 atomic_load(&by_finish->calls) +
+				 atomic_load(&detached->calls),
+			 0);
 }
 
 /* T4, S3: its wsi is told of that end though no thread of the pool is free: by
@@ -327,9 +332,9 @@ stops_at_any_moment(void **state)
 	volatile int spin;
 
 	for (int n = 0; n < 3000; n++) {
-		struct job *j = job_script(rig, n % 40, n & 1 ?
-					LWS_TP_RETURN_CHECKING_IN :
-					LWS_TP_RETURN_SYNC);
+		struct job *j = job_script(rig, n % 40,
+					   n & 1 ? LWS_TP_RETURN_CHECKING_IN :
+						   LWS_TP_RETURN_SYNC);
 
 		job_enqueue(s.tp, j, s.c->wsi);
 		for (spin = 0; spin < (n * 37) % 3000; spin++)

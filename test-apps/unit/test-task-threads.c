@@ -35,7 +35,10 @@ count_up_writeable(struct rig *rig, struct lws *wsi,
 	enum lws_threadpool_task_status s;
 	void *u;
 
-	(void)rig; (void)user; (void)in; (void)len;
+	(void)rig;
+	(void)user;
+	(void)in;
+	(void)len;
 	if (reason != LWS_CALLBACK_RAW_WRITEABLE)
 		return RIG_DEFAULT;
 	task = lws_threadpool_get_task_wsi(wsi);
@@ -119,8 +122,9 @@ one_thread_at_a_time(void **state)
 	for (size_t n = 0; n < LWS_ARRAY_SIZE(c); n++)
 		c[n] = conn_open(rig, CONN_RAW);
 	for (int n = 0; n < 300; n++) {
-		j = job_script(rig, 1 + n % 7, n & 1 ? LWS_TP_RETURN_SYNC :
-						LWS_TP_RETURN_CHECKING_IN);
+		j = job_script(rig, 1 + n % 7,
+			       n & 1 ? LWS_TP_RETURN_SYNC :
+				       LWS_TP_RETURN_CHECKING_IN);
 		job_enqueue(tp, j, c[n % 6]->wsi);
 		if (n % 5 == 0)
 			rig_turns(rig, 1);

@@ -356,8 +356,8 @@ Q6_of_none(void **state)
 	struct lws_threadpool *tp = rig_pool(rig, 1, 100);
 	struct job *gone = job_new(rig), *parked[50];
 	struct lws_threadpool_task *none[] = {
-		NULL, (void *)(uintptr_t)1, (void *)UINTPTR_MAX, (void *)tp,
-		(void *)rig, (void *)gone
+		NULL,	    (void *)(uintptr_t)1, (void *)UINTPTR_MAX,
+		(void *)tp, (void *)rig,	  (void *)gone
 	};
 
 	job_enqueue(tp, gone, NULL);
@@ -370,8 +370,8 @@ Q6_of_none(void **state)
 	assert_int_equal(log_count(LLL_INFO, "lws_threadpool_task_wake"), 1);
 	for (size_t n = 0; n < LWS_ARRAY_SIZE(none); n++) {
 		lws_threadpool_task_wake(none[n]);
-		assert_int_equal(log_count(LLL_INFO,
-				 "lws_threadpool_task_wake"), n + 2);
+		assert_int_equal(
+			log_count(LLL_INFO, "lws_threadpool_task_wake"), n + 2);
 	}
 	assert_int_equal(log_unclaimed(), 0);
 	rig_drain(rig);

@@ -42,9 +42,10 @@ look_in_cleanup(struct job *j, struct lws *wsi)
 	if (!is_me(j))
 		job_fault(j, "another this_task() in its cleanup");
 	if (lws_threadpool_task_status_noreap(j->task) !=
-						LWS_TP_STATUS_FINISHED ||
+		    LWS_TP_STATUS_FINISHED ||
 	    lws_threadpool_task_status(j->task, &user) !=
-						LWS_TP_STATUS_FINISHED || user)
+		    LWS_TP_STATUS_FINISHED ||
+	    user)
 		job_fault(j, "not stale in its cleanup (Q1)");
 	if (lws_threadpool_task_attached(j->task))
 		job_fault(j, "stale, and attached");

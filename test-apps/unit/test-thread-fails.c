@@ -9,14 +9,14 @@
 
 #include "numbers.h"
 
-#define MOST	80
+#define MOST 80
 
 /* Which starts fail, and what was seen of all of them */
 struct holes {
-	bool		fails[MOST];
-	char		things[MOST];
-	atomic_int	starts[MOST], ends[MOST], tasks[MOST];
-	atomic_int	wrong;
+	bool fails[MOST];
+	char things[MOST];
+	atomic_int starts[MOST], ends[MOST], tasks[MOST];
+	atomic_int wrong;
 };
 
 static int
@@ -46,8 +46,11 @@ static struct lws_threadpool_options
 holes_options(struct holes *h, int pin)
 {
 	const struct lws_threadpool_options o = {
-		.size = sizeof(o), .thread_start = start_or_fail,
-		.thread_end = must_have_started, .opaque = h, .pin_tasks = pin,
+		.size = sizeof(o),
+		.thread_start = start_or_fail,
+		.thread_end = must_have_started,
+		.opaque = h,
+		.pin_tasks = pin,
 	};
 
 	return o;

@@ -8,8 +8,8 @@
 
 #include "numbers.h"
 
-#define KILO	1024u
-#define MEGA	(KILO * KILO)
+#define KILO 1024u
+#define MEGA (KILO * KILO)
 
 /* the stack of the latest task */
 static atomic_size_t stack_seen;
@@ -47,9 +47,8 @@ stack_of(struct rig *rig, struct lws_threadpool *tp)
 static struct lws_threadpool *
 pool_with_stack(struct rig *rig, size_t size)
 {
-	const struct lws_threadpool_options o = {
-		.size = sizeof(o), .stack_size = size
-	};
+	const struct lws_threadpool_options o = { .size = sizeof(o),
+						  .stack_size = size };
 
 	return rig_pool_ext(rig, 2, 10, &o);
 }
@@ -59,7 +58,10 @@ static void
 sizes_that_work(void **state)
 {
 	static const size_t sizes[] = {
-		256 * KILO, 300 * KILO + 1, 2 * MEGA, 24 * MEGA,
+		256 * KILO,
+		300 * KILO + 1,
+		2 * MEGA,
+		24 * MEGA,
 	};
 	struct rig *rig = *state;
 	struct lws_threadpool *tp = pool_with_stack(rig, 0),
@@ -69,14 +71,12 @@ sizes_that_work(void **state)
 	assert_int_equal(stack_of(rig, plain), usual);
 	for (size_t n = 0; n < LWS_ARRAY_SIZE(sizes); n++) {
 		tp = pool_with_stack(rig, sizes[n]);
-		assert_int_equal(lws_threadpool_refused(),
-				 LWS_TP_REFUSED_NONE);
+		assert_int_equal(lws_threadpool_refused(), LWS_TP_REFUSED_NONE);
 		size = stack_of(rig, tp);
 		/* guard pages may count, and whole pages do */
 		if (size + 64 * KILO < sizes[n] || size > sizes[n] + MEGA)
 			fail_msg("a stack of %lu, asked for were %lu",
-				 (unsigned long)size,
-				 (unsigned long)sizes[n]);
+				 (unsigned long)size, (unsigned long)sizes[n]);
 		rig_pool_destroy(rig, tp);
 	}
 }
@@ -129,8 +129,7 @@ sizes_that_the_system_refuses(void **state)
 					      "absurd"))
 			fail_msg("a stack of %lu bytes",
 				 (unsigned long)sizes[n]);
-		assert_int_equal(lws_threadpool_refused(),
-				 LWS_TP_REFUSED_ARGS);
+		assert_int_equal(lws_threadpool_refused(), LWS_TP_REFUSED_ARGS);
 		assert_true(log_claim(LLL_ERR, "") >= 1);
 		log_claim(LLL_WARN, "");
 		assert_int_equal(log_unclaimed(), 0);

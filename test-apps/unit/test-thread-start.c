@@ -9,20 +9,20 @@
 
 #include "numbers.h"
 
-#define MOST	80
+#define MOST 80
 
 /* What is given as opaque, and what was seen.  State n is &things[n]. */
 struct crew {
-	bool			fails[MOST];
-	char			things[MOST];
-	pthread_t		thread[MOST];
-	char			name[MOST][32];
-	atomic_int		starts[MOST], ends[MOST], tasks[MOST];
-	atomic_int		finished;	/* finish() has been called */
-	atomic_int		faults;
-	const char		*fault;
-	struct lws_threadpool	*other;
-	struct job		*job;		/* for it */
+	bool fails[MOST];
+	char things[MOST];
+	pthread_t thread[MOST];
+	char name[MOST][32];
+	atomic_int starts[MOST], ends[MOST], tasks[MOST];
+	atomic_int finished; /* finish() has been called */
+	atomic_int faults;
+	const char *fault;
+	struct lws_threadpool *other;
+	struct job *job; /* for it */
 };
 
 static _Thread_local bool has_started, has_ended;
@@ -90,8 +90,10 @@ static struct lws_threadpool_options
 crew_options(struct crew *crew)
 {
 	const struct lws_threadpool_options o = {
-		.size = sizeof(o), .thread_start = crew_start,
-		.thread_end = crew_end, .opaque = crew,
+		.size = sizeof(o),
+		.thread_start = crew_start,
+		.thread_end = crew_end,
+		.opaque = crew,
 	};
 
 	return o;
@@ -221,8 +223,9 @@ state_is_there_from_start_to_end(void **state)
 	struct job *j[90], *held;
 
 	for (int n = 0; n < 60; n++) {
-		j[n] = crew_job(rig, crew, n % 4, n & 1 ? LWS_TP_RETURN_SYNC :
-				LWS_TP_RETURN_CHECKING_IN);
+		j[n] = crew_job(rig, crew, n % 4,
+				n & 1 ? LWS_TP_RETURN_SYNC :
+					LWS_TP_RETURN_CHECKING_IN);
 		job_enqueue(tp, j[n], n % 3 ? c->wsi : NULL);
 		rig_turns(rig, 1);
 	}
@@ -291,8 +294,10 @@ elsewhere_there_is_none(void **state)
 	struct rig *rig = *state;
 	struct crew *crew = crew_new();
 	struct lws_threadpool_options o[4] = {
-		{ .size = sizeof(o[0]) }, { .size = sizeof(o[0]) },
-		{ .size = sizeof(o[0]) }, { .size = sizeof(o[0]) },
+		{ .size = sizeof(o[0]) },
+		{ .size = sizeof(o[0]) },
+		{ .size = sizeof(o[0]) },
+		{ .size = sizeof(o[0]) },
 	};
 	struct lws_threadpool_options with = crew_options(crew);
 	struct lws_threadpool *tp[4];
@@ -348,7 +353,9 @@ an_end_that_blocks_is_named(void **state)
 	struct rig *rig = *state;
 	struct gate *gate = gate_new(rig);
 	const struct lws_threadpool_options o = {
-		.size = sizeof(o), .thread_end = slow_end, .opaque = gate,
+		.size = sizeof(o),
+		.thread_end = slow_end,
+		.opaque = gate,
 	};
 	struct lws_threadpool *tp = rig_pool_ext(rig, 1, 10, &o);
 
@@ -368,8 +375,7 @@ busy_start(void *opaque, int index, void **state)
 	if (index)
 		return crew_start(opaque, index, state);
 	lws_threadpool_diagnose(crew->other, NULL, &possible, NULL);
-	if (possible != 2 ||
-	    lws_threadpool_get_stats(crew->other, &stats) ||
+	if (possible != 2 || lws_threadpool_get_stats(crew->other, &stats) ||
 	    stats.threads != 2)
 		crew_fault(crew, "does not know the other pool");
 	if (lws_threadpool_refused() != LWS_TP_REFUSED_NONE)

@@ -72,7 +72,8 @@ outlives_its_wsi(void **state)
 			assert_int_equal(atomic_load(&j->running), 6);
 			assert_int_equal(atomic_load(&j->stopping), 0);
 			assert_int_equal(lws_threadpool_task_status(j->task,
-						NULL), LWS_TP_STATUS_FINISHED);
+								    NULL),
+					 LWS_TP_STATUS_FINISHED);
 		}
 	}
 }
@@ -276,7 +277,8 @@ static void
 until_it_times_out(void **state)
 {
 	struct lws_threadpool_options o = {
-		.size = sizeof(o), .sync_timeout_secs = 1,
+		.size = sizeof(o),
+		.sync_timeout_secs = 1,
 	};
 	struct rig *rig = *state;
 	struct lws_threadpool *tp = rig_pool_ext(rig, 1, 10, &o);
@@ -347,7 +349,8 @@ park_till_it_has_a_wsi(struct job *j, enum lws_threadpool_task_status s)
 		return LWS_TP_RETURN_STOPPED;
 
 	return lws_threadpool_task_attached(lws_threadpool_this_task()) ?
-		LWS_TP_RETURN_FINISHED : (int)lws_threadpool_park(-1);
+		       LWS_TP_RETURN_FINISHED :
+		       (int)lws_threadpool_park(-1);
 }
 
 static bool

@@ -8,7 +8,7 @@
 
 #include "tokens.h"
 
-#define DIGITS	(LWS_THREADPOOL_TOKEN_SIZE - 1)
+#define DIGITS (LWS_THREADPOOL_TOKEN_SIZE - 1)
 
 /* 32 digits and the NUL, and nothing behind them */
 static void
@@ -31,9 +31,11 @@ the_same_each_time(void **state)
 
 	for (int n = 0; n < 6; n++) {
 		memset(token[n & 1], 'x', sizeof(token[0]));
-		assert_int_equal(lws_threadpool_task_token(j->task, n / 2 == 1 ?
-						LWS_TP_TOKEN_WAIT : 0,
-						token[n & 1]), 0);
+		assert_int_equal(lws_threadpool_task_token(
+					 j->task,
+					 n / 2 == 1 ? LWS_TP_TOKEN_WAIT : 0,
+					 token[n & 1]),
+				 0);
 		is_token(token[n & 1]);
 		assert_memory_equal(token[n & 1] + LWS_THREADPOOL_TOKEN_SIZE,
 				    "xxx", 3);
@@ -75,10 +77,10 @@ each_task_has_its_own(void **state)
 /* ---- any thread, any status ---- */
 
 struct asker {
-	struct lws_threadpool		*tp;
-	struct lws_threadpool_task	*task, *found;
-	char				token[LWS_THREADPOOL_TOKEN_SIZE];
-	int				ret;
+	struct lws_threadpool *tp;
+	struct lws_threadpool_task *task, *found;
+	char token[LWS_THREADPOOL_TOKEN_SIZE];
+	int ret;
 };
 
 static void *
@@ -191,7 +193,7 @@ wrong_ones(void **state)
 	struct job *j = job_block(rig, tp, gate_new(rig));
 	char token[LWS_THREADPOOL_TOKEN_SIZE], wrong[80];
 
-	do {	/* with a letter, for the upper-case one: as a rule at once */
+	do { /* with a letter, for the upper-case one: as a rule at once */
 		j = job_new(rig);
 		assert_non_null(job_enqueue(tp, j, NULL));
 		strcpy(token, tokens_give(j, 0));
@@ -287,7 +289,8 @@ nowhere_to_put_it(void **state)
 
 	assert_int_equal(lws_threadpool_task_token(j->task, 0, NULL), -1);
 	assert_int_equal(lws_threadpool_task_token(j->task, LWS_TP_TOKEN_WAIT,
-						   NULL), -1);
+						   NULL),
+			 -1);
 	assert_int_equal(log_claim(LLL_ERR, "lws_threadpool_task_token"), 2);
 	gate_open(gate);
 	wait_int(&j->cleanups, 1);
@@ -344,8 +347,8 @@ no_context_any_more(void **state)
 }
 
 struct ends {
-	struct job	*j;
-	int		asked, got;
+	struct job *j;
+	int asked, got;
 };
 
 static int
@@ -390,7 +393,7 @@ as_the_context_ends(void **state)
 		assert_int_equal(e.got, 0);
 	log_claim(LLL_ERR, "no random bytes");
 	gate_open(gate);
-	if (!e.got)	/* K4: or it is kept */
+	if (!e.got) /* K4: or it is kept */
 		wait_int(&e.j->cleanups, 1);
 	rig_pool_destroy(rig, tp);
 	assert_int_equal(atomic_load(&e.j->cleanups), 1);
@@ -400,16 +403,11 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		RIG_TEST(the_same_each_time),
-		RIG_TEST(each_task_has_its_own),
-		RIG_TEST(from_any_thread),
-		RIG_TEST(in_any_status),
-		RIG_TEST(wrong_ones),
-		RIG_TEST(no_such_pool),
-		RIG_TEST(unknown_flags),
-		RIG_TEST(nowhere_to_put_it),
-		RIG_TEST(no_such_task),
-		RIG_TEST(no_context_any_more),
+		RIG_TEST(the_same_each_time),  RIG_TEST(each_task_has_its_own),
+		RIG_TEST(from_any_thread),     RIG_TEST(in_any_status),
+		RIG_TEST(wrong_ones),	       RIG_TEST(no_such_pool),
+		RIG_TEST(unknown_flags),       RIG_TEST(nowhere_to_put_it),
+		RIG_TEST(no_such_task),	       RIG_TEST(no_context_any_more),
 		RIG_TEST(as_the_context_ends),
 	};
 

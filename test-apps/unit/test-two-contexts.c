@@ -10,11 +10,11 @@
 #define CONNS 6
 
 struct side {
-	struct rig		*rig;
-	struct lws_threadpool	*tp;
-	struct conn		*c[CONNS];
-	struct job		*j[3 * CONNS];
-	pthread_t		thread;
+	struct rig *rig;
+	struct lws_threadpool *tp;
+	struct conn *c[CONNS];
+	struct job *j[3 * CONNS];
+	pthread_t thread;
 };
 
 static void
@@ -165,9 +165,9 @@ a_thread_takes_over_another_context(void **state)
 	(void)state;
 	side_begin(&a);
 	side_begin(&b);
-	if (!a.rig->evloop) {	/* or its loop stays on one thread */
-		assert_int_equal(pthread_create(&b.thread, NULL, side_park,
-						&b), 0);
+	if (!a.rig->evloop) { /* or its loop stays on one thread */
+		assert_int_equal(pthread_create(&b.thread, NULL, side_park, &b),
+				 0);
 		pthread_join(b.thread, NULL);
 		a.j[0] = job_park(a.rig, a.tp, a.c[0]->wsi);
 		rig_until_cleaned(a.rig);
@@ -175,8 +175,9 @@ a_thread_takes_over_another_context(void **state)
 		b.rig->thread = pthread_self();
 		assert_ptr_equal(lws_threadpool_get_task_wsi(b.c[0]->wsi),
 				 b.j[0]->task);
-		assert_int_equal(lws_threadpool_foreach_task_wsi(b.c[1]->wsi,
-						&visits, count_visit), 0);
+		assert_int_equal(lws_threadpool_foreach_task_wsi(
+					 b.c[1]->wsi, &visits, count_visit),
+				 0);
 		assert_int_equal(visits, 1);
 		for (int n = 0; n < 2; n++) {
 			b.c[n]->manual = false;
@@ -199,8 +200,9 @@ open_and_close(void *arg)
 	s->rig->thread = pthread_self();
 	for (int n = 0; n < 100; n++) {
 		c = conn_open(s->rig, CONN_RAW);
-		job_enqueue(s->tp, job_script(s->rig, n % 3,
-					      LWS_TP_RETURN_SYNC), c->wsi);
+		job_enqueue(s->tp,
+			    job_script(s->rig, n % 3, LWS_TP_RETURN_SYNC),
+			    c->wsi);
 		if (n & 1)
 			rig_until_cleaned(s->rig);
 		conn_fin(c);

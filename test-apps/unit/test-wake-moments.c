@@ -10,11 +10,11 @@
 /* A task's letters.  It is called for each, or for several, and parks between
  * them; the end is when it has them all. */
 struct box {
-	atomic_int	mail;		/* put there, and not taken */
-	atomic_int	got;		/* taken, all in all */
-	int		most;		/* ends with these */
-	unsigned int	dice;		/* the task's own */
-	bool		sober;		/* only parks, for ever */
+	atomic_int mail;   /* put there, and not taken */
+	atomic_int got;	   /* taken, all in all */
+	int most;	   /* ends with these */
+	unsigned int dice; /* the task's own */
+	bool sober;	   /* only parks, for ever */
 };
 
 /* parks for ever, mostly, and does something else now and then */
@@ -69,13 +69,13 @@ post(struct job *j)
 }
 
 #define BOXES	12
-#define POSTERS	3
+#define POSTERS 3
 
 struct poster {
-	pthread_t	thread;
-	struct job	**jobs;
-	int		first;		/* ... of its own jobs */
-	int		letters;
+	pthread_t thread;
+	struct job **jobs;
+	int first; /* ... of its own jobs */
+	int letters;
 };
 
 /* each letter only when the one before has been taken: the moment when the task
@@ -122,14 +122,16 @@ all_letters_arrive(struct rig *rig, int threads, bool sober,
 	for (int b = 0; b < BOXES; b++) {
 		jobs[b] = mail_job(rig, &boxes[b], most, (unsigned int)b);
 		boxes[b].sober = sober;
-		assert_non_null(job_enqueue(tp, jobs[b], b & 1 ? c->wsi :
-								 NULL));
+		assert_non_null(job_enqueue(tp, jobs[b],
+					    b & 1 ? c->wsi : NULL));
 	}
 	for (int n = 0; n < POSTERS; n++) {
-		posters[n] = (struct poster){ .jobs = jobs, .first = n,
-					      .letters = letters };
+		posters[n] = (struct poster){
+			.jobs = jobs, .first = n, .letters = letters
+		};
 		assert_int_equal(pthread_create(&posters[n].thread, NULL, how,
-						&posters[n]), 0);
+						&posters[n]),
+				 0);
 	}
 	for (int b = 0; b < BOXES; b++)
 		rig_until_int(rig, &jobs[b]->cleanups, 1);
@@ -161,9 +163,9 @@ none_of_a_crowd_is_lost(void **state)
 }
 
 struct pong {
-	struct job	*other;
-	atomic_int	balls;		/* for this one to play */
-	int		plays;
+	struct job *other;
+	atomic_int balls; /* for this one to play */
+	int plays;
 };
 
 /* plays each ball to the other one, and parks: nobody else wakes them */
@@ -234,9 +236,9 @@ wakes_at_the_moment_of_its_time(void **state)
 }
 
 struct wakes {
-	pthread_t				thread;
-	_Atomic(struct lws_threadpool_task *)	task;
-	atomic_int				quit;
+	pthread_t thread;
+	_Atomic(struct lws_threadpool_task *) task;
+	atomic_int quit;
 };
 
 static void *
@@ -288,7 +290,8 @@ wakes_at_any_moment_of_an_end(void **state)
 	memset(w, 0, sizeof(w));
 	for (int n = 0; n < 2; n++)
 		assert_int_equal(pthread_create(&w[n].thread, NULL,
-						wake_on_and_on, &w[n]), 0);
+						wake_on_and_on, &w[n]),
+				 0);
 	for (int n = 0; n < 400; n++) {
 		struct conn *c = conn_open(rig, CONN_RAW);
 		struct job *j = park_job(rig, n % 4 == 3 ? 5 : INT32_MAX,

@@ -45,10 +45,10 @@ no_pool_or_no_wsi(void **state)
 /* ---- threads ---- */
 
 struct asker {
-	struct lws_threadpool		*tp;
-	struct lws			*wsi;
-	struct lws_threadpool_wsi	*h;
-	enum lws_threadpool_refused	before, why;
+	struct lws_threadpool *tp;
+	struct lws *wsi;
+	struct lws_threadpool_wsi *h;
+	enum lws_threadpool_refused before, why;
 };
 
 static int
@@ -110,7 +110,7 @@ of_another_context(void **state)
 		is_refused(tp[1], c[0]->wsi, LWS_TP_REFUSED_CONTEXT);
 		for (int n = 0; n < 2; n++)
 			assert_non_null(lws_threadpool_wsi_handle(tp[n],
-								c[n]->wsi));
+								  c[n]->wsi));
 	}
 	/* the pool's is gone */
 	rig_context_destroy(rig[0]);
@@ -154,9 +154,9 @@ one_that_closes(void **state)
 }
 
 struct ending {
-	struct lws_threadpool	*tp;
-	struct conn		*c;
-	int			told;
+	struct lws_threadpool *tp;
+	struct conn *c;
+	int told;
 };
 
 /* in the end of a context it is its context that ends, or it */

@@ -63,9 +63,9 @@ the_same_each_time(void **state)
 /* ---- the end of the wsi ---- */
 
 struct end {
-	struct lws_threadpool_wsi	*h;
-	struct conn			*c;
-	int				told;
+	struct lws_threadpool_wsi *h;
+	struct conn *c;
+	int told;
 };
 
 /* W1, R2: it is closed when its own close callback comes; with the opt-in,
@@ -91,7 +91,8 @@ ends(enum conn_kind kind, enum closing way, bool opt_in, bool task)
 {
 	struct end e = { .told = 0 };
 	struct rig_opts opts = {
-		.opt_in = opt_in, .on_event = look_at_the_end,
+		.opt_in = opt_in,
+		.on_event = look_at_the_end,
 	};
 	struct rig *rig = rig_create(&opts);
 	struct lws_threadpool *tp = rig_pool(rig, 1, 10);
@@ -151,7 +152,7 @@ never_another_wsi(void **state)
 		address[n] = c->wsi;
 		c->manual = true;
 		rig_drain(rig);
-		c->writeables = 0;	/* it came with the handle */
+		c->writeables = 0; /* it came with the handle */
 		for (int m = 0; m < n; m++) {
 			assert_ptr_not_equal(stale[m], stale[n]);
 			is_closed(stale[m]);
@@ -302,9 +303,9 @@ it_costs_what_a_task_does(void **state)
 /* ---- who may ask ---- */
 
 struct asker {
-	struct lws_threadpool_wsi	*h;
-	struct lws			*got;
-	int				ret;
+	struct lws_threadpool_wsi *h;
+	struct lws *got;
+	int ret;
 };
 
 static void *
@@ -344,7 +345,8 @@ get_is_for_its_service_thread(void **state)
 		a.ret = -1;
 		if (n) {
 			assert_int_equal(pthread_create(&thread, NULL,
-						get_elsewhere, &a), 0);
+							get_elsewhere, &a),
+					 0);
 			pthread_join(thread, NULL);
 		} else {
 			j->fn = get_in_a_task;
@@ -377,20 +379,21 @@ never_valid(void **state)
 	closing_do(other, CLOSING_FIN);
 	assert_non_null(job_enqueue(tp, j, c->wsi));
 	rig_drain(rig);
-	c->writeables = 0;	/* it came with the handle */
+	c->writeables = 0; /* it came with the handle */
 	is_closed(NULL);
 	is_closed((struct lws_threadpool_wsi *)rig);
 	is_closed((struct lws_threadpool_wsi *)c->wsi);
 	for (size_t bit = 0; bit < sizeof(live) * 8; bit++) {
 		is_closed((struct lws_threadpool_wsi *)((uintptr_t)1 << bit));
 		is_closed((struct lws_threadpool_wsi *)~((uintptr_t)1 << bit));
-		is_closed((struct lws_threadpool_wsi *)
-			  (live ^ (uintptr_t)1 << bit));
+		is_closed((struct lws_threadpool_wsi *)(live ^
+							(uintptr_t)1 << bit));
 		/* the next one in the place of one that is gone; on 32 bits
 		 * the next place is the live one's */
 		if (gone + ((uintptr_t)1 << bit) != live)
-			is_closed((struct lws_threadpool_wsi *)
-				  (gone + ((uintptr_t)1 << bit)));
+			is_closed((struct lws_threadpool_wsi *)(gone +
+								((uintptr_t)1
+								 << bit)));
 	}
 	for (uintptr_t n = 1; n < 3000; n++) {
 		is_closed((struct lws_threadpool_wsi *)n);
@@ -402,8 +405,9 @@ never_valid(void **state)
 	}
 	rig_drain(rig);
 	assert_int_equal(c->writeables, 0);
-	assert_ptr_equal(lws_threadpool_wsi_get((struct lws_threadpool_wsi *)
-						live), c->wsi);
+	assert_ptr_equal(
+		lws_threadpool_wsi_get((struct lws_threadpool_wsi *)live),
+		c->wsi);
 }
 
 /* Q6: a line at LLL_INFO each, as for a task */

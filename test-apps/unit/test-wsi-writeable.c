@@ -66,7 +66,8 @@ one_for_all_before_it(void **state)
 			c->writeables = 0;
 			if (n) {
 				assert_int_equal(pthread_create(&thread, NULL,
-							ask_often, h), 0);
+								ask_often, h),
+						 0);
 				pthread_join(thread, NULL);
 			}
 			if (n != 1)
@@ -81,16 +82,16 @@ one_for_all_before_it(void **state)
 
 /* ---- one that begins after the call ---- */
 
-#define ROUNDS	200
+#define ROUNDS 200
 
 struct pinger {
-	struct rig			*rig;
-	struct lws_threadpool_wsi	*h;
-	struct conn			*c;
-	atomic_int			begun;	/* WRITEABLEs */
-	atomic_int			done;
-	int				within;
-	bool				elsewhere;
+	struct rig *rig;
+	struct lws_threadpool_wsi *h;
+	struct conn *c;
+	atomic_int begun; /* WRITEABLEs */
+	atomic_int done;
+	int within;
+	bool elsewhere;
 };
 
 static void *
@@ -125,8 +126,8 @@ note_writeable(struct rig *rig, struct lws *wsi,
 	if (p->within) {
 		p->within--;
 		if (p->elsewhere) {
-			assert_int_equal(pthread_create(&thread, NULL, ask,
-							p->h), 0);
+			assert_int_equal(
+				pthread_create(&thread, NULL, ask, p->h), 0);
 			pthread_join(thread, NULL);
 		} else
 			ask(p->h);
@@ -218,8 +219,8 @@ beside_tasks(void **state)
 /* ---- closing ---- */
 
 struct hammer {
-	struct lws_threadpool_wsi * _Atomic	h;
-	atomic_int				quit, asked;
+	struct lws_threadpool_wsi *_Atomic h;
+	atomic_int quit, asked;
 };
 
 static void *
@@ -264,8 +265,8 @@ it_closes_meanwhile(void **state)
 		atomic_store(&t.h, handle_of(tp, c));
 		rig_turns(rig, n % 5);
 		closing_do(c, n & 1 ? CLOSING_FIN : CLOSING_TIMEOUT);
-		assert_int_equal(lws_threadpool_wsi_writeable(
-						atomic_load(&t.h)), -1);
+		assert_int_equal(
+			lws_threadpool_wsi_writeable(atomic_load(&t.h)), -1);
 	}
 	rig_context_destroy(rig);
 	wait_int(&t.asked, atomic_load(&t.asked) + 10);
@@ -277,26 +278,26 @@ it_closes_meanwhile(void **state)
 /* ---- keep-alive ---- */
 
 struct alive {
-	struct lws_threadpool		*tp;
-	struct lws_threadpool_wsi	*h[3];
-	struct lws			*wsi;
-	int				requests;
-	int				answers;
-	int				wanted;
-	bool				closed;
+	struct lws_threadpool *tp;
+	struct lws_threadpool_wsi *h[3];
+	struct lws *wsi;
+	int requests;
+	int answers;
+	int wanted;
+	bool closed;
 };
 
 static int
 answer(struct lws *wsi)
 {
 	uint8_t buf[LWS_PRE + 512], *start = &buf[LWS_PRE], *p = start,
-		*end = &buf[sizeof(buf) - 1];
+				    *end = &buf[sizeof(buf) - 1];
 
 	if (lws_add_http_common_headers(wsi, HTTP_STATUS_OK, "text/plain", 0,
 					&p, end) ||
 	    lws_finalize_http_header(wsi, &p, end) ||
-	    lws_write(wsi, start, (size_t)(p - start), LWS_WRITE_HTTP_HEADERS |
-		      LWS_WRITE_H2_STREAM_END) < 0)
+	    lws_write(wsi, start, (size_t)(p - start),
+		      LWS_WRITE_HTTP_HEADERS | LWS_WRITE_H2_STREAM_END) < 0)
 		return -1;
 
 	return lws_http_transaction_completed(wsi) ? -1 : 0;

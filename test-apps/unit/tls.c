@@ -42,9 +42,11 @@ openssl(char **argv, int fd)
 int
 tls_make_certificate(void **state)
 {
-	char *argv[] = { "openssl", "req", "-x509", "-newkey", "rsa:2048",
-			 "-nodes", "-days", "3650", "-subj", "/CN=localhost",
-			 "-keyout", key, "-out", cert, NULL };
+	char *argv[] = {
+		"openssl", "req",   "-x509", "-newkey", "rsa:2048",
+		"-nodes",  "-days", "3650",  "-subj",	"/CN=localhost",
+		"-keyout", key,	    "-out",  cert,	NULL
+	};
 	int status;
 	pid_t pid;
 
@@ -81,16 +83,22 @@ pid_t
 tls_connect(struct rig *rig, const char *alpn, int *fd)
 {
 	char where[32], protocols[32];
-	char *argv[] = { "openssl", "s_client", "-quiet", "-no_ign_eof",
-			 "-connect", where, alpn ? "-alpn" : NULL, protocols,
+	char *argv[] = { "openssl",
+			 "s_client",
+			 "-quiet",
+			 "-no_ign_eof",
+			 "-connect",
+			 where,
+			 alpn ? "-alpn" : NULL,
+			 protocols,
 			 NULL };
 	int fds[2];
 	pid_t pid;
 
 	snprintf(where, sizeof(where), "127.0.0.1:%d", rig->port);
 	snprintf(protocols, sizeof(protocols), "%s", alpn ? alpn : "");
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0,
-				    fds), 0);
+	assert_int_equal(
+		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
 	pid = openssl(argv, fds[1]);
 	close(fds[1]);
 	*fd = fds[0];

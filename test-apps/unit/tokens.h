@@ -12,7 +12,7 @@
 
 #include "harness.h"
 
-#define TOKENS_LIST	64
+#define TOKENS_LIST 64
 
 /* refused() tells that, once whatever was logged of it is claimed */
 #define assert_refused(code) \
@@ -115,8 +115,9 @@ is_kept(struct lws_threadpool *tp, struct job *j,
 	/* neither its info nor this reap it, again and again */
 	assert_int_equal(lws_threadpool_task_status_noreap(j->task), how);
 	if (j->rig->context)
-		assert_ptr_equal(lws_threadpool_task_by_token(tp,
-					tokens_give(j, 0)), j->task);
+		assert_ptr_equal(
+			lws_threadpool_task_by_token(tp, tokens_give(j, 0)),
+			j->task);
 }
 
 /* Q6: reaped: without a wsi, and stale from then on */
@@ -143,8 +144,8 @@ kept_count(struct lws_threadpool *tp)
 }
 
 struct tokens_list {
-	struct lws_threadpool_task	*task[TOKENS_LIST];
-	int				count;
+	struct lws_threadpool_task *task[TOKENS_LIST];
+	int count;
 };
 
 static inline int

@@ -23,12 +23,12 @@
 
 #include "job.h"
 
-#define LEASE_SECS	3
-#define PIDS		8
+#define LEASE_SECS 3
+#define PIDS	   8
 
 struct job {
-	struct ask	ask;
-	uint32_t	have;
+	struct ask ask;
+	uint32_t have;
 };
 
 static atomic_int cleaned, chunks, wrong, said, complete;
@@ -146,8 +146,8 @@ add_kind(struct lws_threadpool_cluster *c, const char *name)
 
 /* as soon as the engine is there */
 static int
-enqueue(struct lws_threadpool_cluster *c, const char *kind, const char *n_chunks,
-	const char *us)
+enqueue(struct lws_threadpool_cluster *c, const char *kind,
+	const char *n_chunks, const char *us)
 {
 	struct job *job = calloc(1, sizeof(*job));
 	struct lws_threadpool_task_args args = {
@@ -210,9 +210,8 @@ main(int argc, char **argv)
 	const struct lws_threadpool_create_args pool = {
 		.threads = 1, .max_queue_depth = 1000
 	};
-	struct lws_threadpool_cluster_options o = {
-		.size = sizeof(o), .lease_secs = LEASE_SECS
-	};
+	struct lws_threadpool_cluster_options o = { .size = sizeof(o),
+						    .lease_secs = LEASE_SECS };
 	struct lws_context_creation_info info;
 	struct lws_threadpool_cluster *c = NULL;
 	struct lws_context *context;

@@ -11,14 +11,14 @@
 
 /* the request */
 struct ask {
-	uint32_t	chunks;
-	uint32_t	us;		/* of pause before each */
+	uint32_t chunks;
+	uint32_t us; /* of pause before each */
 };
 
 /* a chunk */
 struct part {
-	uint32_t	number;
-	uint32_t	pid;		/* who made it */
+	uint32_t number;
+	uint32_t pid; /* who made it */
 };
 
 #endif

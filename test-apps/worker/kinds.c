@@ -3,8 +3,8 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * Compiled several times, each with one of GIVES_NONE, NO_FUNCTION, BAD_NAME, or
- * none of them.
+ * Compiled several times, each with one of GIVES_NONE, NO_FUNCTION, BAD_NAME,
+ * or none of them.
  */
 
 #include <stdio.h>
@@ -17,9 +17,9 @@
 #include "job.h"
 
 struct work {
-	struct ask	ask;
-	uint32_t	made;
-	int		is_over;
+	struct ask ask;
+	uint32_t made;
+	int is_over;
 };
 
 static enum lws_threadpool_task_return
@@ -96,18 +96,19 @@ no_chunk(void *user, const void *buf, size_t len)
 	return -1;
 }
 
-#define KIND(its_name, its_retry) {					\
-	.size = sizeof(struct lws_threadpool_cluster_kind),		\
-	.name = its_name,						\
-	.version = 7,							\
-	.task = step,						\
-	.cleanup = cleanup,						\
-	.encode_job = no_job,						\
-	.decode_job = decode_job,					\
-	.encode_chunk = encode_chunk,						\
-	.decode_chunk = no_chunk,					\
-	.retry = its_retry,						\
-}
+#define KIND(its_name, its_retry) \
+	{ \
+		.size = sizeof(struct lws_threadpool_cluster_kind), \
+		.name = its_name, \
+		.version = 7, \
+		.task = step, \
+		.cleanup = cleanup, \
+		.encode_job = no_job, \
+		.decode_job = decode_job, \
+		.encode_chunk = encode_chunk, \
+		.decode_chunk = no_chunk, \
+		.retry = its_retry, \
+	}
 
 static const struct lws_threadpool_cluster_kind
 #if defined(BAD_NAME)

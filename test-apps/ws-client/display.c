@@ -16,21 +16,21 @@
 
 #include "display.h"
 
-#define ERASE_TO_END	"\033[K"
-#define ERASE_BELOW	"\033[J"
-#define UP_LINES	"\033[%uA"
+#define ERASE_TO_END "\033[K"
+#define ERASE_BELOW  "\033[J"
+#define UP_LINES     "\033[%uA"
 
-#define MAX_FAILURES	8	/* said in full at the end */
-#define MAX_COLUMNS	200
-#define MAX_BAR		50
-#define BAR_OVERHEAD	39	/* columns of a stream's line around its bar */
-#define MIN_BAR		10
+#define MAX_FAILURES 8 /* said in full at the end */
+#define MAX_COLUMNS  200
+#define MAX_BAR	     50
+#define BAR_OVERHEAD 39 /* columns of a stream's line around its bar */
+#define MIN_BAR	     10
 
 struct totals {
-	unsigned int	waiting;	/* not accepted so far */
-	unsigned int	going;
-	unsigned int	complete;
-	unsigned int	failed;
+	unsigned int waiting; /* not accepted so far */
+	unsigned int going;
+	unsigned int complete;
+	unsigned int failed;
 };
 
 static struct totals
@@ -169,8 +169,8 @@ add_count(char *line, int at, unsigned int count, const char *what)
 	if (!count)
 		return at;
 
-	return at + snprintf(line + at, MAX_COLUMNS + 1 - (size_t)at,
-			     ", %u %s", count, what);
+	return at + snprintf(line + at, MAX_COLUMNS + 1 - (size_t)at, ", %u %s",
+			     count, what);
 }
 
 /* the pool has the rest of the line, or none of it */

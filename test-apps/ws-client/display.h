@@ -10,12 +10,12 @@
 #include "stream.h"
 
 struct display {
-	const struct stream	*streams;
-	const struct pool_state	*pool;
-	unsigned int		count;
-	int			redraws;	/* it is a terminal */
-	int			changed;	/* since it was drawn */
-	unsigned int		drawn;		/* lines above the cursor */
+	const struct stream *streams;
+	const struct pool_state *pool;
+	unsigned int count;
+	int redraws;	    /* it is a terminal */
+	int changed;	    /* since it was drawn */
+	unsigned int drawn; /* lines above the cursor */
 };
 
 /* looks at what stdout is */

@@ -19,27 +19,31 @@
 
 #include "stream.h"
 
-#define MAX_WORK	1000000000
+#define MAX_WORK 1000000000
 
 /* a message as it came; a number that it did not have is -1 */
 struct message {
-	char	task[32];
-	char	end[16];
-	int	done;
-	int	of;
-	int	running;
-	int	threads;
-	int	queued;
+	char task[32];
+	char end[16];
+	int done;
+	int of;
+	int running;
+	int threads;
+	int queued;
 };
 
 /* the names that we know, in the order of the enum */
-static const char * const paths[] = {
-	"task", "end", "done", "of", "running", "threads", "queued"
-};
+static const char *const paths[] = { "task",	"end",	   "done",  "of",
+				     "running", "threads", "queued" };
 
 enum path {
-	PATH_TASK = 1, PATH_END, PATH_DONE, PATH_OF, PATH_RUNNING,
-	PATH_THREADS, PATH_QUEUED
+	PATH_TASK = 1,
+	PATH_END,
+	PATH_DONE,
+	PATH_OF,
+	PATH_RUNNING,
+	PATH_THREADS,
+	PATH_QUEUED
 };
 
 int
@@ -166,7 +170,7 @@ take_first(struct stream *s, const struct message *m)
 {
 	if (!strcmp(m->end, "refused"))
 		return stream_fail(s, "the server refused the task: its queue "
-				   "is full");
+				      "is full");
 	if (m->done || m->end[0])
 		return stream_fail(s, "began at %d%s%s", m->done,
 				   m->end[0] ? " with end " : "", m->end);
@@ -269,8 +273,10 @@ stream_closed(struct stream *s)
 		stream_fail(s, "closed before its first message");
 		break;
 	case STREAM_GOING:
-		stream_fail(s, "short: closed at %d of %d, without its "
-			    "end", s->done, s->of);
+		stream_fail(s,
+			    "short: closed at %d of %d, without its "
+			    "end",
+			    s->done, s->of);
 		break;
 	case STREAM_ENDED:
 		s->state = STREAM_COMPLETE;

@@ -21,40 +21,39 @@
 #include "display.h"
 #include "stream.h"
 
-#define PROGRAM			"lws-threadpool-ws-client"
-#define DEFAULT_SERVER		"127.0.0.1"
-#define DEFAULT_PORT		7681
-#define DEFAULT_STREAMS		8
-#define DEFAULT_TIMEOUT_SECS	60
-#define STRING(x)		STRING_(x)
-#define STRING_(x)		#x
+#define PROGRAM		     "lws-threadpool-ws-client"
+#define DEFAULT_SERVER	     "127.0.0.1"
+#define DEFAULT_PORT	     7681
+#define DEFAULT_STREAMS	     8
+#define DEFAULT_TIMEOUT_SECS 60
+#define STRING(x)	     STRING_(x)
+#define STRING_(x)	     #x
 
-#define MAX_STREAMS		20000
-#define SPARE_FDS		64	/* besides one for each stream */
-#define DRAW_INTERVAL_US	(50 * LWS_US_PER_MS)
+#define MAX_STREAMS	 20000
+#define SPARE_FDS	 64 /* besides one for each stream */
+#define DRAW_INTERVAL_US (50 * LWS_US_PER_MS)
 
 enum exit_status {
-	EXIT_ALL_COMPLETE	= 0,
-	EXIT_STREAM_FAILED	= 1,
-	EXIT_USAGE		= 2
+	EXIT_ALL_COMPLETE = 0,
+	EXIT_STREAM_FAILED = 1,
+	EXIT_USAGE = 2
 };
 
 struct options {
-	const char		*server;
-	int			port;
-	unsigned int		streams;
-	int			timeout_secs;
+	const char *server;
+	int port;
+	unsigned int streams;
+	int timeout_secs;
 };
 
-static struct options options = {
-	DEFAULT_SERVER, DEFAULT_PORT, DEFAULT_STREAMS, DEFAULT_TIMEOUT_SECS
-};
+static struct options options = { DEFAULT_SERVER, DEFAULT_PORT, DEFAULT_STREAMS,
+				  DEFAULT_TIMEOUT_SECS };
 
 static struct lws_context *context;
 static struct stream *streams;
 static struct pool_state pool;
 static struct display display;
-static unsigned int over;		/* streams that are */
+static unsigned int over; /* streams that are */
 static lws_sorted_usec_list_t sul_draw, sul_idle;
 static volatile sig_atomic_t interrupted;
 
@@ -259,8 +258,10 @@ number(const char *what, const char *text, int min, int max)
 	errno = 0;
 	n = strtol(text, &end, 10);
 	if (errno || end == text || *end || n < min || n > max) {
-		fprintf(stderr, PROGRAM ": %s must be a number from %d to %d, "
-			"not '%s'\n", what, min, max, text);
+		fprintf(stderr,
+			PROGRAM ": %s must be a number from %d to %d, "
+				"not '%s'\n",
+			what, min, max, text);
 		exit(EXIT_USAGE);
 	}
 
@@ -271,12 +272,12 @@ static void
 parse_options(int argc, char **argv)
 {
 	static const struct option known[] = {
-		{ "server",	required_argument,	NULL, 's' },
-		{ "port",	required_argument,	NULL, 'p' },
-		{ "streams",	required_argument,	NULL, 'n' },
-		{ "timeout",	required_argument,	NULL, 'T' },
-		{ "debug",	required_argument,	NULL, 'd' },
-		{ "help",	no_argument,		NULL, 'h' },
+		{ "server", required_argument, NULL, 's' },
+		{ "port", required_argument, NULL, 'p' },
+		{ "streams", required_argument, NULL, 'n' },
+		{ "timeout", required_argument, NULL, 'T' },
+		{ "debug", required_argument, NULL, 'd' },
+		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 }
 	};
 	int c, logs = 0;
@@ -290,8 +291,8 @@ parse_options(int argc, char **argv)
 			options.port = number("the port", optarg, 1, 65535);
 			break;
 		case 'n':
-			options.streams = (unsigned int)number("the streams",
-							optarg, 1, MAX_STREAMS);
+			options.streams = (unsigned int)
+				number("the streams", optarg, 1, MAX_STREAMS);
 			break;
 		case 'T':
 			options.timeout_secs = number("the timeout", optarg, 1,
@@ -309,8 +310,10 @@ parse_options(int argc, char **argv)
 		}
 
 	if (optind < argc) {
-		fprintf(stderr, PROGRAM ": unexpected '%s'\n"
-			"Try '" PROGRAM " --help'.\n", argv[optind]);
+		fprintf(stderr,
+			PROGRAM ": unexpected '%s'\n"
+				"Try '" PROGRAM " --help'.\n",
+			argv[optind]);
 		exit(EXIT_USAGE);
 	}
 
@@ -332,9 +335,10 @@ raise_fd_limit(void)
 		return 0;
 
 	if (rl.rlim_max < need) {
-		fprintf(stderr, PROGRAM ": %u streams need %llu file "
-			"descriptors, the limit is %llu\n", options.streams,
-			(unsigned long long)need,
+		fprintf(stderr,
+			PROGRAM ": %u streams need %llu file "
+				"descriptors, the limit is %llu\n",
+			options.streams, (unsigned long long)need,
 			(unsigned long long)rl.rlim_max);
 		return -1;
 	}
@@ -402,8 +406,10 @@ check_names(void)
 			    strcmp(streams[n].task, streams[m].task))
 				continue;
 			streams[n].state = STREAM_GOING;
-			stream_fail(&streams[n], "repeated: stream %u had this "
-				    "task, too", streams[m].number);
+			stream_fail(&streams[n],
+				    "repeated: stream %u had this "
+				    "task, too",
+				    streams[m].number);
 			display_stream(&display, &streams[n]);
 		}
 }

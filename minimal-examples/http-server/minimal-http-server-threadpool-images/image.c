@@ -21,13 +21,13 @@
 
 /* A piece of a JPEG of this size can hold several scans, and each of them is
  * decoded over the whole picture. */
-#define PIECE		512	/* bytes */
-#define SIGNATURE	8	/* bytes, of a PNG */
-#define CHUNK		12	/* of a PNG's chunk, beside its data */
+#define PIECE	  512 /* bytes */
+#define SIGNATURE 8   /* bytes, of a PNG */
+#define CHUNK	  12  /* of a PNG's chunk, beside its data */
 
 static const int sizes[] = { 96, 240, 480, 960 };
 
-#define SIZES		((int)G_N_ELEMENTS(sizes))
+#define SIZES ((int)G_N_ELEMENTS(sizes))
 
 const char *
 image_type(const unsigned char *file, size_t size)
@@ -44,7 +44,7 @@ void
 image_refuse(struct image *image, unsigned int status, const char *why)
 {
 	if (image->status)
-		return;		/* the first reason is the best */
+		return; /* the first reason is the best */
 	image->status = status;
 	image->why = why;
 }
@@ -58,7 +58,7 @@ on_size(GdkPixbufLoader *loader, int width, int height, gpointer user)
 	if ((guint64)width * (guint64)height <= image->max_pixels)
 		return;
 	image_refuse(image, 422, "too many pixels\n");
-	gdk_pixbuf_loader_set_size(loader, 0, 0);	/* it fails by that */
+	gdk_pixbuf_loader_set_size(loader, 0, 0); /* it fails by that */
 }
 
 /* it is allocated, and not cleared */
@@ -83,8 +83,8 @@ begin(struct image *image)
 	}
 	g_signal_connect(image->loader, "size-prepared", G_CALLBACK(on_size),
 			 image);
-	g_signal_connect(image->loader, "area-prepared",
-			 G_CALLBACK(on_pixbuf), image);
+	g_signal_connect(image->loader, "area-prepared", G_CALLBACK(on_pixbuf),
+			 image);
 	if (!strcmp(type, "png"))
 		image->chunk_end = SIGNATURE;
 }
@@ -98,8 +98,9 @@ next_chunk(struct image *image)
 	size_t left = image->size - image->at, len;
 	const char *type = (const char *)chunk + 4;
 
-	len = left < CHUNK ? left : ((size_t)chunk[0] << 24 |
-		(size_t)chunk[1] << 16 | (size_t)chunk[2] << 8 | chunk[3]);
+	len = left < CHUNK ? left :
+			     ((size_t)chunk[0] << 24 | (size_t)chunk[1] << 16 |
+			      (size_t)chunk[2] << 8 | chunk[3]);
 	if (left < CHUNK || len > left - CHUNK) {
 		image_refuse(image, 422, "not all of a picture\n");
 		return;
@@ -129,8 +130,9 @@ feed(struct image *image)
 		len = to_end;
 	if (!image->skip && len > PIECE)
 		len = PIECE;
-	if (!image->skip && !gdk_pixbuf_loader_write(image->loader,
-					image->file + image->at, len, NULL))
+	if (!image->skip &&
+	    !gdk_pixbuf_loader_write(image->loader, image->file + image->at,
+				     len, NULL))
 		image_refuse(image, 422, "a picture that cannot be read\n");
 	image->at += len;
 }
@@ -140,8 +142,7 @@ static GdkPixbuf *
 scaled(GdkPixbuf *from, int square)
 {
 	int width = gdk_pixbuf_get_width(from),
-	    height = gdk_pixbuf_get_height(from),
-	    longer = MAX(width, height);
+	    height = gdk_pixbuf_get_height(from), longer = MAX(width, height);
 
 	if (longer <= square)
 		return g_object_ref(from);
@@ -229,8 +230,8 @@ image_next(struct image *image)
 		image->width = gdk_pixbuf_get_width(thumbnail);
 		image->height = gdk_pixbuf_get_height(thumbnail);
 		if (gdk_pixbuf_save_to_buffer(thumbnail, &image->png,
-				&image->png_len, "png", NULL,
-				"compression", "3", NULL))
+					      &image->png_len, "png", NULL,
+					      "compression", "3", NULL))
 			image->made++;
 		g_object_unref(thumbnail);
 	}

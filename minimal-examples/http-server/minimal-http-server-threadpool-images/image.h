@@ -13,24 +13,24 @@
 
 /* Zero it, and set the first group.  All strings are constants. */
 struct image {
-	unsigned char	*file;		/* malloc()ed: a PNG or a JPEG, ours */
-	size_t		size;		/* of it, in bytes */
-	guint64		max_pixels;
+	unsigned char *file; /* malloc()ed: a PNG or a JPEG, ours */
+	size_t size;	     /* of it, in bytes */
+	guint64 max_pixels;
 
-	unsigned int	status;		/* of http: why it is none; or 0 */
-	const char	*why;
+	unsigned int status; /* of http: why it is none; or 0 */
+	const char *why;
 
-	int		made;		/* thumbnails so far; the last one: */
-	int		width, height;
-	gchar		*png;
-	gsize		png_len;
+	int made; /* thumbnails so far; the last one: */
+	int width, height;
+	gchar *png;
+	gsize png_len;
 
-	GdkPixbufLoader	*loader;	/* image.c's own, from here on */
-	GdkPixbuf	*pixbuf;	/* decoded, no larger than needed */
-	size_t		at;		/* in the file */
-	size_t		chunk_end;	/* of a PNG: the next chunk begins */
-	int		skip;		/* this chunk */
-	int		whole;		/* this chunk is the last one */
+	GdkPixbufLoader *loader; /* image.c's own, from here on */
+	GdkPixbuf *pixbuf;	 /* decoded, no larger than needed */
+	size_t at;		 /* in the file */
+	size_t chunk_end;	 /* of a PNG: the next chunk begins */
+	int skip;		 /* this chunk */
+	int whole;		 /* this chunk is the last one */
 };
 
 /* by its first bytes: the name that the library has for it, or NULL */

@@ -35,8 +35,8 @@ static const struct lws_http_mount metrics = {
 static const struct threadpool_example_option options[] = {
 	{ 'q', "queue-depth", "N", "pictures that may wait for a thread",
 	  STRING(DEFAULT_QUEUE_DEPTH), 1, INT_MAX },
-	{ 'l', "queue-ms", "MS", "that one may wait",
-	  STRING(DEFAULT_QUEUE_MS), 1, 1000000 },
+	{ 'l', "queue-ms", "MS", "that one may wait", STRING(DEFAULT_QUEUE_MS),
+	  1, 1000000 },
 	{ 'u', "max-upload", "N", "bytes of an upload",
 	  STRING(DEFAULT_MAX_UPLOAD), 1, INT_MAX },
 	{ 'a', "all-uploads", "N", "bytes of all of them at a time",

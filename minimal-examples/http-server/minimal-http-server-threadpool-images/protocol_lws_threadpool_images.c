@@ -32,50 +32,50 @@
 #include "image.h"
 #include "threadpool-example.h"
 
-#define PROTOCOL_IMAGES		"lws-threadpool-images"
+#define PROTOCOL_IMAGES "lws-threadpool-images"
 
 /* used where the vhost has no option that says otherwise */
-#define DEFAULT_THREADS		2
-#define DEFAULT_QUEUE_DEPTH	16
-#define DEFAULT_QUEUE_MS	30000
-#define DEFAULT_MAX_UPLOAD	10000000
-#define DEFAULT_ALL_UPLOADS	80000000
-#define DEFAULT_MAX_PIXELS	16777216
-#define DEFAULT_DECODE_MS	10000
+#define DEFAULT_THREADS	    2
+#define DEFAULT_QUEUE_DEPTH 16
+#define DEFAULT_QUEUE_MS    30000
+#define DEFAULT_MAX_UPLOAD  10000000
+#define DEFAULT_ALL_UPLOADS 80000000
+#define DEFAULT_MAX_PIXELS  16777216
+#define DEFAULT_DECODE_MS   10000
 
-#define UPLOAD_SECS		60	/* who takes longer is closed */
-#define ANSWER_SECS		60	/* the same, for each part of it */
-#define PART			16384	/* bytes, of an answer */
+#define UPLOAD_SECS 60	  /* who takes longer is closed */
+#define ANSWER_SECS 60	  /* the same, for each part of it */
+#define PART	    16384 /* bytes, of an answer */
 
 /* one of these for each vhost that has the protocol */
 struct vhd_images {
-	struct lws_threadpool	*tp;
-	size_t			max_upload;
-	size_t			all_uploads;
-	guint64			max_pixels;
-	lws_usec_t		decode_us;
-	int			queue_ms;
-	_Atomic size_t		uploads; /* bytes of all that are there */
+	struct lws_threadpool *tp;
+	size_t max_upload;
+	size_t all_uploads;
+	guint64 max_pixels;
+	lws_usec_t decode_us;
+	int queue_ms;
+	_Atomic size_t uploads; /* bytes of all that are there */
 };
 
 /* One of these for each upload: the service thread's before the enqueue and in
  * the handlers, else the task's. */
 struct request {
-	struct vhd_images	*vhd;
-	struct image		image;
-	int			at; /* LWS_TP_TASK_BEGIN()'s */
-	size_t			room; /* bytes for the upload */
-	lws_usec_t		deadline; /* of the upload, or the decoding */
+	struct vhd_images *vhd;
+	struct image image;
+	int at;		     /* LWS_TP_TASK_BEGIN()'s */
+	size_t room;	     /* bytes for the upload */
+	lws_usec_t deadline; /* of the upload, or the decoding */
 
 	/* the service thread's alone */
-	int			chunked; /* HTTP/1.1; else its end is the end */
-	int			begun; /* the answer */
-	size_t			sent; /* of this thumbnail, line and PNG */
+	int chunked; /* HTTP/1.1; else its end is the end */
+	int begun;   /* the answer */
+	size_t sent; /* of this thumbnail, line and PNG */
 };
 
 /* one of these for each connection: the service thread's, and only its */
 struct pss_images {
-	struct request		*request; /* whose upload is being read */
+	struct request *request; /* whose upload is being read */
 };
 
 /* the file goes before the rest, and its room is others' */
@@ -136,20 +136,20 @@ begin_answer(struct lws *wsi, struct request *r)
 	static const char type[] = "application/octet-stream",
 			  chunked[] = "chunked", no_store[] = "no-store";
 	unsigned char buf[LWS_PRE + 1024], *start = &buf[LWS_PRE], *p = start,
-		      *end = &buf[sizeof(buf) - 1];
+					   *end = &buf[sizeof(buf) - 1];
 
 	r->begun = 1;
 	if (lws_add_http_header_status(wsi, HTTP_STATUS_OK, &p, end) ||
 	    lws_add_http_header_by_token(wsi, WSI_TOKEN_HTTP_CONTENT_TYPE,
-			(const unsigned char *)type, sizeof(type) - 1, &p,
-			end) ||
+					 (const unsigned char *)type,
+					 sizeof(type) - 1, &p, end) ||
 	    lws_add_http_header_by_token(wsi, WSI_TOKEN_HTTP_CACHE_CONTROL,
-			(const unsigned char *)no_store, sizeof(no_store) - 1,
-			&p, end) ||
-	    (r->chunked && lws_add_http_header_by_token(wsi,
-			WSI_TOKEN_HTTP_TRANSFER_ENCODING,
-			(const unsigned char *)chunked, sizeof(chunked) - 1,
-			&p, end)))
+					 (const unsigned char *)no_store,
+					 sizeof(no_store) - 1, &p, end) ||
+	    (r->chunked &&
+	     lws_add_http_header_by_token(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING,
+					  (const unsigned char *)chunked,
+					  sizeof(chunked) - 1, &p, end)))
 		return -1;
 
 	return lws_finalize_write_http_header(wsi, start, &p, end);
@@ -176,8 +176,11 @@ send_part(struct lws *wsi, const struct request *r, const char *part,
 	lws_set_timeout(wsi, PENDING_TIMEOUT_THREADPOOL_TASK, ANSWER_SECS);
 
 	/* lws keeps what the client does not take now */
-	return lws_write(wsi, start, n, last ? LWS_WRITE_HTTP_FINAL :
-				LWS_WRITE_HTTP) < (int)n ? -1 : 0;
+	return lws_write(wsi, start, n,
+			 last ? LWS_WRITE_HTTP_FINAL : LWS_WRITE_HTTP) <
+			       (int)n ?
+		       -1 :
+		       0;
 }
 
 /* The task's handler, on the service thread, in each WRITEABLE while the task
@@ -194,8 +197,9 @@ send_thumbnail(struct lws *wsi, void *user)
 		return -1;
 	if (!r->sent)
 		len = (size_t)lws_snprintf(part, sizeof(part),
-				"thumbnail %d %d %lu\n", image->width,
-				image->height, (unsigned long)image->png_len);
+					   "thumbnail %d %d %lu\n",
+					   image->width, image->height,
+					   (unsigned long)image->png_len);
 	left = image->png_len - r->sent;
 	if (left > sizeof(part) - len)
 		left = sizeof(part) - len;
@@ -220,7 +224,7 @@ end_answer(struct lws *wsi, const struct request *r)
 	if (r->image.status || send_part(wsi, r, "end\n", 4, 1))
 		return -1;
 	if (!r->chunked)
-		return -1;	/* of HTTP/2: the stream alone */
+		return -1; /* of HTTP/2: the stream alone */
 
 	return lws_http_transaction_completed(wsi) ? -1 : 0;
 }
@@ -228,8 +232,7 @@ end_answer(struct lws *wsi, const struct request *r)
 /* The same when it has ended; cleanup comes next.  It is not called if the
  * client hung up before. */
 static int
-thumbnails_end(struct lws *wsi, void *user,
-	       enum lws_threadpool_task_status how)
+thumbnails_end(struct lws *wsi, void *user, enum lws_threadpool_task_status how)
 {
 	struct request *r = user;
 	const struct http_answer answer = {
@@ -286,8 +289,8 @@ is_http_1_1(struct lws *wsi)
 	char version[10];
 
 	return lws_get_network_wsi(wsi) == wsi && /* no stream of HTTP/2 */
-	       lws_hdr_copy(wsi, version, sizeof(version),
-			    WSI_TOKEN_HTTP) > 0 &&
+	       lws_hdr_copy(wsi, version, sizeof(version), WSI_TOKEN_HTTP) >
+		       0 &&
 	       !strcmp(version, "HTTP/1.1");
 }
 
@@ -328,8 +331,10 @@ go_on(struct lws *wsi)
 		return 0;
 	memcpy(buf + LWS_PRE, text, len);
 
-	return lws_write(wsi, buf + LWS_PRE, len,
-			 LWS_WRITE_HTTP_HEADERS) < (int)len ? -1 : 0;
+	return lws_write(wsi, buf + LWS_PRE, len, LWS_WRITE_HTTP_HEADERS) <
+			       (int)len ?
+		       -1 :
+		       0;
 }
 
 /* its body comes next */
@@ -418,15 +423,16 @@ init_vhost(struct lws *wsi, const struct lws_protocol_vhost_options *pvo)
 		return -1;
 
 	vhd->max_upload = (size_t)threadpool_example_number(pvo, "max-upload",
-							DEFAULT_MAX_UPLOAD);
-	vhd->all_uploads = (size_t)threadpool_example_number(pvo,
-					"all-uploads", DEFAULT_ALL_UPLOADS);
-	vhd->max_pixels = (guint64)threadpool_example_number(pvo,
-					"max-pixels", DEFAULT_MAX_PIXELS);
+							    DEFAULT_MAX_UPLOAD);
+	vhd->all_uploads = (size_t)threadpool_example_number(
+		pvo, "all-uploads", DEFAULT_ALL_UPLOADS);
+	vhd->max_pixels = (guint64)threadpool_example_number(
+		pvo, "max-pixels", DEFAULT_MAX_PIXELS);
 	vhd->decode_us = threadpool_example_number(pvo, "decode-ms",
-				DEFAULT_DECODE_MS) * LWS_US_PER_MS;
+						   DEFAULT_DECODE_MS) *
+			 LWS_US_PER_MS;
 	vhd->queue_ms = threadpool_example_number(pvo, "queue-ms",
-							DEFAULT_QUEUE_MS);
+						  DEFAULT_QUEUE_MS);
 
 	memset(&args, 0, sizeof(args));
 	args.threads = threadpool_example_number(pvo, "threads",
@@ -445,8 +451,8 @@ init_vhost(struct lws *wsi, const struct lws_protocol_vhost_options *pvo)
 static int
 threadpool_images_finish(struct lws_vhost *vhost)
 {
-	struct vhd_images *vhd = lws_protocol_vh_priv_get(vhost,
-			lws_vhost_name_to_protocol(vhost, PROTOCOL_IMAGES));
+	struct vhd_images *vhd = lws_protocol_vh_priv_get(
+		vhost, lws_vhost_name_to_protocol(vhost, PROTOCOL_IMAGES));
 
 	return vhd && vhd->tp && lws_threadpool_drain(vhd->tp);
 }
@@ -456,7 +462,7 @@ callback_images(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 		void *in, size_t len)
 {
 	struct vhd_images *vhd = lws_protocol_vh_priv_get(
-				lws_get_vhost(wsi), lws_get_protocol(wsi));
+		lws_get_vhost(wsi), lws_get_protocol(wsi));
 	struct pss_images *pss = user;
 
 	switch (reason) {

@@ -19,11 +19,11 @@ static const struct lws_protocols protocols[] = {
 
 /* every path is the protocol's */
 static const struct lws_http_mount mount = {
-	.mountpoint		= "/",
-	.mountpoint_len		= 1,
-	.origin			= "lws-minimal-http-threadpool",
-	.origin_protocol	= LWSMPRO_CALLBACK,
-	.protocol		= "lws-minimal-http-threadpool",
+	.mountpoint = "/",
+	.mountpoint_len = 1,
+	.origin = "lws-minimal-http-threadpool",
+	.origin_protocol = LWSMPRO_CALLBACK,
+	.protocol = "lws-minimal-http-threadpool",
 };
 
 static const struct threadpool_example_option options[] = {
@@ -39,15 +39,15 @@ static const struct threadpool_example_option options[] = {
 };
 
 static const struct threadpool_example example = {
-	.program	= "lws-minimal-http-server-threadpool",
-	.about		=
-"An http server that hashes passwords on a threadpool, by argon2id.",
-	.threads	= STRING(DEFAULT_THREADS),
-	.protocols	= protocols,
-	.protocol	= "lws-minimal-http-threadpool",
-	.mounts		= &mount,
-	.options	= options,
-	.finish		= minimal_http_threadpool_finish,
+	.program = "lws-minimal-http-server-threadpool",
+	.about = "An http server that hashes passwords on a threadpool, by "
+		 "argon2id.",
+	.threads = STRING(DEFAULT_THREADS),
+	.protocols = protocols,
+	.protocol = "lws-minimal-http-threadpool",
+	.mounts = &mount,
+	.options = options,
+	.finish = minimal_http_threadpool_finish,
 };
 
 int

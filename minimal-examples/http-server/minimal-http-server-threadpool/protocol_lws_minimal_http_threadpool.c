@@ -30,38 +30,38 @@
 #include "threadpool-example.h"
 
 /* used where the vhost has no option that says otherwise */
-#define DEFAULT_THREADS		2
-#define DEFAULT_QUEUE_DEPTH	32
-#define DEFAULT_WAIT_MS		2000
-#define DEFAULT_COST		2
-#define DEFAULT_MEMORY		19456
+#define DEFAULT_THREADS	    2
+#define DEFAULT_QUEUE_DEPTH 32
+#define DEFAULT_WAIT_MS	    2000
+#define DEFAULT_COST	    2
+#define DEFAULT_MEMORY	    19456
 
-#define MAX_PASSWORD		1024	/* bytes */
-#define ANSWER_SECS		60	/* lws closes what takes longer */
+#define MAX_PASSWORD 1024 /* bytes */
+#define ANSWER_SECS  60	  /* lws closes what takes longer */
 
 /* one of these for each vhost that has the protocol */
 struct vhd_minimal_http_threadpool {
-	struct lws_threadpool	*tp;
-	int			wait_ms;
-	uint32_t		cost;
-	uint32_t		memory; /* KiB */
+	struct lws_threadpool *tp;
+	int wait_ms;
+	uint32_t cost;
+	uint32_t memory; /* KiB */
 };
 
 /* One of these for each task: the service thread's before the enqueue and in
  * the handler, else the task's. */
 struct hash {
 	const struct vhd_minimal_http_threadpool *vhd;
-	size_t			len;
-	char			password[MAX_PASSWORD];
-	int			show_password; /* the client does not know it */
-	unsigned char		salt[16];
-	char			encoded[128]; /* the result */
-	int			error; /* or why there is none */
+	size_t len;
+	char password[MAX_PASSWORD];
+	int show_password; /* the client does not know it */
+	unsigned char salt[16];
+	char encoded[128]; /* the result */
+	int error;	   /* or why there is none */
 };
 
 /* one of these for each connection: the service thread's, and only its */
 struct pss_minimal_http_threadpool {
-	struct hash		*hash; /* whose password is being read */
+	struct hash *hash; /* whose password is being read */
 };
 
 /* a password is not left in memory that others get */
@@ -86,11 +86,10 @@ hash_task(void *user, enum lws_threadpool_task_status status)
 	if (status == LWS_TP_STATUS_STOPPING)
 		return LWS_TP_RETURN_STOPPED;
 
-	hash->error = argon2id_hash_encoded(hash->vhd->cost, hash->vhd->memory,
-					    1, hash->password, hash->len,
-					    hash->salt, sizeof(hash->salt), 32,
-					    hash->encoded,
-					    sizeof(hash->encoded));
+	hash->error = argon2id_hash_encoded(
+		hash->vhd->cost, hash->vhd->memory, 1, hash->password,
+		hash->len, hash->salt, sizeof(hash->salt), 32, hash->encoded,
+		sizeof(hash->encoded));
 
 	return LWS_TP_RETURN_FINISHED;
 }
@@ -207,8 +206,8 @@ get_password(struct lws *wsi, const struct vhd_minimal_http_threadpool *vhd)
 		return -1;
 	}
 	for (n = 0; n < sizeof(random); n++)
-		hash->len += (size_t)lws_snprintf(hash->password + hash->len,
-						  3, "%02x", random[n]);
+		hash->len += (size_t)lws_snprintf(hash->password + hash->len, 3,
+						  "%02x", random[n]);
 	explicit_bzero(random, sizeof(random));
 	hash->show_password = 1;
 
@@ -264,7 +263,7 @@ static int
 request(struct lws *wsi, const struct vhd_minimal_http_threadpool *vhd,
 	struct pss_minimal_http_threadpool *pss, const char *path)
 {
-	hash_free(pss->hash);	/* of a request before on this connection */
+	hash_free(pss->hash); /* of a request before on this connection */
 	pss->hash = NULL;
 	path += *path == '/';
 
@@ -339,8 +338,9 @@ static int
 minimal_http_threadpool_finish(struct lws_vhost *vhost)
 {
 	struct vhd_minimal_http_threadpool *vhd = lws_protocol_vh_priv_get(
-		vhost, lws_vhost_name_to_protocol(vhost,
-						"lws-minimal-http-threadpool"));
+		vhost,
+		lws_vhost_name_to_protocol(vhost,
+					   "lws-minimal-http-threadpool"));
 
 	return vhd && vhd->tp && lws_threadpool_drain(vhd->tp);
 }
@@ -352,7 +352,7 @@ callback_minimal_http_threadpool(struct lws *wsi,
 {
 	struct pss_minimal_http_threadpool *pss = user;
 	struct vhd_minimal_http_threadpool *vhd = lws_protocol_vh_priv_get(
-				lws_get_vhost(wsi), lws_get_protocol(wsi));
+		lws_get_vhost(wsi), lws_get_protocol(wsi));
 
 	switch (reason) {
 	case LWS_CALLBACK_PROTOCOL_INIT:
@@ -394,6 +394,6 @@ callback_minimal_http_threadpool(struct lws *wsi,
 	{ \
 		.name = "lws-minimal-http-threadpool", \
 		.callback = callback_minimal_http_threadpool, \
-		.per_session_data_size = \
-				sizeof(struct pss_minimal_http_threadpool), \
+		.per_session_data_size = sizeof( \
+			struct pss_minimal_http_threadpool), \
 	}

@@ -9,8 +9,7 @@
 #include "protocol_lws_threadpool_raw_file.c"
 
 static const struct lws_protocols protocols[] = {
-	LWS_PLUGIN_PROTOCOL_THREADPOOL_RAW_FILE,
-	{ .name = NULL }
+	LWS_PLUGIN_PROTOCOL_THREADPOOL_RAW_FILE, { .name = NULL }
 };
 
 static const struct threadpool_example_option options[] = {

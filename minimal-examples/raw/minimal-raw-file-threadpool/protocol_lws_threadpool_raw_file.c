@@ -28,42 +28,42 @@
 
 #include "line.h"
 #include "record.h"
-#include "threadpool-example.h"	/* for the number of an option */
+#include "threadpool-example.h" /* for the number of an option */
 
-#define PROTOCOL_RAW_FILE	"lws-threadpool-raw-file"
+#define PROTOCOL_RAW_FILE "lws-threadpool-raw-file"
 
 /* used where the vhost has no option that says otherwise */
-#define DEFAULT_FILE		"/dev/ttyUSB0"
-#define DEFAULT_BAUD		9600
-#define DEFAULT_THREADS		1
-#define DEFAULT_QUEUE		100
-#define DEFAULT_WAIT_MS		2000
+#define DEFAULT_FILE	"/dev/ttyUSB0"
+#define DEFAULT_BAUD	9600
+#define DEFAULT_THREADS 1
+#define DEFAULT_QUEUE	100
+#define DEFAULT_WAIT_MS 2000
 
-#define BUFFER_SIZE		4096	/* of what was read and not yet taken */
-#define OPEN_AGAIN_US		(LWS_US_PER_SEC / 2)
-#define MEMORY_AGAIN_US		(LWS_US_PER_SEC / 10)
+#define BUFFER_SIZE	4096 /* of what was read and not yet taken */
+#define OPEN_AGAIN_US	(LWS_US_PER_SEC / 2)
+#define MEMORY_AGAIN_US (LWS_US_PER_SEC / 10)
 
 /* one of these for each vhost that has the protocol: the service thread's */
 struct vhd_raw_file {
-	struct lws_context	*context;
-	struct lws_vhost	*vhost;
-	struct lws_threadpool	*tp;
-	struct lws		*wsi;	/* of the line, or NULL */
-	int			fd;
-	const char		*path;
-	int			baud, rts_cts;
-	const char		*why_not; /* it is not open: said already */
-	struct output		output;	/* its tasks' */
-	int			queue;
-	int			waiting; /* records, that have a task */
-	int			wait_ms;
-	atomic_uint		lost;	/* any thread's */
-	char			ending;
-	lws_sorted_usec_list_t	open_sul; /* when to open the line */
-	lws_sorted_usec_list_t	wait_sul; /* no more comes of this line */
-	lws_sorted_usec_list_t	memory_sul; /* memory was short */
-	size_t			len;
-	char			buffer[BUFFER_SIZE];
+	struct lws_context *context;
+	struct lws_vhost *vhost;
+	struct lws_threadpool *tp;
+	struct lws *wsi; /* of the line, or NULL */
+	int fd;
+	const char *path;
+	int baud, rts_cts;
+	const char *why_not;  /* it is not open: said already */
+	struct output output; /* its tasks' */
+	int queue;
+	int waiting; /* records, that have a task */
+	int wait_ms;
+	atomic_uint lost; /* any thread's */
+	char ending;
+	lws_sorted_usec_list_t open_sul;   /* when to open the line */
+	lws_sorted_usec_list_t wait_sul;   /* no more comes of this line */
+	lws_sorted_usec_list_t memory_sul; /* memory was short */
+	size_t len;
+	char buffer[BUFFER_SIZE];
 };
 
 static void
@@ -94,7 +94,7 @@ record_end(struct lws *wsi, void *user, enum lws_threadpool_task_status how)
 	(void)how;
 
 	vhd->waiting--;
-	go_on(vhd);		/* there is room for one more */
+	go_on(vhd); /* there is room for one more */
 
 	return 0;
 }
@@ -129,7 +129,7 @@ start_record(struct vhd_raw_file *vhd, const char *line, size_t len, int whole)
 	if (lws_threadpool_enqueue_ext(vhd->tp, &args, &options, "record"))
 		return 0;
 	vhd->waiting--;
-	free(record);		/* refused: it is still ours */
+	free(record); /* refused: it is still ours */
 
 	return -1;
 }
@@ -196,7 +196,7 @@ no_more_comes(lws_sorted_usec_list_t *sul)
 	struct vhd_raw_file *vhd = lws_container_of(sul, struct vhd_raw_file,
 						    wait_sul);
 
-	if (!take_lines(vhd, 1))	/* when there is room, then */
+	if (!take_lines(vhd, 1)) /* when there is room, then */
 		lws_sul_schedule(vhd->context, 0, &vhd->wait_sul, no_more_comes,
 				 vhd->wait_ms * LWS_US_PER_MS);
 }
@@ -262,14 +262,14 @@ open_line(lws_sorted_usec_list_t *sul)
 				 OPEN_AGAIN_US);
 		return;
 	}
-	if (vhd->fd < 0)	/* else open_files() has opened it */
+	if (vhd->fd < 0) /* else open_files() has opened it */
 		vhd->fd = line_open(vhd->path, vhd->baud, vhd->rts_cts, &why,
 				    &hopeless);
 	if (vhd->fd >= 0) {
 		fd.filefd = vhd->fd;
 		if (lws_adopt_descriptor_vhost(vhd->vhost,
-				LWS_ADOPT_RAW_FILE_DESC, fd, PROTOCOL_RAW_FILE,
-				NULL))
+					       LWS_ADOPT_RAW_FILE_DESC, fd,
+					       PROTOCOL_RAW_FILE, NULL))
 			return;
 		why = "lws does not take it";
 		close_line(vhd);
@@ -300,7 +300,7 @@ static void
 line_is_closed(struct vhd_raw_file *vhd)
 {
 	vhd->wsi = NULL;
-	vhd->fd = -1;		/* lws closes it */
+	vhd->fd = -1; /* lws closes it */
 	if (vhd->ending)
 		return;
 	lwsl_user("%s has hung up\n", vhd->path);
@@ -401,8 +401,8 @@ destroy_vhost(struct vhd_raw_file *vhd)
 static int
 threadpool_raw_file_finish(struct lws_vhost *vhost)
 {
-	struct vhd_raw_file *vhd = lws_protocol_vh_priv_get(vhost,
-			lws_vhost_name_to_protocol(vhost, PROTOCOL_RAW_FILE));
+	struct vhd_raw_file *vhd = lws_protocol_vh_priv_get(
+		vhost, lws_vhost_name_to_protocol(vhost, PROTOCOL_RAW_FILE));
 
 	if (!vhd || !vhd->tp)
 		return 0;
@@ -419,11 +419,11 @@ threadpool_raw_file_finish(struct lws_vhost *vhost)
 }
 
 static int
-callback_raw_file(struct lws *wsi, enum lws_callback_reasons reason,
-		  void *user, void *in, size_t len)
+callback_raw_file(struct lws *wsi, enum lws_callback_reasons reason, void *user,
+		  void *in, size_t len)
 {
 	struct vhd_raw_file *vhd = lws_protocol_vh_priv_get(
-				lws_get_vhost(wsi), lws_get_protocol(wsi));
+		lws_get_vhost(wsi), lws_get_protocol(wsi));
 
 	(void)user;
 	(void)len;

@@ -16,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define TRY_AGAIN_US	(LWS_US_PER_SEC / 10) /* a disk that is full, ... */
+#define TRY_AGAIN_US (LWS_US_PER_SEC / 10) /* a disk that is full, ... */
 
 int
 output_open(struct output *output, const char *path)
@@ -24,8 +24,10 @@ output_open(struct output *output, const char *path)
 	output->failed = 0;
 	output->fd = STDOUT_FILENO;
 	if (path)
-		output->fd = open(path, O_WRONLY | O_CREAT | O_APPEND |
-				  O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0644);
+		output->fd = open(path,
+				  O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK |
+					  O_NOCTTY | O_CLOEXEC,
+				  0644);
 
 	return output->fd < 0 ? -1 : 0;
 }
@@ -63,7 +65,9 @@ verdict(const struct record *record)
 		sum ^= (unsigned char)line[n];
 
 	return sum == (unsigned int)(hex(line[end + 1]) * 16 +
-				     hex(line[end + 2])) ? "ok" : "bad";
+				     hex(line[end + 2])) ?
+		       "ok" :
+		       "bad";
 }
 
 /* What is not plain ASCII becomes \xHH, and so does the backslash: whatever a
@@ -124,7 +128,7 @@ write_out(struct record *record)
 	ssize_t n;
 
 	if (len) {
-		if (poll(&pfd, 1, 0) < 1)	/* whoever reads is slow */
+		if (poll(&pfd, 1, 0) < 1) /* whoever reads is slow */
 			return -1;
 		n = write(output->fd, record->text + record->done, len);
 		if (n < 0) {

@@ -14,29 +14,29 @@
 
 #include <lws-threadpool.h>
 
-#define RECORD_MAX_LINE	1000	/* bytes of what came */
+#define RECORD_MAX_LINE 1000 /* bytes of what came */
 
 /*
  * Where records go.  It is the key of their tasks, with key_max 1: so it
  * belongs to the one that runs, and needs no lock.
  */
 struct output {
-	int		fd;
-	int		failed; /* the errno of the last write, or 0 */
+	int fd;
+	int failed; /* the errno of the last write, or 0 */
 };
 
 /* one for each task, which frees it in its cleanup */
 struct record {
-	struct output	*output;
-	void		*owner;	/* the caller's */
-	struct timespec	came;
-	int		whole;	/* it was ended, by a newline */
-	size_t		len;
-	char		line[RECORD_MAX_LINE];
+	struct output *output;
+	void *owner; /* the caller's */
+	struct timespec came;
+	int whole; /* it was ended, by a newline */
+	size_t len;
+	char line[RECORD_MAX_LINE];
 
 	/* the task's */
-	size_t		text_len, done;
-	char		text[4 * RECORD_MAX_LINE + 64];
+	size_t text_len, done;
+	char text[4 * RECORD_MAX_LINE + 64];
 };
 
 /* returns 0, or -1 and why not in errno; path NULL is stdout */

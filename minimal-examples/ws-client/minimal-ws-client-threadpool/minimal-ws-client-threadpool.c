@@ -12,8 +12,7 @@
 #include "protocol_lws_minimal_client_threadpool.c"
 
 static const struct lws_protocols protocols[] = {
-	LWS_PLUGIN_PROTOCOL_MINIMAL_CLIENT_THREADPOOL,
-	{ .name = NULL }
+	LWS_PLUGIN_PROTOCOL_MINIMAL_CLIENT_THREADPOOL, { .name = NULL }
 };
 
 static const struct threadpool_example_option options[] = {
@@ -23,16 +22,17 @@ static const struct threadpool_example_option options[] = {
 };
 
 static const struct threadpool_example example = {
-	.program	= "lws-minimal-ws-client-threadpool",
-	.about		=
-"A ws client that gets numbers from a server, and sends their prime factors,\n"
-"found by tasks on a threadpool.  It connects again when it has to.",
-	.threads	= STRING(DEFAULT_THREADS),
-	.kind		= THREADPOOL_EXAMPLE_CLIENT,
-	.protocols	= protocols,
-	.protocol	= "lws-minimal-client-threadpool",
-	.options	= options,
-	.finish		= minimal_client_threadpool_finish,
+	.program = "lws-minimal-ws-client-threadpool",
+	.about = "A ws client that gets numbers from a server, and sends their "
+		 "prime factors,\n"
+		 "found by tasks on a threadpool.  It connects again when it "
+		 "has to.",
+	.threads = STRING(DEFAULT_THREADS),
+	.kind = THREADPOOL_EXAMPLE_CLIENT,
+	.protocols = protocols,
+	.protocol = "lws-minimal-client-threadpool",
+	.options = options,
+	.finish = minimal_client_threadpool_finish,
 };
 
 int

@@ -30,50 +30,50 @@
 #include "threadpool-example.h"
 
 /* used where the vhost has no option that says otherwise */
-#define DEFAULT_THREADS		2
-#define DEFAULT_JOBS		100
+#define DEFAULT_THREADS 2
+#define DEFAULT_JOBS	100
 
-#define DIVISORS_PER_CALL	100000	/* a task checks in after so many */
-#define MAX_NUMBER		20	/* digits: an uint64_t */
+#define DIVISORS_PER_CALL 100000 /* a task checks in after so many */
+#define MAX_NUMBER	  20	 /* digits: an uint64_t */
 
 /* the waits before the 1st, 2nd, ... try; all others are as the last one */
 static const uint32_t backoff_ms[] = { 100, 300, 1000, 3000, 10000 };
 
 static const lws_retry_bo_t retry = {
-	.retry_ms_table			= backoff_ms,
-	.retry_ms_table_count		= LWS_ARRAY_SIZE(backoff_ms),
-	.conceal_count			= 0xffff,
-	.secs_since_valid_ping		= 60,	/* or a server that is gone */
-	.secs_since_valid_hangup	= 90,	/* without a word is not seen */
-	.jitter_percent			= 20,
+	.retry_ms_table = backoff_ms,
+	.retry_ms_table_count = LWS_ARRAY_SIZE(backoff_ms),
+	.conceal_count = 0xffff,
+	.secs_since_valid_ping = 60,   /* or a server that is gone */
+	.secs_since_valid_hangup = 90, /* without a word is not seen */
+	.jitter_percent = 20,
 };
 
 /* one of these for each vhost that has the protocol: it has one connection */
 struct vhd_minimal_client_threadpool {
-	lws_sorted_usec_list_t	sul; /* when to connect */
-	struct lws_context	*context;
-	struct lws_vhost	*vhost;
-	struct lws_threadpool	*tp;
-	const char		*address;
-	int			port;
-	uint16_t		tries; /* that were in vain */
-	int			ending;
+	lws_sorted_usec_list_t sul; /* when to connect */
+	struct lws_context *context;
+	struct lws_vhost *vhost;
+	struct lws_threadpool *tp;
+	const char *address;
+	int port;
+	uint16_t tries; /* that were in vain */
+	int ending;
 };
 
 /* One of these for each task: the service thread's before the enqueue and in
  * the handler, else the task's. */
 struct job {
-	uint64_t		number;
-	uint64_t		rest; /* without the factors that are found */
-	uint64_t		divisor; /* the next one to try */
-	size_t			len;
-	char			text[LWS_PRE + 320]; /* the answer so far */
+	uint64_t number;
+	uint64_t rest;	  /* without the factors that are found */
+	uint64_t divisor; /* the next one to try */
+	size_t len;
+	char text[LWS_PRE + 320]; /* the answer so far */
 };
 
 /* one of these for each connection: the service thread's, and only its */
 struct pss_minimal_client_threadpool {
-	char			number[MAX_NUMBER + 1]; /* that comes */
-	size_t			len;
+	char number[MAX_NUMBER + 1]; /* that comes */
+	size_t len;
 };
 
 static void
@@ -81,8 +81,9 @@ add_text(struct job *job, const char *format, uint64_t number)
 {
 	char *at = job->text + LWS_PRE + job->len;
 
-	job->len += (size_t)lws_snprintf(at, sizeof(job->text) - LWS_PRE -
-					 job->len, format, number);
+	job->len += (size_t)lws_snprintf(at,
+					 sizeof(job->text) - LWS_PRE - job->len,
+					 format, number);
 }
 
 /*
@@ -132,15 +133,17 @@ static int
 factors_end(struct lws *wsi, void *user, enum lws_threadpool_task_status how)
 {
 	struct vhd_minimal_client_threadpool *vhd = lws_protocol_vh_priv_get(
-				lws_get_vhost(wsi), lws_get_protocol(wsi));
+		lws_get_vhost(wsi), lws_get_protocol(wsi));
 	struct job *job = user;
 
 	if (how != LWS_TP_STATUS_FINISHED)
 		return 0;
-	vhd->tries = 0;		/* an answer: it works */
+	vhd->tries = 0; /* an answer: it works */
 
 	return lws_write(wsi, (unsigned char *)job->text + LWS_PRE, job->len,
-			 LWS_WRITE_TEXT) < (int)job->len ? -1 : 0;
+			 LWS_WRITE_TEXT) < (int)job->len ?
+		       -1 :
+		       0;
 }
 
 static int
@@ -217,8 +220,8 @@ connect_again(struct vhd_minimal_client_threadpool *vhd);
 static void
 connect_now(lws_sorted_usec_list_t *sul)
 {
-	struct vhd_minimal_client_threadpool *vhd = lws_container_of(sul,
-				struct vhd_minimal_client_threadpool, sul);
+	struct vhd_minimal_client_threadpool *vhd = lws_container_of(
+		sul, struct vhd_minimal_client_threadpool, sul);
 	struct lws_client_connect_info info;
 
 	memset(&info, 0, sizeof(info));
@@ -227,8 +230,8 @@ connect_now(lws_sorted_usec_list_t *sul)
 	info.address = info.host = info.origin = vhd->address;
 	info.port = vhd->port;
 	info.path = "/";
-	info.protocol = info.local_protocol_name =
-					"lws-minimal-client-threadpool";
+	info.protocol = info.local_protocol_name = "lws-minimal-client-"
+						   "threadpool";
 	info.retry_and_idle_policy = &retry;
 
 	if (!lws_client_connect_via_info(&info))
@@ -290,8 +293,9 @@ static int
 minimal_client_threadpool_finish(struct lws_vhost *vhost)
 {
 	struct vhd_minimal_client_threadpool *vhd = lws_protocol_vh_priv_get(
-		vhost, lws_vhost_name_to_protocol(vhost,
-					"lws-minimal-client-threadpool"));
+		vhost,
+		lws_vhost_name_to_protocol(vhost,
+					   "lws-minimal-client-threadpool"));
 
 	if (!vhd || !vhd->tp)
 		return 0;
@@ -303,11 +307,11 @@ minimal_client_threadpool_finish(struct lws_vhost *vhost)
 
 static int
 callback_minimal_client_threadpool(struct lws *wsi,
-				   enum lws_callback_reasons reason,
-				   void *user, void *in, size_t len)
+				   enum lws_callback_reasons reason, void *user,
+				   void *in, size_t len)
 {
 	struct vhd_minimal_client_threadpool *vhd = lws_protocol_vh_priv_get(
-				lws_get_vhost(wsi), lws_get_protocol(wsi));
+		lws_get_vhost(wsi), lws_get_protocol(wsi));
 
 	if (reason == LWS_CALLBACK_PROTOCOL_INIT)
 		return init_vhost(wsi, in);
@@ -353,7 +357,7 @@ callback_minimal_client_threadpool(struct lws *wsi,
 	{ \
 		.name = "lws-minimal-client-threadpool", \
 		.callback = callback_minimal_client_threadpool, \
-		.per_session_data_size = \
-				sizeof(struct pss_minimal_client_threadpool), \
+		.per_session_data_size = sizeof( \
+			struct pss_minimal_client_threadpool), \
 		.rx_buffer_size = 1024, \
 	}

@@ -22,45 +22,45 @@
 
 #include "json-text.h"
 #include "room.h"
-#include "threadpool-example.h"	/* for the number of an option */
+#include "threadpool-example.h" /* for the number of an option */
 #include "ws-text.h"
 
-#define PROTOCOL_CHAT		"lws-threadpool-chat"
-#define MAX_NAME		24	/* bytes, with the NUL */
-#define MAX_TEXT		512	/* bytes, with the NUL */
-#define MAX_WAITING		8	/* messages of one client */
+#define PROTOCOL_CHAT "lws-threadpool-chat"
+#define MAX_NAME      24  /* bytes, with the NUL */
+#define MAX_TEXT      512 /* bytes, with the NUL */
+#define MAX_WAITING   8	  /* messages of one client */
 
 /* used where the vhost has no option that says otherwise */
-#define DEFAULT_THREADS		4
-#define DEFAULT_QUEUE_DEPTH	1000
-#define DEFAULT_WORK_MS		300
+#define DEFAULT_THREADS	    4
+#define DEFAULT_QUEUE_DEPTH 1000
+#define DEFAULT_WORK_MS	    300
 
 /* one of these for each vhost that has the protocol */
 struct vhd_chat {
-	struct lws_context	*context;
-	struct lws_threadpool	*tp;
-	struct room		room;
-	unsigned int		work_ms;
-	unsigned int		guests;	/* that were given a name */
-	unsigned int		connections; /* that are open */
-	char			ending;
+	struct lws_context *context;
+	struct lws_threadpool *tp;
+	struct room room;
+	unsigned int work_ms;
+	unsigned int guests;	  /* that were given a name */
+	unsigned int connections; /* that are open */
+	char ending;
 };
 
 /* one of these for each task */
 struct message {
-	struct vhd_chat		*vhd;	/* is there for longer */
-	char			from[MAX_NAME];
-	char			text[MAX_TEXT];
+	struct vhd_chat *vhd; /* is there for longer */
+	char from[MAX_NAME];
+	char text[MAX_TEXT];
 };
 
 /* one of these for each connection: the service thread's, but for member */
 struct pss_chat {
-	struct room_member	member;
-	struct ws_text		received;
-	char			text[MAX_TEXT + 8];
-	char			name[MAX_NAME];
-	char			reply[64]; /* that is to be sent, or "" */
-	unsigned int		waiting; /* messages that have a task */
+	struct room_member member;
+	struct ws_text received;
+	char text[MAX_TEXT + 8];
+	char name[MAX_NAME];
+	char reply[64];	      /* that is to be sent, or "" */
+	unsigned int waiting; /* messages that have a task */
 };
 
 /*
@@ -178,7 +178,7 @@ enqueue(struct lws *wsi, struct vhd_chat *vhd, struct pss_chat *pss,
 	args.async_task = 1;
 	if (lws_threadpool_enqueue_ext(vhd->tp, &args, &options, "message"))
 		return 0;
-	free(m);		/* cleanup won't come: still ours */
+	free(m); /* cleanup won't come: still ours */
 
 	return -1;
 }
@@ -210,7 +210,8 @@ name_is_taken(struct vhd_chat *vhd, const char *name)
 		pss = lws_container_of(member, struct pss_chat, member);
 		if (!strcmp(pss->name, name))
 			taken = 1;
-	} lws_end_foreach_dll(d);
+	}
+	lws_end_foreach_dll(d);
 	pthread_mutex_unlock(&vhd->room.lock);
 
 	return taken;
@@ -318,7 +319,7 @@ init_vhost(struct lws *wsi, const struct lws_protocol_vhost_options *pvo)
 		return -1;
 	vhd->context = lws_get_context(wsi);
 	vhd->work_ms = (unsigned int)threadpool_example_number(pvo, "work-ms",
-							DEFAULT_WORK_MS);
+							       DEFAULT_WORK_MS);
 	room_init(&vhd->room);
 
 	memset(&args, 0, sizeof(args));
@@ -349,8 +350,8 @@ destroy_vhost(struct vhd_chat *vhd)
 static int
 threadpool_chat_finish(struct lws_vhost *vhost)
 {
-	const struct lws_protocols *protocol =
-			lws_vhost_name_to_protocol(vhost, PROTOCOL_CHAT);
+	const struct lws_protocols *protocol = lws_vhost_name_to_protocol(
+		vhost, PROTOCOL_CHAT);
 	struct vhd_chat *vhd = lws_protocol_vh_priv_get(vhost, protocol);
 
 	if (!vhd || !vhd->tp)

@@ -37,7 +37,8 @@ __wake_members(struct room *room)
 			      lws_dll2_get_head(&room->members)) {
 		member = lws_container_of(d, struct room_member, list);
 		lws_threadpool_wsi_writeable(member->handle);
-	} lws_end_foreach_dll(d);
+	}
+	lws_end_foreach_dll(d);
 }
 
 void

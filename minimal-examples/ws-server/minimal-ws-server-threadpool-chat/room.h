@@ -16,25 +16,25 @@
 
 #include <lws-threadpool.h>
 
-#define ROOM_LINES	256	/* that are kept */
-#define ROOM_HISTORY	20	/* of which a new member gets so many */
-#define ROOM_MAX_LINE	4000	/* bytes, with the NUL */
+#define ROOM_LINES    256  /* that are kept */
+#define ROOM_HISTORY  20   /* of which a new member gets so many */
+#define ROOM_MAX_LINE 4000 /* bytes, with the NUL */
 
 /* all of it by the lock */
 struct room {
-	pthread_mutex_t		lock;
-	lws_dll2_owner_t	members;
-	unsigned int		changes; /* of the members */
-	uint64_t		said;	/* lines, since ever */
-	char			*lines[ROOM_LINES];
+	pthread_mutex_t lock;
+	lws_dll2_owner_t members;
+	unsigned int changes; /* of the members */
+	uint64_t said;	      /* lines, since ever */
+	char *lines[ROOM_LINES];
 };
 
 /* in the pss of a member, by the lock of the room */
 struct room_member {
-	lws_dll2_t		list;
+	lws_dll2_t list;
 	struct lws_threadpool_wsi *handle;
-	uint64_t		next;	/* line to be sent */
-	unsigned int		seen;	/* of room->changes */
+	uint64_t next;	   /* line to be sent */
+	unsigned int seen; /* of room->changes */
 };
 
 void

@@ -8,7 +8,7 @@
 
 #include "protocol_lws_threadpool_live.h"
 
-#define PROGRAM		"lws-minimal-ws-server-threadpool-live"
+#define PROGRAM "lws-minimal-ws-server-threadpool-live"
 
 static const struct threadpool_example_option options[] = {
 	{ 'w', "row-us", "US", "microseconds of pause after each row", "1000",
@@ -27,16 +27,16 @@ main(int argc, char **argv)
 		{ .name = NULL }
 	};
 	const struct threadpool_example example = {
-		.program	= PROGRAM,
-		.about		= "A page that shows a threadpool at work: a "
-				  "Mandelbrot set, a task for each\n"
-				  "tile, and what each task does just now.",
-		.threads	= "3",
-		.origin		= MOUNT_ORIGIN,
-		.protocols	= protocols,
-		.protocol	= THREADPOOL_LIVE_NAME,
-		.options	= options,
-		.finish		= threadpool_live_finish,
+		.program = PROGRAM,
+		.about = "A page that shows a threadpool at work: a "
+			 "Mandelbrot set, a task for each\n"
+			 "tile, and what each task does just now.",
+		.threads = "3",
+		.origin = MOUNT_ORIGIN,
+		.protocols = protocols,
+		.protocol = THREADPOOL_LIVE_NAME,
+		.options = options,
+		.finish = threadpool_live_finish,
 	};
 
 	return threadpool_example_main(&example, argc, argv);

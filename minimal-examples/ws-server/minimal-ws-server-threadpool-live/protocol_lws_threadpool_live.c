@@ -24,29 +24,29 @@
 #include "snapshot.h"
 #include "viewer.h"
 
-#define MAX_CONNECTIONS		64
-#define MAX_CREDIT		(4 * TILES)
-#define SYNC_TIMEOUT_SECS	120	/* a client that takes nothing */
-#define TICK_US			(50 * LWS_US_PER_MS)
-#define POOL_LIFE_US		(500 * LWS_US_PER_MS) /* at least */
+#define MAX_CONNECTIONS	  64
+#define MAX_CREDIT	  (4 * TILES)
+#define SYNC_TIMEOUT_SECS 120 /* a client that takes nothing */
+#define TICK_US		  (50 * LWS_US_PER_MS)
+#define POOL_LIFE_US	  (500 * LWS_US_PER_MS) /* at least */
 
 /* one of these for each vhost */
 struct vhd {
-	struct lws_context	*context;
-	struct lws_threadpool	*tp;
-	struct lws_threadpool	*old;		/* its last tasks are ending */
-	struct viewer		*connections;
-	lws_sorted_usec_list_t	tick;
-	lws_usec_t		made;		/* when tp was */
-	struct pace		pace;
-	unsigned int		pool;		/* tp's number */
-	unsigned int		number;		/* of the last connection */
-	int			open;		/* connections */
-	int			threads, threads_asked;
-	char			ending;
-	size_t			news_len;	/* the last snapshot */
-	unsigned char		news[LWS_PRE + SNAPSHOT_SIZE];
-	char			next_news[SNAPSHOT_SIZE];
+	struct lws_context *context;
+	struct lws_threadpool *tp;
+	struct lws_threadpool *old; /* its last tasks are ending */
+	struct viewer *connections;
+	lws_sorted_usec_list_t tick;
+	lws_usec_t made; /* when tp was */
+	struct pace pace;
+	unsigned int pool;   /* tp's number */
+	unsigned int number; /* of the last connection */
+	int open;	     /* connections */
+	int threads, threads_asked;
+	char ending;
+	size_t news_len; /* the last snapshot */
+	unsigned char news[LWS_PRE + SNAPSHOT_SIZE];
+	char next_news[SNAPSHOT_SIZE];
 };
 
 static struct lws_threadpool *
@@ -60,9 +60,8 @@ make_pool(struct vhd *vhd, int threads)
 		.size = sizeof(options),
 		.sync_timeout_secs = SYNC_TIMEOUT_SECS,
 	};
-	struct lws_threadpool *tp = lws_threadpool_create_ext(vhd->context,
-					&args, &options, "live%u",
-					vhd->pool + 1);
+	struct lws_threadpool *tp = lws_threadpool_create_ext(
+		vhd->context, &args, &options, "live%u", vhd->pool + 1);
 
 	if (tp) {
 		vhd->pool++;
@@ -112,8 +111,8 @@ make_news(struct vhd *vhd)
 	size_t len;
 
 	len = snapshot(vhd->tp, vhd->pool, vhd->next_news, SNAPSHOT_SIZE);
-	if (!len || (len == vhd->news_len &&
-		     !memcmp(news, vhd->next_news, len)))
+	if (!len ||
+	    (len == vhd->news_len && !memcmp(news, vhd->next_news, len)))
 		return;
 
 	memcpy(news, vhd->next_news, len);
@@ -162,7 +161,8 @@ obey(struct vhd *vhd, struct viewer *viewer, const char *text)
 	char c;
 
 	if (sscanf(text, "view %9u %lf %lf %lf%c", &v.number, &v.re, &v.im,
-		   &v.span, &c) == 4 && is_view(&v)) {
+		   &v.span, &c) == 4 &&
+	    is_view(&v)) {
 		/* not at once: who asks for many gets the last */
 		viewer->asked = v;
 		viewer->is_asked = 1;
@@ -170,7 +170,8 @@ obey(struct vhd *vhd, struct viewer *viewer, const char *text)
 	}
 	if (sscanf(text, "more %3u%c", &n, &c) == 1) {
 		viewer->credit += n < MAX_CREDIT - viewer->credit ?
-					n : MAX_CREDIT - viewer->credit;
+					  n :
+					  MAX_CREDIT - viewer->credit;
 		lws_callback_on_writable(viewer->wsi);
 		return 0;
 	}
@@ -252,19 +253,22 @@ writeable(struct vhd *vhd, struct viewer *viewer)
 		viewer->greeted = 1;
 		lws_callback_on_writable(viewer->wsi);
 		return viewer_send_text(viewer->wsi,
-				 "{\"you\":%u,\"tile\":%d,"
-				 "\"columns\":%d,\"rows\":%d,"
-				 "\"iterations\":%d,\"threads\":%d,"
-				 "\"max_threads\":%d}", viewer->number, TILE,
-				 COLUMNS, ROWS, ITERATIONS, vhd->threads_asked,
-				 THREADPOOL_LIVE_MAX_THREADS);
+					"{\"you\":%u,\"tile\":%d,"
+					"\"columns\":%d,\"rows\":%d,"
+					"\"iterations\":%d,\"threads\":%d,"
+					"\"max_threads\":%d}",
+					viewer->number, TILE, COLUMNS, ROWS,
+					ITERATIONS, vhd->threads_asked,
+					THREADPOOL_LIVE_MAX_THREADS);
 	}
 	if (viewer->due) {
 		viewer->due = 0;
 		lws_callback_on_writable(viewer->wsi);
 		return lws_write(viewer->wsi, vhd->news + LWS_PRE,
-				 vhd->news_len, LWS_WRITE_TEXT) <
-						(int)vhd->news_len ? -1 : 0;
+				 vhd->news_len,
+				 LWS_WRITE_TEXT) < (int)vhd->news_len ?
+			       -1 :
+			       0;
 	}
 
 	return lws_threadpool_serve(viewer->wsi);
@@ -310,8 +314,8 @@ pvo_number(const struct lws_protocol_vhost_options *pvo, const char *name,
 static int
 init_vhost(struct lws *wsi, const struct lws_protocol_vhost_options *pvo)
 {
-	struct vhd *vhd = lws_protocol_vh_priv_zalloc(lws_get_vhost(wsi),
-				lws_get_protocol(wsi), sizeof(*vhd));
+	struct vhd *vhd = lws_protocol_vh_priv_zalloc(
+		lws_get_vhost(wsi), lws_get_protocol(wsi), sizeof(*vhd));
 
 	if (!vhd)
 		return -1;
@@ -339,8 +343,8 @@ destroy_vhost(struct vhd *vhd)
 int
 threadpool_live_finish(struct lws_vhost *vhost)
 {
-	struct vhd *vhd = lws_protocol_vh_priv_get(vhost,
-		lws_vhost_name_to_protocol(vhost, THREADPOOL_LIVE_NAME));
+	struct vhd *vhd = lws_protocol_vh_priv_get(
+		vhost, lws_vhost_name_to_protocol(vhost, THREADPOOL_LIVE_NAME));
 	struct viewer *viewer;
 
 	if (!vhd || !vhd->tp)
@@ -376,13 +380,14 @@ callback_threadpool_live(struct lws *wsi, enum lws_callback_reasons reason,
 		return vhd && vhd->tp ? opened(vhd, user, wsi) : -1;
 
 	case LWS_CALLBACK_CLOSED:
-		if (vhd)	/* its tasks are gone, or told to stop */
+		if (vhd) /* its tasks are gone, or told to stop */
 			closed(vhd, user);
 		break;
 
 	case LWS_CALLBACK_RECEIVE:
 		return vhd && !((struct viewer *)user)->left ?
-					receive(vhd, user, in, len) : -1;
+			       receive(vhd, user, in, len) :
+			       -1;
 
 	case LWS_CALLBACK_SERVER_WRITEABLE:
 		return vhd ? writeable(vhd, user) : -1;
@@ -395,8 +400,8 @@ callback_threadpool_live(struct lws *wsi, enum lws_callback_reasons reason,
 }
 
 const struct lws_protocols threadpool_live_protocol = {
-	.name			= THREADPOOL_LIVE_NAME,
-	.callback		= callback_threadpool_live,
-	.per_session_data_size	= sizeof(struct viewer),
-	.rx_buffer_size		= MAX_MESSAGE,
+	.name = THREADPOOL_LIVE_NAME,
+	.callback = callback_threadpool_live,
+	.per_session_data_size = sizeof(struct viewer),
+	.rx_buffer_size = MAX_MESSAGE,
 };

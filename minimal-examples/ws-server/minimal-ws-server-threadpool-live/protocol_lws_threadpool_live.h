@@ -9,8 +9,8 @@
 
 #include <libwebsockets.h>
 
-#define THREADPOOL_LIVE_NAME		"lws-threadpool-live"
-#define THREADPOOL_LIVE_MAX_THREADS	8
+#define THREADPOOL_LIVE_NAME	    "lws-threadpool-live"
+#define THREADPOOL_LIVE_MAX_THREADS 8
 
 extern const struct lws_protocols threadpool_live_protocol;
 

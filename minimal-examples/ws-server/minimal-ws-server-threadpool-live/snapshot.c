@@ -10,11 +10,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TASK_SIZE	96	/* more than one task takes */
+#define TASK_SIZE 96 /* more than one task takes */
 
 struct text {
-	char	*p;
-	size_t	len, size;
+	char *p;
+	size_t len, size;
 };
 
 static void
@@ -39,10 +39,13 @@ static void
 say_numbers(struct text *text, const struct lws_threadpool_stats *s,
 	    unsigned int pool)
 {
-	say(text, "{\"pool\":%u,\"threads\":%u,\"now\":{\"queued\":%u,"
-	    "\"running\":%u,\"syncing\":%u,\"parked\":%u,\"done\":%u}", pool,
-	    s->threads, s->queued, s->running, s->syncing, s->parked, s->done);
-	say(text, ",\"total\":{\"accepted\":%llu,\"refused\":%llu,"
+	say(text,
+	    "{\"pool\":%u,\"threads\":%u,\"now\":{\"queued\":%u,"
+	    "\"running\":%u,\"syncing\":%u,\"parked\":%u,\"done\":%u}",
+	    pool, s->threads, s->queued, s->running, s->syncing, s->parked,
+	    s->done);
+	say(text,
+	    ",\"total\":{\"accepted\":%llu,\"refused\":%llu,"
 	    "\"finished\":%llu,\"stopped\":%llu,\"timed_out\":%llu,"
 	    "\"syncs\":%llu}",
 	    (unsigned long long)s->accepted, (unsigned long long)s->refused,
@@ -95,8 +98,8 @@ say_task(const struct lws_threadpool_task_info *info, void *arg)
 	if (text->size - text->len < TASK_SIZE)
 		return 1;
 	say(text, "%s[\"%s\",\"%c\",%d]",
-	    text->p[text->len - 1] == '[' ? "" : ",", info->name,
-	    letter(info), info->thread);
+	    text->p[text->len - 1] == '[' ? "" : ",", info->name, letter(info),
+	    info->thread);
 
 	return 0;
 }

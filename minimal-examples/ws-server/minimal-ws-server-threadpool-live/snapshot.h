@@ -9,7 +9,7 @@
 
 #include <lws-threadpool.h>
 
-#define SNAPSHOT_SIZE	(24 * 1024)
+#define SNAPSHOT_SIZE (24 * 1024)
 
 /*
  * JSON of what the pool has now, and had since it was made, with its tasks, as
@@ -28,7 +28,6 @@
  * Any thread.  Returns the length, 0 if there is no such pool.
  */
 size_t
-snapshot(struct lws_threadpool *tp, unsigned int pool, char *text,
-	 size_t size);
+snapshot(struct lws_threadpool *tp, unsigned int pool, char *text, size_t size);
 
 #endif

@@ -102,7 +102,7 @@ tile_task(void *user, enum lws_threadpool_task_status status)
 	begin(tile, COARSE);
 	while (make_row(tile))
 		LWS_TP_TASK_CHECK_IN(&tile->at);
-	LWS_TP_TASK_SYNC(&tile->at);	/* no thread, until it was sent */
+	LWS_TP_TASK_SYNC(&tile->at); /* no thread, until it was sent */
 
 	/* somebody who goes on zooming wants no fine tile: wait, without a
 	 * thread, and see */

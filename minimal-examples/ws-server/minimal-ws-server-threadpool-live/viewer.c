@@ -40,7 +40,8 @@ tile_sync(struct lws *wsi, void *user)
 
 	return lws_write(wsi, tile->out + LWS_PRE, tile->len,
 			 LWS_WRITE_BINARY) < (int)tile->len ?
-					-1 : LWS_TP_ON_SYNC_RESUME;
+		       -1 :
+		       LWS_TP_ON_SYNC_RESUME;
 }
 
 /* And the second: it has ended, and cleanup comes next.  Nobody calls it for
@@ -102,8 +103,7 @@ viewer_start(struct viewer *viewer, struct lws_threadpool *tp)
 	int n;
 
 	for (n = 0; n < TILES; n++)
-		if (viewer->tile[n] == TILE_WANTED &&
-		    start_tile(viewer, tp, n))
+		if (viewer->tile[n] == TILE_WANTED && start_tile(viewer, tp, n))
 			break;
 }
 
@@ -150,5 +150,6 @@ viewer_send_text(struct lws *wsi, const char *format, ...)
 	va_end(ap);
 
 	return lws_write(wsi, buf + LWS_PRE, (size_t)n, LWS_WRITE_TEXT) < n ?
-									-1 : 0;
+		       -1 :
+		       0;
 }

@@ -9,34 +9,34 @@
 
 #include "tile.h"
 
-#define MAX_MESSAGE	128	/* bytes that a client may say at once */
+#define MAX_MESSAGE 128 /* bytes that a client may say at once */
 
 /* what there is of a tile of the current view */
 enum {
 	NO_TILE,
-	TILE_WANTED,		/* and no task yet */
+	TILE_WANTED, /* and no task yet */
 	TILE_TASK,
 	TILE_OVER
 };
 
 /* one of these for each connection: its pss */
 struct viewer {
-	struct viewer		*next;
-	struct lws		*wsi;
-	unsigned int		number;		/* from 1 */
-	unsigned int		credit;		/* tiles that may be sent */
-	int			tasks;
-	struct view		view;
-	struct view		asked;		/* begins at the next tick */
-	struct pace		pace;
-	unsigned char		tile[TILES];
-	char			is_asked;
-	char			greeted;
-	char			watches;	/* wants snapshots */
-	char			due;		/* one is to be sent */
-	char			left;		/* is being closed */
-	size_t			said_len;
-	char			said[MAX_MESSAGE + 1];
+	struct viewer *next;
+	struct lws *wsi;
+	unsigned int number; /* from 1 */
+	unsigned int credit; /* tiles that may be sent */
+	int tasks;
+	struct view view;
+	struct view asked; /* begins at the next tick */
+	struct pace pace;
+	unsigned char tile[TILES];
+	char is_asked;
+	char greeted;
+	char watches; /* wants snapshots */
+	char due;     /* one is to be sent */
+	char left;    /* is being closed */
+	size_t said_len;
+	char said[MAX_MESSAGE + 1];
 };
 
 /* Makes tasks of the tiles that are wanted.  What the queue has no room for, or

@@ -16,10 +16,10 @@ static const struct lws_protocols protocols[] = {
 };
 
 static const struct threadpool_example_option options[] = {
-	{ 'f', "file", "FILE", "the database, which is only read", ":memory:",
-	  0, 0 },
-	{ 'q', "queue-depth", "N", "queries that may wait for a thread",
-	  "256", 1, 1000000 },
+	{ 'f', "file", "FILE", "the database, which is only read",
+	  ":memory:", 0, 0 },
+	{ 'q', "queue-depth", "N", "queries that may wait for a thread", "256",
+	  1, 1000000 },
 	{ 'w', "patience-ms", "MS", "from one row of a query to the next",
 	  "10000", 1, 1000000 },
 	{ .letter = 0 }

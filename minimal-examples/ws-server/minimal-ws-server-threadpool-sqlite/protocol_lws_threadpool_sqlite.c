@@ -20,31 +20,31 @@
 
 #include "json-text.h"
 #include "query.h"
-#include "threadpool-example.h"	/* for the number of an option */
+#include "threadpool-example.h" /* for the number of an option */
 #include "ws-text.h"
 
-#define PROTOCOL_SQLITE		"lws-threadpool-sqlite"
+#define PROTOCOL_SQLITE "lws-threadpool-sqlite"
 
 /* used where the vhost has no option that says otherwise */
-#define DEFAULT_THREADS		2
-#define DEFAULT_QUEUE_DEPTH	256
-#define DEFAULT_PATIENCE_MS	10000
+#define DEFAULT_THREADS	    2
+#define DEFAULT_QUEUE_DEPTH 256
+#define DEFAULT_PATIENCE_MS 10000
 
 /* one of these for each vhost that has the protocol */
 struct vhd_sqlite {
-	struct lws_threadpool	*tp;
-	struct query_database	database;
-	unsigned int		connections; /* that are open */
-	char			ending;
+	struct lws_threadpool *tp;
+	struct query_database database;
+	unsigned int connections; /* that are open */
+	char ending;
 };
 
 /* one of these for each connection */
 struct pss_sqlite {
 	struct lws_threadpool_task *task; /* the latest: may be gone by now */
 	struct lws_threadpool_wsi *handle;
-	struct ws_text		message;
-	char			text[QUERY_MAX_SQL];
-	char			reply[64]; /* that is to be sent, or "" */
+	struct ws_text message;
+	char text[QUERY_MAX_SQL];
+	char reply[64]; /* that is to be sent, or "" */
 };
 
 /*
@@ -59,7 +59,9 @@ query_sync(struct lws *wsi, void *user)
 	int len = (int)q->len;
 
 	return lws_write(wsi, (unsigned char *)q->out + LWS_PRE, q->len,
-			 LWS_WRITE_TEXT) < len ? -1 : LWS_TP_ON_SYNC_RESUME;
+			 LWS_WRITE_TEXT) < len ?
+		       -1 :
+		       LWS_TP_ON_SYNC_RESUME;
 }
 
 /* and the second: it has ended */
@@ -118,7 +120,7 @@ enqueue(struct lws *wsi, struct vhd_sqlite *vhd, struct pss_sqlite *pss)
 	args.cleanup = query_cleanup;
 	task = lws_threadpool_enqueue_ext(vhd->tp, &args, &options, "query");
 	if (!task)
-		free(q);	/* cleanup won't come: still ours */
+		free(q); /* cleanup won't come: still ours */
 
 	return task;
 }
@@ -144,8 +146,9 @@ receive(struct lws *wsi, struct vhd_sqlite *vhd, struct pss_sqlite *pss,
 
 	pss->task = enqueue(wsi, vhd, pss);
 	if (!pss->task)
-		reply(wsi, pss, "{\"end\":\"failed\",\"error\":"
-				"\"busy: try again later\"}");
+		reply(wsi, pss,
+		      "{\"end\":\"failed\",\"error\":"
+		      "\"busy: try again later\"}");
 
 	return 0;
 }
@@ -176,8 +179,7 @@ writeable(struct lws *wsi, struct vhd_sqlite *vhd, struct pss_sqlite *pss)
 }
 
 static int
-open_connection(struct lws *wsi, struct vhd_sqlite *vhd,
-		struct pss_sqlite *pss)
+open_connection(struct lws *wsi, struct vhd_sqlite *vhd, struct pss_sqlite *pss)
 {
 	if (!vhd || !vhd->tp) /* no pool: lws goes on if INIT fails */
 		return -1;
@@ -203,8 +205,10 @@ init_vhost(struct lws *wsi, const struct lws_protocol_vhost_options *pvo)
 		return -1;
 	file = lws_pvo_search(pvo, "file");
 	vhd->database.file = file ? file->value : ":memory:";
-	vhd->database.patience = threadpool_example_number(pvo, "patience-ms",
-				DEFAULT_PATIENCE_MS) * LWS_US_PER_MS;
+	vhd->database.patience = threadpool_example_number(
+					 pvo, "patience-ms",
+					 DEFAULT_PATIENCE_MS) *
+				 LWS_US_PER_MS;
 
 	memset(&args, 0, sizeof(args));
 	args.threads = threadpool_example_number(pvo, "threads",
@@ -232,8 +236,8 @@ init_vhost(struct lws *wsi, const struct lws_protocol_vhost_options *pvo)
 static int
 threadpool_sqlite_finish(struct lws_vhost *vhost)
 {
-	const struct lws_protocols *protocol =
-			lws_vhost_name_to_protocol(vhost, PROTOCOL_SQLITE);
+	const struct lws_protocols *protocol = lws_vhost_name_to_protocol(
+		vhost, PROTOCOL_SQLITE);
 	struct vhd_sqlite *vhd = lws_protocol_vh_priv_get(vhost, protocol);
 
 	if (!vhd || !vhd->tp)
@@ -253,7 +257,7 @@ callback_sqlite(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 		void *in, size_t len)
 {
 	struct vhd_sqlite *vhd = lws_protocol_vh_priv_get(
-				lws_get_vhost(wsi), lws_get_protocol(wsi));
+		lws_get_vhost(wsi), lws_get_protocol(wsi));
 
 	switch (reason) {
 	case LWS_CALLBACK_PROTOCOL_INIT:

@@ -16,18 +16,18 @@
 
 #include "json-text.h"
 
-#define MAX_MEMORY	(64 << 20)	/* bytes, of all of SQLite */
-#define MAX_LENGTH	1000000		/* bytes of a value or a row, inside */
-#define LOOK_AROUND	10000		/* SQLite's steps: well below 1 ms */
-#define BATCH_US	(50 * LWS_US_PER_MS) /* rows are not held for longer */
+#define MAX_MEMORY  (64 << 20)		 /* bytes, of all of SQLite */
+#define MAX_LENGTH  1000000		 /* bytes of a value or a row, inside */
+#define LOOK_AROUND 10000		 /* SQLite's steps: well below 1 ms */
+#define BATCH_US    (50 * LWS_US_PER_MS) /* rows are not held for longer */
 
 /* of one row in JSON, at most */
-#define MAX_ROW		(QUERY_MAX_COLUMNS * JSON_TEXT_SIZE(QUERY_MAX_VALUE))
+#define MAX_ROW (QUERY_MAX_COLUMNS * JSON_TEXT_SIZE(QUERY_MAX_VALUE))
 
 /* one thread's */
 struct connection {
-	sqlite3			*db;
-	lws_usec_t		deadline; /* of the row that is being made */
+	sqlite3 *db;
+	lws_usec_t deadline; /* of the row that is being made */
 };
 
 /*
@@ -43,7 +43,7 @@ is_in_vain(void *arg)
 
 	return lws_now_usecs() > c->deadline ||
 	       lws_threadpool_task_status_noreap(task) ==
-							LWS_TP_STATUS_STOPPING;
+		       LWS_TP_STATUS_STOPPING;
 }
 
 /* what a statement may do */
@@ -79,10 +79,11 @@ query_thread_start(void *opaque, int index, void **state)
 	if (!c)
 		return -1;
 	sqlite3_hard_heap_limit64(MAX_MEMORY);
-	if (sqlite3_open_v2(database->file, &c->db, SQLITE_OPEN_READONLY |
-			    SQLITE_OPEN_NOMUTEX, NULL) ||
-	    sqlite3_exec(c->db, "PRAGMA temp_store = MEMORY; "
-				"SELECT count(*) FROM sqlite_schema",
+	if (sqlite3_open_v2(database->file, &c->db,
+			    SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL) ||
+	    sqlite3_exec(c->db,
+			 "PRAGMA temp_store = MEMORY; "
+			 "SELECT count(*) FROM sqlite_schema",
 			 NULL, NULL, NULL)) {
 		fprintf(stderr, "%s: %s\n", database->file,
 			sqlite3_errmsg(c->db));
@@ -133,8 +134,8 @@ add_value(struct query *q, const char *text, int len)
 	}
 	if (len > QUERY_MAX_VALUE)
 		len = QUERY_MAX_VALUE;
-	q->len += json_text(q->out + LWS_PRE + q->len, QUERY_OUT - q->len,
-			    text, (size_t)len);
+	q->len += json_text(q->out + LWS_PRE + q->len, QUERY_OUT - q->len, text,
+			    (size_t)len);
 }
 
 static void

@@ -15,28 +15,28 @@
 
 #include <lws-threadpool.h>
 
-#define QUERY_MAX_SQL		2000	/* bytes, with the NUL */
-#define QUERY_MAX_COLUMNS	24
-#define QUERY_MAX_VALUE		100	/* bytes: more is cut */
-#define QUERY_OUT		32768	/* bytes of a message */
+#define QUERY_MAX_SQL	  2000 /* bytes, with the NUL */
+#define QUERY_MAX_COLUMNS 24
+#define QUERY_MAX_VALUE	  100	/* bytes: more is cut */
+#define QUERY_OUT	  32768 /* bytes of a message */
 
 /* what the connections have in common */
 struct query_database {
-	const char		*file;	/* or ":memory:" */
-	lws_usec_t		patience; /* from one row to the next */
+	const char *file;    /* or ":memory:" */
+	lws_usec_t patience; /* from one row to the next */
 };
 
 /* A task's, and while it is SYNCING the service thread's. */
 struct query {
-	const struct query_database *database;	/* is there for longer */
-	int			at;
-	sqlite3_stmt		*stmt;	/* its thread's, and only its */
-	int			over;	/* no row is left, or it failed */
-	unsigned long long	rows;	/* that were made so far */
-	size_t			len;	/* bytes of out to be sent */
-	char			error[256]; /* or "" */
-	char			sql[QUERY_MAX_SQL];
-	char			out[LWS_PRE + QUERY_OUT];
+	const struct query_database *database; /* is there for longer */
+	int at;
+	sqlite3_stmt *stmt;	 /* its thread's, and only its */
+	int over;		 /* no row is left, or it failed */
+	unsigned long long rows; /* that were made so far */
+	size_t len;		 /* bytes of out to be sent */
+	char error[256];	 /* or "" */
+	char sql[QUERY_MAX_SQL];
+	char out[LWS_PRE + QUERY_OUT];
 };
 
 /* thread_start and thread_end of the pool; opaque is a struct query_database */

@@ -13,7 +13,7 @@
 
 #include <stdlib.h>
 
-#define BLOCK		2000u	/* numbers between two check-ins */
+#define BLOCK 2000u /* numbers between two check-ins */
 
 /* Any thread, with the lock.  The handle of a closed wsi is harmless. */
 static void
@@ -26,7 +26,8 @@ __job_changed(struct job *job)
 			      lws_dll2_get_head(&job->watchers)) {
 		watch = lws_container_of(d, struct job_watch, list);
 		lws_threadpool_wsi_writeable(watch->handle);
-	} lws_end_foreach_dll(d);
+	}
+	lws_end_foreach_dll(d);
 }
 
 /* any thread, with the lock */
@@ -192,7 +193,7 @@ job_enqueue(struct job *job, struct lws_threadpool *tp,
 	pthread_mutex_unlock(&jobs->lock);
 	if (job->task)
 		return 0;
-	free(job);		/* its cleanup won't come */
+	free(job); /* its cleanup won't come */
 
 	return -1;
 }
@@ -209,7 +210,8 @@ job_watch(struct jobs *jobs, struct job_watch *watch,
 		job = lws_container_of(d, struct job, list);
 		if (task ? job->task == task : job->number == number)
 			found = job;
-	} lws_end_foreach_dll(d);
+	}
+	lws_end_foreach_dll(d);
 	if (found)
 		__watch(watch, found);
 	pthread_mutex_unlock(&jobs->lock);

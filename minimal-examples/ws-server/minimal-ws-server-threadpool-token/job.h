@@ -14,57 +14,61 @@
 
 #include <lws-threadpool.h>
 
-#define JOB_MAX_LIMIT	100000000u
+#define JOB_MAX_LIMIT 100000000u
 
 enum job_state {
-	JOB_QUEUED, JOB_RUNNING, JOB_READY,
+	JOB_QUEUED,
+	JOB_RUNNING,
+	JOB_READY,
 	/* the task is gone: */
-	JOB_TAKEN, JOB_STOPPED, JOB_EXPIRED
+	JOB_TAKEN,
+	JOB_STOPPED,
+	JOB_EXPIRED
 };
 
 /* the jobs that have a task */
 struct jobs {
-	pthread_mutex_t		lock;
-	lws_dll2_owner_t	list;	/* by the lock */
-	unsigned int		numbers; /* the service thread's: last given */
+	pthread_mutex_t lock;
+	lws_dll2_owner_t list; /* by the lock */
+	unsigned int numbers;  /* the service thread's: last given */
 };
 
 /* there for as long as it has a task or a watcher */
 struct job {
-	struct jobs		*jobs;	/* is there for longer */
-	unsigned int		number;
-	unsigned int		limit;
+	struct jobs *jobs; /* is there for longer */
+	unsigned int number;
+	unsigned int limit;
 
 	/* by the lock of jobs */
-	lws_dll2_t		list;	/* of jobs, while it has a task */
-	lws_dll2_owner_t	watchers;
-	unsigned int		holders; /* the task, and each watcher */
-	unsigned int		changes; /* of what follows */
-	enum job_state		state;
-	unsigned int		shown;	/* numbers that were looked at */
+	lws_dll2_t list; /* of jobs, while it has a task */
+	lws_dll2_owner_t watchers;
+	unsigned int holders; /* the task, and each watcher */
+	unsigned int changes; /* of what follows */
+	enum job_state state;
+	unsigned int shown; /* numbers that were looked at */
 
 	/* the service thread's */
 	struct lws_threadpool_task *task;
-	char			sent;	/* the result, to the present wsi */
+	char sent; /* the result, to the present wsi */
 
 	/* the task's, and while it is SYNCING the service thread's */
-	int			at;
-	unsigned int		n, primes, largest;
+	int at;
+	unsigned int n, primes, largest;
 };
 
 /* one connection's view of one job at a time: by the lock, in the pss */
 struct job_watch {
-	lws_dll2_t		list;	/* of job->watchers */
+	lws_dll2_t list; /* of job->watchers */
 	struct lws_threadpool_wsi *handle;
-	struct job		*job;	/* or NULL */
-	unsigned int		seen;	/* of job->changes */
+	struct job *job;   /* or NULL */
+	unsigned int seen; /* of job->changes */
 };
 
 /* what a watcher is told */
 struct job_news {
-	enum job_state		state;
-	unsigned int		number, shown, limit;
-	unsigned int		watchers;
+	enum job_state state;
+	unsigned int number, shown, limit;
+	unsigned int watchers;
 };
 
 /* The task function and the cleanup, for a struct job. */

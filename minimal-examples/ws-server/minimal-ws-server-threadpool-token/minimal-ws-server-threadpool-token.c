@@ -16,8 +16,10 @@ static const struct lws_protocols protocols[] = {
 };
 
 static const struct threadpool_example_option options[] = {
-	{ 'j', "max-jobs", "N", "jobs at a time, those that wait for their\n"
-	  "                        client, too", "256", 1, 1000000 },
+	{ 'j', "max-jobs", "N",
+	  "jobs at a time, those that wait for their\n"
+	  "                        client, too",
+	  "256", 1, 1000000 },
 	{ 'k', "keep-secs", "N", "seconds that a result waits for somebody",
 	  "600", 1, 1000000 },
 	{ .letter = 0 }

@@ -20,35 +20,34 @@
 #include <lws-threadpool.h>
 
 #include "job.h"
-#include "threadpool-example.h"	/* for the number of an option */
+#include "threadpool-example.h" /* for the number of an option */
 #include "ws-text.h"
 
-#define PROTOCOL_TOKEN		"lws-threadpool-token"
+#define PROTOCOL_TOKEN "lws-threadpool-token"
 
 /* used where the vhost has no option that says otherwise */
-#define DEFAULT_THREADS		2
-#define DEFAULT_MAX_JOBS	256
-#define DEFAULT_KEEP_SECS	600
+#define DEFAULT_THREADS	  2
+#define DEFAULT_MAX_JOBS  256
+#define DEFAULT_KEEP_SECS 600
 
-static const char * const job_states[] = {
-	"queued", "running", "ready", "taken", "stopped", "expired"
-};
+static const char *const job_states[] = { "queued", "running", "ready",
+					  "taken",  "stopped", "expired" };
 
 /* one of these for each vhost that has the protocol */
 struct vhd_token {
-	struct lws_threadpool	*tp;
-	struct jobs		jobs;
-	unsigned int		max_jobs;
-	unsigned int		connections; /* that are open */
-	char			ending;
+	struct lws_threadpool *tp;
+	struct jobs jobs;
+	unsigned int max_jobs;
+	unsigned int connections; /* that are open */
+	char ending;
 };
 
 /* one of these for each connection */
 struct pss_token {
-	struct job_watch	watch;
-	struct ws_text		message;
-	char			text[64];
-	char			reply[128]; /* that is to be sent, or "" */
+	struct job_watch watch;
+	struct ws_text message;
+	char text[64];
+	char reply[128]; /* that is to be sent, or "" */
 };
 
 /*
@@ -63,9 +62,10 @@ job_sync(struct lws *wsi, void *user)
 	if (job->sent)
 		return LWS_TP_ON_SYNC_STAY;
 	job->sent = 1;
-	if (ws_text_send(wsi, "{\"job\":%u,\"below\":%u,\"primes\":%u,"
-			      "\"largest\":%u}", job->number, job->limit,
-			 job->primes, job->largest))
+	if (ws_text_send(wsi,
+			 "{\"job\":%u,\"below\":%u,\"primes\":%u,"
+			 "\"largest\":%u}",
+			 job->number, job->limit, job->primes, job->largest))
 		return -1;
 
 	return LWS_TP_ON_SYNC_STAY;
@@ -175,7 +175,8 @@ number(const char *text)
 	size_t len = strspn(text, "0123456789");
 
 	return len && len < 10 && !text[len] ?
-			(unsigned int)strtoul(text, NULL, 10) : 0;
+		       (unsigned int)strtoul(text, NULL, 10) :
+		       0;
 }
 
 /* Those that need a token.  It is a password: it is in no log. */
@@ -183,8 +184,8 @@ static int
 command_with_token(struct lws *wsi, struct vhd_token *vhd,
 		   struct pss_token *pss, const char *word, const char *token)
 {
-	struct lws_threadpool_task *task =
-				lws_threadpool_task_by_token(vhd->tp, token);
+	struct lws_threadpool_task *task = lws_threadpool_task_by_token(vhd->tp,
+									token);
 
 	if (!task)
 		return -1;
@@ -248,10 +249,11 @@ receive(struct lws *wsi, struct vhd_token *vhd, struct pss_token *pss,
 static int
 send_news(struct lws *wsi, const struct job_news *news)
 {
-	return ws_text_send(wsi, "{\"job\":%u,\"state\":\"%s\",\"done\":%u,"
-				 "\"of\":%u,\"watchers\":%u}",
-			    news->number, job_states[news->state],
-			    news->shown, news->limit, news->watchers);
+	return ws_text_send(wsi,
+			    "{\"job\":%u,\"state\":\"%s\",\"done\":%u,"
+			    "\"of\":%u,\"watchers\":%u}",
+			    news->number, job_states[news->state], news->shown,
+			    news->limit, news->watchers);
 }
 
 /* 1 for a task of this wsi whose result is still to be sent */
@@ -333,8 +335,8 @@ init_vhost(struct lws *wsi, const struct lws_protocol_vhost_options *pvo)
 	if (!vhd)
 		return -1;
 	pthread_mutex_init(&vhd->jobs.lock, NULL);
-	vhd->max_jobs = (unsigned int)threadpool_example_number(pvo,
-					"max-jobs", DEFAULT_MAX_JOBS);
+	vhd->max_jobs = (unsigned int)
+		threadpool_example_number(pvo, "max-jobs", DEFAULT_MAX_JOBS);
 
 	memset(&args, 0, sizeof(args));
 	args.threads = threadpool_example_number(pvo, "threads",
@@ -344,8 +346,8 @@ init_vhost(struct lws *wsi, const struct lws_protocol_vhost_options *pvo)
 	memset(&options, 0, sizeof(options));
 	options.size = sizeof(options);
 	/* a result waits so long for somebody to take it */
-	options.sync_timeout_secs = threadpool_example_number(pvo,
-					"keep-secs", DEFAULT_KEEP_SECS);
+	options.sync_timeout_secs = threadpool_example_number(
+		pvo, "keep-secs", DEFAULT_KEEP_SECS);
 	/* and once taken, its task need not be kept */
 	options.max_kept = -1;
 
@@ -372,8 +374,8 @@ destroy_vhost(struct vhd_token *vhd)
 static int
 threadpool_token_finish(struct lws_vhost *vhost)
 {
-	struct vhd_token *vhd = lws_protocol_vh_priv_get(vhost,
-			lws_vhost_name_to_protocol(vhost, PROTOCOL_TOKEN));
+	struct vhd_token *vhd = lws_protocol_vh_priv_get(
+		vhost, lws_vhost_name_to_protocol(vhost, PROTOCOL_TOKEN));
 
 	if (!vhd || !vhd->tp)
 		return 0;
@@ -381,7 +383,8 @@ threadpool_token_finish(struct lws_vhost *vhost)
 	if (!vhd->ending) {
 		vhd->ending = 1;
 		lws_threadpool_finish(vhd->tp);
-		lws_callback_on_writable_all_protocol_vhost(vhost,
+		lws_callback_on_writable_all_protocol_vhost(
+			vhost,
 			lws_vhost_name_to_protocol(vhost, PROTOCOL_TOKEN));
 	}
 

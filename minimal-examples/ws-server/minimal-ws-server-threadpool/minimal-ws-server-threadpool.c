@@ -28,17 +28,17 @@ static const struct threadpool_example_option options[] = {
 };
 
 static const struct threadpool_example example = {
-	.program	= "lws-minimal-ws-server-threadpool",
-	.about		=
-"A ws server that gives each connection a task on a threadpool, and a page\n"
-"that shows them.",
-	.threads	= STRING(DEFAULT_THREADS),
-	.origin		= MOUNT_ORIGIN,
-	.protocols	= protocols,
-	.protocol	= "lws-minimal-threadpool",
-	.options	= options,
-	.mounts		= &page_mount,
-	.finish		= minimal_threadpool_finish,
+	.program = "lws-minimal-ws-server-threadpool",
+	.about = "A ws server that gives each connection a task on a "
+		 "threadpool, and a page\n"
+		 "that shows them.",
+	.threads = STRING(DEFAULT_THREADS),
+	.origin = MOUNT_ORIGIN,
+	.protocols = protocols,
+	.protocol = "lws-minimal-threadpool",
+	.options = options,
+	.mounts = &page_mount,
+	.finish = minimal_threadpool_finish,
 };
 
 int

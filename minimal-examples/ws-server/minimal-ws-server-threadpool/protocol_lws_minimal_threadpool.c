@@ -24,21 +24,21 @@
 #include "threadpool-example.h"
 
 /* steps of a task, and how many lie between one message and the next */
-#define STEPS			100
-#define STEPS_PER_MESSAGE	(STEPS / 10)
+#define STEPS		  100
+#define STEPS_PER_MESSAGE (STEPS / 10)
 
 /* used where the vhost has no option that says otherwise */
-#define DEFAULT_THREADS		3
-#define DEFAULT_QUEUE_DEPTH	256
-#define DEFAULT_WORK_MS		100
+#define DEFAULT_THREADS	    3
+#define DEFAULT_QUEUE_DEPTH 256
+#define DEFAULT_WORK_MS	    100
 
 /* one of these for each vhost that has the protocol */
 struct vhd_minimal_threadpool {
-	struct lws_threadpool		*tp;
-	unsigned int			work_ms;
-	unsigned int			tasks; /* how many were asked for */
-	unsigned int			connections; /* that are open */
-	atomic_int			threads; /* that have a number */
+	struct lws_threadpool *tp;
+	unsigned int work_ms;
+	unsigned int tasks;	  /* how many were asked for */
+	unsigned int connections; /* that are open */
+	atomic_int threads;	  /* that have a number */
 };
 
 /*
@@ -46,17 +46,17 @@ struct vhd_minimal_threadpool {
  * service thread's while a handler does, so it needs no lock.
  */
 struct count {
-	struct vhd_minimal_threadpool	*vhd; /* is there for longer */
-	char				name[24];
-	int				done;
-	int				thread; /* that did the last step */
+	struct vhd_minimal_threadpool *vhd; /* is there for longer */
+	char name[24];
+	int done;
+	int thread; /* that did the last step */
 };
 
 /* one of these for each connection: the service thread's, and only its */
 struct pss_minimal_threadpool {
-	struct count			start; /* what its task begins with */
-	char				refused; /* it has no task */
-	char				greeted; /* the first was sent */
+	struct count start; /* what its task begins with */
+	char refused;	    /* it has no task */
+	char greeted;	    /* the first was sent */
 };
 
 /*
@@ -67,9 +67,8 @@ struct pss_minimal_threadpool {
 static void
 work(unsigned int ms)
 {
-	struct timespec ts = {
-		(time_t)(ms / 1000), (long)(ms % 1000) * 1000000l
-	};
+	struct timespec ts = { (time_t)(ms / 1000),
+			       (long)(ms % 1000) * 1000000l };
 
 	if (ms)
 		nanosleep(&ts, NULL);
@@ -142,7 +141,7 @@ init_vhost(struct lws *wsi, const struct lws_protocol_vhost_options *pvo)
 		return -1;
 
 	vhd->work_ms = (unsigned int)threadpool_example_number(pvo, "work-ms",
-							DEFAULT_WORK_MS);
+							       DEFAULT_WORK_MS);
 
 	memset(&args, 0, sizeof(args));
 	args.threads = threadpool_example_number(pvo, "threads",
@@ -166,14 +165,11 @@ send_message(struct lws *wsi, const struct count *count, const char *end)
 	lws_threadpool_diagnose(count->vhd->tp, &running, &threads, &queued);
 
 	n = lws_snprintf((char *)p, sizeof(buf) - LWS_PRE,
-			 "{\"task\":\"%s\",\"done\":%d,\"of\":%d,"
-			 "\"thread\":%d,"
-			 "\"running\":%d,\"threads\":%d,\"queued\":%d"
-			 "%s%s%s}",
+			 "{\"task\":\"%s\",\"done\":%d,\"of\":%d,\"thread\":%d,"
+			 "\"running\":%d,\"threads\":%d,\"queued\":%d%s%s%s}",
 			 count->name, count->done, STEPS, count->thread,
-			 running, threads, queued,
-			 end ? ",\"end\":\"" : "", end ? end : "",
-			 end ? "\"" : "");
+			 running, threads, queued, end ? ",\"end\":\"" : "",
+			 end ? end : "", end ? "\"" : "");
 
 	return lws_write(wsi, p, (size_t)n, LWS_WRITE_TEXT) < n ? -1 : 0;
 }
@@ -205,8 +201,8 @@ count_sync(struct lws *wsi, void *user)
 static int
 count_end(struct lws *wsi, void *user, enum lws_threadpool_task_status how)
 {
-	return send_end(wsi, user, how == LWS_TP_STATUS_FINISHED ?
-					"finished" : "stopped");
+	return send_end(wsi, user,
+			how == LWS_TP_STATUS_FINISHED ? "finished" : "stopped");
 }
 
 static int
@@ -272,7 +268,8 @@ writeable(struct lws *wsi, struct pss_minimal_threadpool *pss)
 static int
 minimal_threadpool_finish(struct lws_vhost *vhost)
 {
-	struct vhd_minimal_threadpool *vhd = lws_protocol_vh_priv_get(vhost,
+	struct vhd_minimal_threadpool *vhd = lws_protocol_vh_priv_get(
+		vhost,
 		lws_vhost_name_to_protocol(vhost, "lws-minimal-threadpool"));
 
 	if (!vhd || !vhd->tp)
@@ -288,7 +285,7 @@ callback_minimal_threadpool(struct lws *wsi, enum lws_callback_reasons reason,
 			    void *user, void *in, size_t len)
 {
 	struct vhd_minimal_threadpool *vhd = lws_protocol_vh_priv_get(
-				lws_get_vhost(wsi), lws_get_protocol(wsi));
+		lws_get_vhost(wsi), lws_get_protocol(wsi));
 
 	(void)len;
 
@@ -326,7 +323,7 @@ callback_minimal_threadpool(struct lws *wsi, enum lws_callback_reasons reason,
 	{ \
 		.name = "lws-minimal-threadpool", \
 		.callback = callback_minimal_threadpool, \
-		.per_session_data_size = \
-				sizeof(struct pss_minimal_threadpool), \
+		.per_session_data_size = sizeof( \
+			struct pss_minimal_threadpool), \
 		.rx_buffer_size = 128, \
 	}

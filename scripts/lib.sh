@@ -204,12 +204,16 @@ install_missing() {
 		    "$LWS_NEEDED or later"
 }
 
-# example_needs NAME: what an example uses beside lws, as its CMakeLists.txt has
-# it; '*' are all of them.
+# example_needs NAME: what an example uses beside lws, as its CMakeLists.txt and
+# its script have it; '*' are all of them.
 example_needs() {
-	find "$TOP"/minimal-examples/*/* -path "*/$1/CMakeLists.txt" -exec sed -n \
-		's/^threadpool_example_needs([^ ]* \([^ )]*\))$/\1/p' {} + |
-		sort -u
+	{
+		find "$TOP"/minimal-examples/*/* -path "*/$1/CMakeLists.txt" \
+			-exec sed -En \
+			's/^threadpool_example_needs\(\S* (\S*)\)$/\1/p' {} +
+		find "$TOP"/minimal-examples/*/* -path "*/$1/start" \
+			-exec sed -n 's/^# needs: //p' {} +
+	} | sort -u
 }
 
 # example_test_needs [-by-ci]: and what the tests of the examples use, or what
@@ -300,7 +304,8 @@ configure() {
 			"$tree/CMakeCache.txt")
 		[[ $made_for == "$TOP" ]] || rm -rf -- "$tree"
 	fi
-	cmake -S "$TOP" -B "$tree" -G 'Unix Makefiles' -DLWSTP_CLUSTER=OFF "$@"
+	cmake -S "$TOP" -B "$tree" -G 'Unix Makefiles' \
+		-DLWSTP_CLUSTER="${LWSTP_CLUSTER:-OFF}" "$@"
 }
 
 build() {

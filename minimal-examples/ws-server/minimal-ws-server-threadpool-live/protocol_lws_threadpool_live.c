@@ -30,6 +30,8 @@
 #define TICK_US		  (50 * LWS_US_PER_MS)
 #define POOL_LIFE_US	  (500 * LWS_US_PER_MS) /* at least */
 
+const struct threadpool_live_place *threadpool_live_place;
+
 /* one of these for each vhost */
 struct vhd {
 	struct lws_context *context;
@@ -177,7 +179,13 @@ obey(struct vhd *vhd, struct viewer *viewer, const char *text)
 	}
 	if (sscanf(text, "threads %2u%c", &n, &c) == 1 && n &&
 	    n <= THREADPOOL_LIVE_MAX_THREADS) {
-		vhd->threads_asked = (int)n;
+		/* elsewhere, threads here are not what counts */
+		if (!threadpool_live_place)
+			vhd->threads_asked = (int)n;
+		return 0;
+	}
+	if (!strcmp(text, "kill") && threadpool_live_place) {
+		threadpool_live_place->kill();
 		return 0;
 	}
 	if (!strcmp(text, "watch")) {
@@ -240,6 +248,25 @@ receive(struct vhd *vhd, struct viewer *viewer, const void *in, size_t len)
 	return 0;
 }
 
+static int
+greet(struct vhd *vhd, struct viewer *viewer)
+{
+	char workers[32] = "";
+
+	if (threadpool_live_place)
+		lws_snprintf(workers, sizeof(workers), ",\"workers\":%d",
+			     threadpool_live_place->workers());
+
+	return viewer_send_text(viewer->wsi,
+				"{\"you\":%u,\"tile\":%d,"
+				"\"columns\":%d,\"rows\":%d,"
+				"\"iterations\":%d,\"threads\":%d,"
+				"\"max_threads\":%d%s}",
+				viewer->number, TILE, COLUMNS, ROWS, ITERATIONS,
+				vhd->threads_asked, THREADPOOL_LIVE_MAX_THREADS,
+				workers);
+}
+
 /* One message for each WRITEABLE.  Who has sent something else than a tile asks
  * for another one, so that the tiles have theirs. */
 static int
@@ -252,14 +279,7 @@ writeable(struct vhd *vhd, struct viewer *viewer)
 	if (!viewer->greeted) {
 		viewer->greeted = 1;
 		lws_callback_on_writable(viewer->wsi);
-		return viewer_send_text(viewer->wsi,
-					"{\"you\":%u,\"tile\":%d,"
-					"\"columns\":%d,\"rows\":%d,"
-					"\"iterations\":%d,\"threads\":%d,"
-					"\"max_threads\":%d}",
-					viewer->number, TILE, COLUMNS, ROWS,
-					ITERATIONS, vhd->threads_asked,
-					THREADPOOL_LIVE_MAX_THREADS);
+		return greet(vhd, viewer);
 	}
 	if (viewer->due) {
 		viewer->due = 0;
@@ -326,14 +346,20 @@ init_vhost(struct lws *wsi, const struct lws_protocol_vhost_options *pvo)
 	vhd->threads = pvo_number(pvo, "threads", 3);
 	vhd->threads_asked = vhd->threads;
 	vhd->tp = make_pool(vhd, vhd->threads);
+	if (!vhd->tp)
+		return -1;
 
-	return vhd->tp ? 0 : -1;
+	return threadpool_live_place ?
+		       threadpool_live_place->begin(vhd->tp, pvo) :
+		       0;
 }
 
 static void
 destroy_vhost(struct vhd *vhd)
 {
 	lws_sul_cancel(&vhd->tick);
+	if (threadpool_live_place)
+		threadpool_live_place->end();
 	if (vhd->old)
 		lws_threadpool_destroy(vhd->old);
 	if (vhd->tp)

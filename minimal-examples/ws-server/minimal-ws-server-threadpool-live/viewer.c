@@ -9,6 +9,8 @@
 
 #include "viewer.h"
 
+#include "protocol_lws_threadpool_live.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,6 +74,7 @@ start_tile(struct viewer *viewer, struct lws_threadpool *tp, int index)
 		.on_end = tile_end,
 	};
 	struct tile *tile = calloc(1, sizeof(*tile));
+	char name[40];
 	struct lws_threadpool_task_args args = {
 		.wsi = viewer->wsi,
 		.user = tile,
@@ -85,9 +88,13 @@ start_tile(struct viewer *viewer, struct lws_threadpool *tp, int index)
 	tile->pace = viewer->pace;
 	tile->index = index;
 
-	if (!lws_threadpool_enqueue_ext(tp, &args, &options, "%u.%u.%d",
-					viewer->number, viewer->view.number,
-					index)) {
+	lws_snprintf(name, sizeof(name), "%u.%u.%d", viewer->number,
+		     viewer->view.number, index);
+	if (!(threadpool_live_place ?
+		      threadpool_live_place->enqueue(tp, &args, &options,
+						     name) :
+		      lws_threadpool_enqueue_ext(tp, &args, &options, "%s",
+						 name))) {
 		free(tile); /* refused: it is still ours */
 		return -1;
 	}

@@ -38,6 +38,8 @@ const on = {
 		byId("threads").max = Math.max(hello.max_threads,
 					       hello.threads);
 		setThreads(hello.threads);
+		byId("threads-of").hidden = "workers" in hello;
+		byId("workers").hidden = !hello.workers;
 		picture.say("watch");
 	},
 	end(task, how) {
@@ -192,6 +194,8 @@ byId("threads").addEventListener("input", (event) => {
 	setThreads(event.target.value);
 	yours.say(`threads ${event.target.value}`);
 });
+
+byId("kill").addEventListener("click", () => yours.say("kill"));
 
 byId("delay").addEventListener("input", (event) => {
 	byId("delay-value").textContent = seconds(event.target.value);

@@ -95,7 +95,7 @@ on_closed(natsConnection *nc, void *arg)
 {
 	struct lwstpc_engine *e = arg;
 
-	on_down(nc, arg);
+	(void)nc;
 	atomic_store(&e->given_up, true);
 	e->calls.drop(e->arg);
 }
@@ -133,9 +133,8 @@ set_options(natsOptions *no, struct lwstpc_engine *e)
 	return s;
 }
 
-static void
-subject_of(struct lwstpc_engine *e, enum lwstpc_inlet n,
-	   char subject[LWSTPC_SUBJECT])
+static natsStatus
+subscribe(struct lwstpc_engine *e, natsConnection *nc, enum lwstpc_inlet n)
 {
 	static const char letters[LWSTPC_INLETS] = {
 		[LWSTPC_IN_FRONT] = 'f',
@@ -143,55 +142,38 @@ subject_of(struct lwstpc_engine *e, enum lwstpc_inlet n,
 		[LWSTPC_IN_TAKE] = 't',
 		[LWSTPC_IN_ANSWER] = 'a',
 	};
+	struct inlet *inlet = &e->inlets[n];
+	char subject[LWSTPC_SUBJECT];
+	natsStatus s;
 
 	if (n == LWSTPC_IN_SPENT)
 		lwstpc_subject_spent(e, subject);
 	else if (n == LWSTPC_IN_FIND)
-		snprintf(subject, LWSTPC_SUBJECT, "%s.find.*", e->o.prefix);
+		snprintf(subject, sizeof(subject), "%s.find.*", e->o.prefix);
 	else
-		snprintf(subject, LWSTPC_SUBJECT, "%s.%c.%s.*", e->o.prefix,
+		snprintf(subject, sizeof(subject), "%s.%c.%s.*", e->o.prefix,
 			 letters[n], e->node);
-}
-
-static natsStatus
-subscribe(struct lwstpc_engine *e, natsConnection *nc, enum lwstpc_inlet n,
-	  natsSubscription **sub)
-{
-	char subject[LWSTPC_SUBJECT];
-	natsStatus s;
-
-	if (n == LWSTPC_IN_TAKE && atomic_load(&e->no_takes))
-		return NATS_OK;
-	subject_of(e, n, subject);
-	s = natsConnection_Subscribe(sub, nc, subject, on_message,
-				     &e->inlets[n]);
+	inlet->engine = e;
+	inlet->number = n;
+	inlet->before = strlen(subject) - 1;
+	s = natsConnection_Subscribe(&inlet->sub, nc, subject, on_message,
+				     inlet);
 	if (s != NATS_OK)
 		return s;
 	if (n == LWSTPC_IN_TAKE)
 		atomic_store(&e->takes, true);
 	e->calls.hold(e->arg);
-	if (natsSubscription_SetOnCompleteCB(*sub, on_complete,
-					     &e->inlets[n]) != NATS_OK)
+	if (natsSubscription_SetOnCompleteCB(inlet->sub, on_complete, inlet) !=
+	    NATS_OK)
 		e->calls.drop(e->arg);
 
 	/* what may be on its way is bounded by our own credit */
-	return natsSubscription_SetPendingLimits(*sub, -1, -1);
-}
-
-static void
-destroy(natsConnection *nc, natsSubscription *subs[LWSTPC_INLETS])
-{
-	int n;
-
-	for (n = 0; n < LWSTPC_INLETS; n++)
-		natsSubscription_Destroy(subs[n]);
-	natsConnection_Destroy(nc);
+	return natsSubscription_SetPendingLimits(inlet->sub, -1, -1);
 }
 
 /* a new connection, with all its subscriptions, or NULL */
 static natsConnection *
-connection(struct lwstpc_engine *e, natsSubscription *subs[LWSTPC_INLETS],
-	   natsStatus *s)
+connection(struct lwstpc_engine *e, natsStatus *s)
 {
 	natsConnection *nc = NULL;
 	natsOptions *no = NULL;
@@ -207,10 +189,14 @@ connection(struct lwstpc_engine *e, natsSubscription *subs[LWSTPC_INLETS],
 		return NULL;
 	e->calls.hold(e->arg); /* until on_closed() */
 	for (n = 0; n < LWSTPC_INLETS && *s == NATS_OK; n++)
-		*s = subscribe(e, nc, (enum lwstpc_inlet)n, &subs[n]);
+		*s = subscribe(e, nc, (enum lwstpc_inlet)n);
 	if (*s == NATS_OK)
 		return nc;
-	destroy(nc, subs);
+	for (n = 0; n < LWSTPC_INLETS; n++) {
+		natsSubscription_Destroy(e->inlets[n].sub);
+		e->inlets[n].sub = NULL;
+	}
+	natsConnection_Destroy(nc);
 
 	return NULL;
 }
@@ -248,33 +234,17 @@ end_connection(struct lwstpc_engine *e)
 {
 	natsSubscription *subs[LWSTPC_INLETS];
 	natsConnection *nc = take_away(e, subs);
-
-	destroy(nc, subs);
-}
-
-/* false: it was closed meanwhile */
-static bool
-give_to_all(struct lwstpc_engine *e, natsConnection *nc,
-	    natsSubscription *subs[LWSTPC_INLETS])
-{
-	bool up;
 	int n;
 
-	pthread_rwlock_wrlock(&e->lock);
-	up = !atomic_load(&e->closed);
-	for (n = 0; up && n < LWSTPC_INLETS; n++)
-		e->inlets[n].sub = subs[n];
-	if (up)
-		e->nc = nc;
-	pthread_rwlock_unlock(&e->lock);
-
-	return up;
+	for (n = 0; n < LWSTPC_INLETS; n++)
+		natsSubscription_Destroy(subs[n]);
+	natsConnection_Destroy(nc);
 }
 
 void
 lwstpc_engine_connect(struct lwstpc_engine *e)
 {
-	natsSubscription *subs[LWSTPC_INLETS] = { NULL };
+	bool up = false;
 	natsConnection *nc;
 	natsStatus s;
 
@@ -285,17 +255,23 @@ lwstpc_engine_connect(struct lwstpc_engine *e)
 	pthread_rwlock_unlock(&e->lock);
 	if (nc || atomic_load(&e->closed))
 		return;
-	nc = connection(e, subs, &s);
+	nc = connection(e, &s);
 	if (!nc) {
 		warn(e, s);
 		return;
 	}
-	if (!give_to_all(e, nc, subs)) {
-		destroy(nc, subs);
-		return;
+	pthread_rwlock_wrlock(&e->lock);
+	if (!atomic_load(&e->closed)) {
+		e->nc = nc;
+		up = true;
 	}
-	e->warned = false;
-	e->calls.up(e->arg);
+	pthread_rwlock_unlock(&e->lock);
+	if (up) {
+		e->warned = false;
+		e->calls.up(e->arg);
+	} else {
+		natsConnection_Destroy(nc);
+	}
 }
 
 void
@@ -315,8 +291,6 @@ lwstpc_engine_create(const struct lwstpc_engine_options *options,
 		     void *arg)
 {
 	struct lwstpc_engine *e = calloc(1, sizeof(*e));
-	char subject[LWSTPC_SUBJECT];
-	unsigned int n;
 
 	if (!e)
 		return NULL;
@@ -328,12 +302,6 @@ lwstpc_engine_create(const struct lwstpc_engine_options *options,
 	e->calls = *calls;
 	e->arg = arg;
 	snprintf(e->node, sizeof(e->node), "%s", node);
-	for (n = 0; n < LWSTPC_INLETS; n++) {
-		subject_of(e, (enum lwstpc_inlet)n, subject);
-		e->inlets[n].engine = e;
-		e->inlets[n].number = (enum lwstpc_inlet)n;
-		e->inlets[n].before = strlen(subject) - 1;
-	}
 
 	return e;
 }

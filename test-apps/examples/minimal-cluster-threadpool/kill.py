@@ -1,0 +1,45 @@
+#!/usr/bin/python3
+#
+# kill.py PORT: three workers are killed in the middle of a picture
+#
+# Each tile comes once, and is that of the reference, pixel for pixel.
+#
+# SPDX-License-Identifier: MIT
+
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                                "../minimal-ws-server-threadpool-live"))
+# pylint: disable=wrong-import-position
+import protocol  # noqa: E402
+from protocol import CHEAP, TILES, Closed, expect  # noqa: E402
+
+
+class Viewer(protocol.Viewer):
+    """One that counts the messages with tiles."""
+    messages = 0
+
+    def one(self):
+        message = super().one()
+        self.messages += isinstance(message, bytes)
+        return message
+
+
+def main():
+    try:
+        with Viewer(int(sys.argv[1])) as viewer:
+            view = viewer.look(CHEAP)
+            for some in (1, 20, 40):
+                viewer.until("a tile", lambda: len(viewer.tiles) >= some)
+                viewer.say("kill")
+            viewer.until("the picture", lambda:
+                         viewer.finished(view) == TILES)
+            expect(viewer.messages == 2 * TILES, viewer.messages, "messages")
+            viewer.check(view, CHEAP)
+    except (OSError, Closed) as error:
+        expect(False, "ended early:", repr(error))
+    sys.exit(1 if protocol.wrong else 0)
+
+
+main()

@@ -156,6 +156,8 @@ field_teardown(void **state)
 	board_release();
 	if (f->engine->proc.paused)
 		proc_resume(&f->engine->proc);
+	if (f->relay.paused)
+		proc_resume(&f->relay);
 	for (n = 0; n < FIELD_NODES; n++)
 		if (f->nodes[n].proc.paused)
 			proc_resume(&f->nodes[n].proc);
@@ -271,6 +273,38 @@ field_serve(struct field *f, struct lws *wsi)
 }
 
 static int
+on_sync(struct lws *wsi, void *user)
+{
+	(void)wsi;
+	remote_take(user);
+
+	return LWS_TP_ON_SYNC_RESUME;
+}
+
+static int
+on_end(struct lws *wsi, void *user, enum lws_threadpool_task_status how)
+{
+	struct remote *r = user;
+
+	(void)wsi;
+	remote_take(r);
+	r->why = (int)
+		lws_threadpool_cluster_end_reason(lws_threadpool_this_task());
+	atomic_store(&r->ended, (int)how);
+
+	return 0;
+}
+
+void
+remote_handlers(struct lws_threadpool_task_options *options)
+{
+	memset(options, 0, sizeof(*options));
+	options->size = sizeof(*options);
+	options->on_sync = on_sync;
+	options->on_end = on_end;
+}
+
+static int
 field_event(struct rig *rig, struct lws *wsi, enum lws_callback_reasons reason,
 	    void *user, void *in, size_t len)
 {
@@ -279,9 +313,12 @@ field_event(struct rig *rig, struct lws *wsi, enum lws_callback_reasons reason,
 	(void)user;
 	(void)in;
 	(void)len;
-	if (f && (reason == LWS_CALLBACK_SERVER_WRITEABLE ||
-		  reason == LWS_CALLBACK_RAW_WRITEABLE))
-		field_serve(f, wsi);
+	if (!f || (reason != LWS_CALLBACK_SERVER_WRITEABLE &&
+		   reason != LWS_CALLBACK_RAW_WRITEABLE))
+		return RIG_DEFAULT;
+	if (f->serves)
+		return lws_threadpool_serve(wsi);
+	field_serve(f, wsi);
 
 	return RIG_DEFAULT;
 }

@@ -83,6 +83,8 @@ struct field {
 	struct lws_threadpool_cluster *front;
 	char prefix[16]; /* another one for each test */
 	int errors;	 /* lines of ERR that are claimed */
+	bool serves;	 /* WRITEABLE is
+			  * lws_threadpool_serve() */
 
 	/* before front_start() */
 	int threads; /* 2 */
@@ -157,6 +159,10 @@ front_spawn(struct field *f, int chunks, int linger_secs, int *job);
 /* Workers that are begun after this have a bad line: see relay.c. */
 void
 relay_start(struct field *f, unsigned int seed);
+
+/* The handlers of a job, for options and with serves */
+void
+remote_handlers(struct lws_threadpool_task_options *options);
 
 /* A job of so many chunks, to be changed and then enqueued; wsi may be NULL */
 struct remote *

@@ -264,6 +264,35 @@ two_at_a_time(void **state)
 	lws_threadpool_cluster_destroy(fronts[1]);
 }
 
+/* Its connection closes, and the job waits for the next one. */
+static void
+reader_goes_and_another_comes(void **state)
+{
+	char token[LWS_THREADPOOL_TOKEN_SIZE];
+	struct field *f = *state;
+	struct remote *r[2];
+
+	f->options.lease_secs = 3000;
+	front_start(f);
+	worker_start(f);
+	r[0] = remote_run(f, KIND_LINGER, CHUNKS, 3);
+	assert_int_equal(lws_threadpool_cluster_token(r[0]->task, token), 0);
+	until_read(r[0], 3);
+	conn_fin(r[0]->conn);
+	conn_until_closed(r[0]->conn);
+	r[1] = remote_attach(f, (int)r[0]->work.ask.job, 3, token,
+			     reader_open(f)->wsi);
+	assert_non_null(r[1]->task);
+	until_ended(r[0]);
+	assert_end(r[0], LWS_TP_STATUS_STOPPED, LWS_TP_CLUSTER_ASKED);
+	r[1]->work.ask.chunks = CHUNKS;
+	remote_release(r[0]);
+	until_ended(r[1]);
+	assert_complete(r[1]);
+	assert_int_equal(r[0]->board->begun, 1);
+	until_no_jobs(f);
+}
+
 /* It is not kept for longer than a window. */
 static void
 too_early_a_chunk(void **state)
@@ -294,6 +323,7 @@ static const struct CMUnitTest tests[] = {
 	FIELD_TEST(nobody_comes),
 	FIELD_TEST(token_that_nobody_knows),
 	FIELD_TEST(taken_by_another_front),
+	FIELD_TEST(reader_goes_and_another_comes),
 	FIELD_TEST(two_at_a_time),
 	FIELD_TEST(too_early_a_chunk),
 };

@@ -163,6 +163,34 @@ chunk_of_max_chunk_is_not(void **state)
 	assert_complete(r);
 }
 
+/* The engine takes no more than it may. */
+static void
+job_by_a_full_queue(void **state)
+{
+	struct field *f = *state;
+	struct remote *r[3];
+	struct wild *w;
+	int n;
+
+	front_start(f);
+	until_no_jobs(f);
+	w = wild_open(f);
+	wild_limit_jobs(w, 2);
+	wild_close(w);
+	for (n = 0; n < 2; n++)
+		r[n] = remote_run(f, KIND_RESUME, CHUNKS, BOARD_FREE);
+	until_jobs(f, 2);
+	r[2] = remote_run(f, KIND_RESUME, CHUNKS, BOARD_FREE);
+	until_ended(r[2]);
+	assert_end(r[2], LWS_TP_STATUS_STOPPED, LWS_TP_CLUSTER_REFUSED);
+	worker_start(f);
+	for (n = 0; n < 2; n++) {
+		until_ended(r[n]);
+		assert_complete(r[n]);
+	}
+	assert_int_equal(r[2]->board->decoded, 0);
+}
+
 /* The worker is told to stop, and another does not have it then. */
 static void
 chunk_by_the_front(void **state)
@@ -192,6 +220,7 @@ static const struct CMUnitTest tests[] = {
 	FIELD_TEST(job_by_the_worker),
 	FIELD_TEST(job_by_the_front),
 	FIELD_TEST(job_larger_than_max_chunk),
+	FIELD_TEST(job_by_a_full_queue),
 	FIELD_TEST(version_of_the_kind),
 	FIELD_TEST(chunk_by_its_encoder),
 	FIELD_TEST(chunk_larger_than_its_room),

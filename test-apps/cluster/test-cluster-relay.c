@@ -120,10 +120,46 @@ readers_go(void **state)
 	until_no_jobs(f);
 }
 
+static bool
+is_decoded_again(void *arg)
+{
+	struct remote *r = arg;
+
+	return atomic_load(&r->board->decoded) >= 2;
+}
+
+/* The line stands still for longer than the lease, while the worker goes on:
+ * what it sent meanwhile comes when another has the job, and is not taken. */
+static void
+line_is_cut_for_a_while(void **state)
+{
+	struct field *f = *state;
+	struct remote *r;
+
+	field_short_lease(f);
+	f->kinds[KIND_RESUME].window = 100;
+	front_start(f);
+	relay_start(f, 6);
+	worker_start(f);
+	r = remote_run(f, KIND_RESUME, 60, 3);
+	until_read(r, 3);
+	proc_pause(&f->relay);
+	remote_limit(r, 10);
+	f->worker_url = NULL;
+	worker_start(f);
+	until(f, is_decoded_again, r);
+	proc_resume(&f->relay);
+	remote_release(r);
+	until_ended(r);
+	assert_complete(r);
+	until(f, is_cleaned_there, r->board);
+	until_no_jobs(f);
+}
+
 static const struct CMUnitTest tests[] = {
 	FIELD_TEST(window_of_1),   FIELD_TEST(window_of_8),
 	FIELD_TEST(window_of_100), FIELD_TEST(and_a_worker_is_killed),
-	FIELD_TEST(readers_go),
+	FIELD_TEST(readers_go),	   FIELD_TEST(line_is_cut_for_a_while),
 };
 
 FIELD_MAIN(tests)

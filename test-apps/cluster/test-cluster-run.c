@@ -146,7 +146,7 @@ window_of_one(void **state)
 {
 	struct field *f = *state;
 	struct remote *r;
-	struct conn *c = NULL;
+	struct conn *c;
 	uint32_t n;
 
 	f->kinds[KIND_UNSENT].window = 1;
@@ -245,6 +245,33 @@ no_more_jobs_than_it_may(void **state)
 		assert_complete(r[n]);
 }
 
+/* lws_threadpool_serve() and handlers, as with a local task */
+static void
+with_handlers(void **state)
+{
+	struct lws_threadpool_task_options options;
+	struct field *f = *state;
+	struct remote *r[3];
+	struct conn *c;
+	int n;
+
+	remote_handlers(&options);
+	f->serves = true;
+	front_start(f);
+	worker_start(f);
+	c = reader_open(f);
+	for (n = 0; n < 3; n++) {
+		r[n] = remote_new(f, KIND_UNSENT, 20);
+		r[n]->work.ask.last = n & 1;
+		r[n]->options = &options;
+		assert_non_null(remote_enqueue(r[n], c->wsi));
+	}
+	for (n = 0; n < 3; n++) {
+		until_ended(r[n]);
+		assert_complete(r[n]);
+	}
+}
+
 static const struct CMUnitTest tests[] = {
 	FIELD_TEST(one_job),
 	FIELD_TEST(job_without_chunks),
@@ -257,6 +284,7 @@ static const struct CMUnitTest tests[] = {
 	FIELD_TEST(function_that_parks),
 	FIELD_TEST(options_have_defaults),
 	FIELD_TEST(no_more_jobs_than_it_may),
+	FIELD_TEST(with_handlers),
 };
 
 FIELD_MAIN(tests)

@@ -6,6 +6,8 @@
 
 #include "wild.h"
 
+#include <ctype.h>
+
 #include <nats/nats.h>
 
 struct wild {
@@ -119,6 +121,33 @@ wild_jobs(struct wild *w)
 	natsMsg_Destroy(m);
 
 	return jobs;
+}
+
+/* The stream as it is, but for max_msgs */
+void
+wild_limit_jobs(struct wild *w, int n)
+{
+	char name[20], subject[80], ask[400];
+	const char *prefix = prefix_of(w->f);
+	natsMsg *m = NULL;
+	size_t k;
+
+	for (k = 0; prefix[k] && k < sizeof(name) - 1; k++)
+		name[k] = (char)toupper(prefix[k]);
+	name[k] = '\0';
+	snprintf(subject, sizeof(subject), "$JS.API.STREAM.UPDATE.%s", name);
+	snprintf(ask, sizeof(ask),
+		 "{\"name\":\"%s\","
+		 "\"subjects\":[\"%s.job.*\"],\"retention\":\"workqueue\","
+		 "\"storage\":\"file\",\"discard\":\"new\",\"num_replicas\":1,"
+		 "\"max_consumers\":-1,\"max_msgs\":%d,\"max_bytes\":-1,"
+		 "\"duplicate_window\":120000000000}",
+		 name, prefix, n);
+	assert_int_equal(natsConnection_RequestString(&m, w->nc, subject, ask,
+						      240000),
+			 NATS_OK);
+	assert_null(strstr(natsMsg_GetData(m), "\"error\""));
+	natsMsg_Destroy(m);
 }
 
 struct jobs_wait {

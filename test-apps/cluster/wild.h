@@ -43,6 +43,10 @@ wild_next(struct wild *w, struct wild_msg *msg);
 int
 wild_jobs(struct wild *w);
 
+/* From now on the engine keeps n jobs at most for the field's prefix. */
+void
+wild_limit_jobs(struct wild *w, int n);
+
 /* Service until the engine keeps n of them; none. */
 #define until_jobs(f, n) until_jobs_((f), (n), __FILE__, __LINE__)
 #define until_no_jobs(f) until_jobs(f, 0)

@@ -157,3 +157,12 @@ lwstpc_kind_at(lwstpc_t *c, unsigned int number)
 
 	return kind;
 }
+
+void
+lwstpc_tick_now(lwstpc_t *c)
+{
+	pthread_mutex_lock(&c->tick_lock);
+	c->tick_due = true;
+	pthread_cond_broadcast(&c->tick_cond);
+	pthread_mutex_unlock(&c->tick_lock);
+}

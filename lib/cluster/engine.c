@@ -95,7 +95,7 @@ on_closed(natsConnection *nc, void *arg)
 {
 	struct lwstpc_engine *e = arg;
 
-	(void)nc;
+	on_down(nc, arg);
 	atomic_store(&e->given_up, true);
 	e->calls.drop(e->arg);
 }
@@ -133,8 +133,9 @@ set_options(natsOptions *no, struct lwstpc_engine *e)
 	return s;
 }
 
-static natsStatus
-subscribe(struct lwstpc_engine *e, natsConnection *nc, enum lwstpc_inlet n)
+static void
+subject_of(struct lwstpc_engine *e, enum lwstpc_inlet n,
+	   char subject[LWSTPC_SUBJECT])
 {
 	static const char letters[LWSTPC_INLETS] = {
 		[LWSTPC_IN_FRONT] = 'f',
@@ -142,38 +143,55 @@ subscribe(struct lwstpc_engine *e, natsConnection *nc, enum lwstpc_inlet n)
 		[LWSTPC_IN_TAKE] = 't',
 		[LWSTPC_IN_ANSWER] = 'a',
 	};
-	struct inlet *inlet = &e->inlets[n];
-	char subject[LWSTPC_SUBJECT];
-	natsStatus s;
 
 	if (n == LWSTPC_IN_SPENT)
 		lwstpc_subject_spent(e, subject);
 	else if (n == LWSTPC_IN_FIND)
-		snprintf(subject, sizeof(subject), "%s.find.*", e->o.prefix);
+		snprintf(subject, LWSTPC_SUBJECT, "%s.find.*", e->o.prefix);
 	else
-		snprintf(subject, sizeof(subject), "%s.%c.%s.*", e->o.prefix,
+		snprintf(subject, LWSTPC_SUBJECT, "%s.%c.%s.*", e->o.prefix,
 			 letters[n], e->node);
-	inlet->engine = e;
-	inlet->number = n;
-	inlet->before = strlen(subject) - 1;
-	s = natsConnection_Subscribe(&inlet->sub, nc, subject, on_message,
-				     inlet);
+}
+
+static natsStatus
+subscribe(struct lwstpc_engine *e, natsConnection *nc, enum lwstpc_inlet n,
+	  natsSubscription **sub)
+{
+	char subject[LWSTPC_SUBJECT];
+	natsStatus s;
+
+	if (n == LWSTPC_IN_TAKE && atomic_load(&e->no_takes))
+		return NATS_OK;
+	subject_of(e, n, subject);
+	s = natsConnection_Subscribe(sub, nc, subject, on_message,
+				     &e->inlets[n]);
 	if (s != NATS_OK)
 		return s;
 	if (n == LWSTPC_IN_TAKE)
 		atomic_store(&e->takes, true);
 	e->calls.hold(e->arg);
-	if (natsSubscription_SetOnCompleteCB(inlet->sub, on_complete, inlet) !=
-	    NATS_OK)
+	if (natsSubscription_SetOnCompleteCB(*sub, on_complete,
+					     &e->inlets[n]) != NATS_OK)
 		e->calls.drop(e->arg);
 
 	/* what may be on its way is bounded by our own credit */
-	return natsSubscription_SetPendingLimits(inlet->sub, -1, -1);
+	return natsSubscription_SetPendingLimits(*sub, -1, -1);
+}
+
+static void
+destroy(natsConnection *nc, natsSubscription *subs[LWSTPC_INLETS])
+{
+	int n;
+
+	for (n = 0; n < LWSTPC_INLETS; n++)
+		natsSubscription_Destroy(subs[n]);
+	natsConnection_Destroy(nc);
 }
 
 /* a new connection, with all its subscriptions, or NULL */
 static natsConnection *
-connection(struct lwstpc_engine *e, natsStatus *s)
+connection(struct lwstpc_engine *e, natsSubscription *subs[LWSTPC_INLETS],
+	   natsStatus *s)
 {
 	natsConnection *nc = NULL;
 	natsOptions *no = NULL;
@@ -189,14 +207,10 @@ connection(struct lwstpc_engine *e, natsStatus *s)
 		return NULL;
 	e->calls.hold(e->arg); /* until on_closed() */
 	for (n = 0; n < LWSTPC_INLETS && *s == NATS_OK; n++)
-		*s = subscribe(e, nc, (enum lwstpc_inlet)n);
+		*s = subscribe(e, nc, (enum lwstpc_inlet)n, &subs[n]);
 	if (*s == NATS_OK)
 		return nc;
-	for (n = 0; n < LWSTPC_INLETS; n++) {
-		natsSubscription_Destroy(e->inlets[n].sub);
-		e->inlets[n].sub = NULL;
-	}
-	natsConnection_Destroy(nc);
+	destroy(nc, subs);
 
 	return NULL;
 }
@@ -234,17 +248,33 @@ end_connection(struct lwstpc_engine *e)
 {
 	natsSubscription *subs[LWSTPC_INLETS];
 	natsConnection *nc = take_away(e, subs);
+
+	destroy(nc, subs);
+}
+
+/* false: it was closed meanwhile */
+static bool
+give_to_all(struct lwstpc_engine *e, natsConnection *nc,
+	    natsSubscription *subs[LWSTPC_INLETS])
+{
+	bool up;
 	int n;
 
-	for (n = 0; n < LWSTPC_INLETS; n++)
-		natsSubscription_Destroy(subs[n]);
-	natsConnection_Destroy(nc);
+	pthread_rwlock_wrlock(&e->lock);
+	up = !atomic_load(&e->closed);
+	for (n = 0; up && n < LWSTPC_INLETS; n++)
+		e->inlets[n].sub = subs[n];
+	if (up)
+		e->nc = nc;
+	pthread_rwlock_unlock(&e->lock);
+
+	return up;
 }
 
 void
 lwstpc_engine_connect(struct lwstpc_engine *e)
 {
-	bool up = false;
+	natsSubscription *subs[LWSTPC_INLETS] = { NULL };
 	natsConnection *nc;
 	natsStatus s;
 
@@ -255,23 +285,17 @@ lwstpc_engine_connect(struct lwstpc_engine *e)
 	pthread_rwlock_unlock(&e->lock);
 	if (nc || atomic_load(&e->closed))
 		return;
-	nc = connection(e, &s);
+	nc = connection(e, subs, &s);
 	if (!nc) {
 		warn(e, s);
 		return;
 	}
-	pthread_rwlock_wrlock(&e->lock);
-	if (!atomic_load(&e->closed)) {
-		e->nc = nc;
-		up = true;
+	if (!give_to_all(e, nc, subs)) {
+		destroy(nc, subs);
+		return;
 	}
-	pthread_rwlock_unlock(&e->lock);
-	if (up) {
-		e->warned = false;
-		e->calls.up(e->arg);
-	} else {
-		natsConnection_Destroy(nc);
-	}
+	e->warned = false;
+	e->calls.up(e->arg);
 }
 
 void
@@ -291,6 +315,8 @@ lwstpc_engine_create(const struct lwstpc_engine_options *options,
 		     void *arg)
 {
 	struct lwstpc_engine *e = calloc(1, sizeof(*e));
+	char subject[LWSTPC_SUBJECT];
+	unsigned int n;
 
 	if (!e)
 		return NULL;
@@ -302,6 +328,12 @@ lwstpc_engine_create(const struct lwstpc_engine_options *options,
 	e->calls = *calls;
 	e->arg = arg;
 	snprintf(e->node, sizeof(e->node), "%s", node);
+	for (n = 0; n < LWSTPC_INLETS; n++) {
+		subject_of(e, (enum lwstpc_inlet)n, subject);
+		e->inlets[n].engine = e;
+		e->inlets[n].number = (enum lwstpc_inlet)n;
+		e->inlets[n].before = strlen(subject) - 1;
+	}
 
 	return e;
 }

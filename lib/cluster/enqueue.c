@@ -165,8 +165,7 @@ lws_threadpool_cluster_enqueue(
  * Attach
  */
 
-/* One of our own that no worker has: all that there is to have of it moves on.
- * Nobody else knows the new one yet. */
+/* One of our own that no worker has: all that there is of it moves on */
 static LWSTP_UNCHECKED void
 inherit(struct lwstpc_job *job, struct lwstpc_job *old)
 {
@@ -180,6 +179,7 @@ inherit(struct lwstpc_job *job, struct lwstpc_job *old)
 	job->number = old->number;
 	job->published = old->published;
 	job->fence = old->fence;
+	job->given = old->given;
 	job->lost = old->lost;
 	job->attaches = false;
 }
@@ -196,7 +196,7 @@ __replace(lwstpc_t *c, struct lwstpc_job *job)
 	__lwstpc_job_unlist(c, old); /* its reference is our caller's */
 	lwstpc_job_lock(old);
 	if (old->where == LWSTPC_QUEUED && old->kind && !old->verdict &&
-	    !old->came && !job->done)
+	    !old->came && !job->done && !job->gone)
 		inherit(job, old);
 	old->complete = false;
 	old->where = LWSTPC_NEW; /* it has nothing to tell any worker */
@@ -210,35 +210,43 @@ __replace(lwstpc_t *c, struct lwstpc_job *job)
 static LWSTP_UNCHECKED struct lwstpc_job *
 attach_make(lwstpc_t *c, const unsigned char *id, uint32_t have)
 {
-	struct lwstpc_job *job = lwstpc_job_make(c, NULL, id), *old;
-	bool listed;
+	struct lwstpc_job *job = lwstpc_job_make(c, NULL, id);
 
-	if (!job)
-		return NULL;
-	if (getentropy(&job->attach, sizeof(job->attach))) {
+	if (job && getentropy(&job->attach, sizeof(job->attach))) {
 		lwstpc_job_drop(job);
 		return NULL;
 	}
+	if (!job)
+		return NULL;
 	job->attaches = true;
 	job->where = LWSTPC_SEEKING;
 	job->came = job->done = have;
 	job->heard = lwstpc_now();
+
+	return job;
+}
+
+/* Its task is there, and may have been called already */
+static void
+attach_seek(lwstpc_t *c, struct lwstpc_job *job)
+{
+	struct lwstpc_job *old;
+	bool listed;
+
 	lwstpc_lock(c);
+	lwstpc_job_lock(job);
 	old = __replace(c, job);
 	listed = __lwstpc_job_list(c, job);
+	if (!listed)
+		__lwstpc_job_verdict(job, LWS_TP_CLUSTER_REFUSED);
+	lwstpc_job_unlock(job);
 	lwstpc_unlock(c);
 	if (old)
 		lwstpc_job_drop(old);
-	if (!listed) {
-		lwstpc_job_drop(job);
-		return NULL;
-	}
 	lwstpc_job_lock(job);
-	if (job->where == LWSTPC_SEEKING)
+	if (listed && job->where == LWSTPC_SEEKING)
 		__lwstpc_find(job);
 	lwstpc_job_unlock(job);
-
-	return job;
 }
 
 struct lws_threadpool_task *
@@ -251,6 +259,7 @@ lws_threadpool_cluster_attach(struct lws_threadpool_cluster *c,
 	unsigned char id[LWSTPC_ID_BYTES];
 	struct lws_threadpool_task_options o;
 	const char *why = wrong(c, args, options, &o);
+	struct lws_threadpool_task *task;
 	struct lwstpc_job *job;
 	char text[TASK_NAME];
 	va_list ap;
@@ -269,7 +278,12 @@ lws_threadpool_cluster_attach(struct lws_threadpool_cluster *c,
 		vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
 
-	return begin(job, args, &o, format ? text : NULL);
+	task = begin(lwstpc_job_hold(job), args, &o, format ? text : NULL);
+	if (task)
+		attach_seek(c, job);
+	lwstpc_job_drop(job);
+
+	return task;
 }
 
 /*

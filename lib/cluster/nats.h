@@ -31,8 +31,9 @@ struct lwstpc_engine {
 	struct inlet inlets[LWSTPC_INLETS];
 	atomic_bool given_up; /* nc is of no more use */
 	atomic_bool closed;
-	atomic_bool takes; /* its subscription lives */
-	bool warned;	   /* connect()'s own */
+	atomic_bool no_takes; /* any more */
+	atomic_bool takes;    /* its subscription lives */
+	bool warned;	      /* connect()'s own */
 };
 
 natsStatus

@@ -168,6 +168,9 @@ lwstpc_silence(lwstpc_t *c, lws_usec_t heard, lws_usec_t now);
 /* the engine is there, and answers */
 bool
 lwstpc_engine_there(lwstpc_t *c);
+/* have the ticker look at once */
+void
+lwstpc_tick_now(lwstpc_t *c);
 /* how long to wait at most until something is said again */
 lws_usec_t
 lwstpc_again_most(const lwstpc_t *c);
@@ -185,9 +188,6 @@ lwstpc_kind_at(lwstpc_t *c, unsigned int number);
 
 void *
 lwstpc_ticker(void *arg);
-/* have it look at once */
-void
-lwstpc_tick_now(lwstpc_t *c);
 
 /*
  * calls.c: what the engine tells

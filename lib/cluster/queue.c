@@ -96,6 +96,13 @@ lwstpc_publish(struct lwstpc_engine *e, const char *kind, const char *key,
 	return lwstpc_engine_send(e, subject, reply, key, buf, len);
 }
 
+/* JetStream is not there, or not yet, and may come */
+static bool
+not_now(uint64_t code)
+{
+	return code == 10008 || code == 10039 || code == 10076;
+}
+
 int
 lwstpc_publish_answer(struct lwstpc_msg *msg, uint64_t *number)
 {
@@ -107,7 +114,7 @@ lwstpc_publish_answer(struct lwstpc_msg *msg, uint64_t *number)
 		return -1;
 	text = lwstpc_msg_data(msg, &len);
 	if (json_find(text, len, "error"))
-		return 1;
+		return not_now(json_number(text, len, "err_code")) ? -1 : 1;
 	*number = json_number(text, len, "seq");
 
 	return *number ? 0 : -1;

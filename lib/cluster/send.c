@@ -102,6 +102,7 @@ lwstpc_engine_send(struct lwstpc_engine *e, const char *subject,
 void
 lwstpc_take_end(struct lwstpc_engine *e)
 {
+	atomic_store(&e->no_takes, true);
 	pthread_rwlock_rdlock(&e->lock);
 	if (e->nc && e->inlets[LWSTPC_IN_TAKE].sub)
 		natsSubscription_Drain(e->inlets[LWSTPC_IN_TAKE].sub);

@@ -296,15 +296,6 @@ tick(struct tick *t)
 		tick_kind(t->c, kind, t);
 }
 
-void
-lwstpc_tick_now(lwstpc_t *c)
-{
-	pthread_mutex_lock(&c->tick_lock);
-	c->tick_due = true;
-	pthread_cond_broadcast(&c->tick_cond);
-	pthread_mutex_unlock(&c->tick_lock);
-}
-
 /* False: it is the end */
 static bool
 wait_for_next(lwstpc_t *c)

@@ -121,13 +121,16 @@ void
 lwstpc_run_cleanup(struct lws *wsi, void *user);
 
 /*
- * take.c: jobs for a worker
+ * pull.c: how many; take.c: one that came
  */
 
 void
-lwstpc_take_came(lwstpc_t *c, const char *tail, struct lwstpc_msg *msg);
-void
 lwstpc_job_came(lwstpc_t *c, const char *tail, struct lwstpc_msg *msg);
+void
+lwstpc_pull_brought(lwstpc_t *c, struct lwstpc_kind *kind);
+/* there is no more for a pull */
+void
+lwstpc_take_came(lwstpc_t *c, const char *tail, struct lwstpc_msg *msg);
 /* the work has begun, or has ended */
 void
 lwstpc_take_started(struct lwstpc_work *work);

@@ -117,6 +117,7 @@ restarts(struct field *f, void (*ends)(struct engine *e))
 	front_stats(f, &stats);
 	assert_true(stats.reconnects >= 1);
 	assert_true(stats.away_us > 0);
+	until_no_jobs(f);
 }
 
 static void

@@ -72,7 +72,8 @@ function(lwstp_cluster_library target kind alias base)
 		PRIVATE lws-threadpool::nats)
 	add_library(lws-threadpool::${alias} ALIAS ${target})
 	if(LWSTP_INSTALL)
-		install(TARGETS ${target} EXPORT lws-threadpool-targets
+		install(TARGETS ${target}
+			EXPORT lws-threadpool-cluster-targets
 			LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
 			ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 	endif()

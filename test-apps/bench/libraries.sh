@@ -31,7 +31,8 @@ build_library() {
 # that of the built-in one.
 build_ours() {
 	quietly 'the benchmark' tree build_library "$WORK/tree" \
-		-DLWSTP_BENCH=ON -DLWSTP_BENCH_BUILTIN="${1-}"
+		-DLWSTP_BENCH=ON -DLWSTP_BENCH_BUILTIN="${1-}" \
+		-DLWSTP_CLUSTER="$(planned bench-cluster && echo ON || echo OFF)"
 }
 
 # --- a baseline: our library as it was --------------------------------------

@@ -5,8 +5,8 @@
 # plan ROUNDS PROGRAM ROW [OPTION...] adds one.  ROUNDS at most, 0 is all: what
 # hangs or takes long is not worth many.  PROGRAM is bench with this library,
 # bench-baseline (the same program with the library of another revision),
-# bench-builtin (libwebsockets' own threadpool) or bench-smp (this library on a
-# libwebsockets that can have two service threads).
+# bench-builtin (libwebsockets' own threadpool), bench-smp (this library on a
+# libwebsockets that can have two service threads) or bench-cluster.
 #
 # SPDX-License-Identifier: MIT
 
@@ -208,4 +208,24 @@ plan_size() {
 	plan 3 bench idle -n 9000
 	plan 3 bench-builtin idle
 	plan 3 bench-builtin idle -n 100 -t 100
+}
+
+# With no worker it is the same work in the local pool.
+plan_cluster() {
+	local workers
+
+	for workers in 0 1 2 4; do
+		plan 0 bench-cluster cluster -w $workers -n 1000 -k 50
+		plan 0 bench-cluster cluster -w $workers -n 20000 -k 1
+		plan 0 bench-cluster cluster -w $workers -n 1000 -k 50 -b 100
+	done
+	for workers in 1 2 4; do
+		plan 0 bench-cluster cluster -w $workers -n 1000 -k 50 -l
+		plan 0 bench-cluster cluster -w $workers -n 20000 -k 1 -l
+		plan 0 bench-cluster cluster -w $workers -n 1000 -k 50 -b 100 -l
+	done
+	for workers in 0 1; do
+		plan 0 bench-cluster cluster -w $workers -n 1 -k 1000 -b 500
+	done
+	plan 0 bench-cluster cluster -w 1 -n 1 -k 1000 -b 500 -l
 }

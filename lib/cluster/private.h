@@ -22,7 +22,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* some versions of lws's header leave the visibility of what we define to us */
+#if defined(__GNUC__)
+#pragma GCC visibility push(default)
+#endif
 #include <lws-threadpool-cluster.h>
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
 
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>

@@ -79,7 +79,7 @@ make_into() {
 	local -a options
 
 	mapfile -t options <<<"$(lws_options "$@")"
-	sources=$(cat lib/* include/* {scripts,cmake}/build-into-lws* | cksum)
+	sources=$(cat lib/*.[ch] include/*.h {scripts,cmake}/build-into-lws* | cksum)
 	! as_before "$TREE ${options[*]} $sources" || return 0
 	# for one row as somebody would who scripts it by CMake
 	if [[ $ROW == into-debian ]]; then

@@ -149,10 +149,12 @@ metric() {
 }
 
 # in_browser: its page in Debian's chromium, by NAME/browser.js.  Without that it
-# is left out, with a line that says so.  Screenshots go to $TREE/screenshots.
+# is left out, with a line that says so, and BROWSED is empty.  Screenshots go to
+# $TREE/screenshots.
 in_browser() {
 	local chromium modules=$TREE/playwright-$PLAYWRIGHT status=0
 
+	BROWSED=
 	if ! chromium=$(command -v chromium) || ! command -v node >/dev/null ||
 		! command -v npm >/dev/null; then
 		printf 'left out %s: the page in a browser: %s\n' "$NAME" \
@@ -174,6 +176,8 @@ in_browser() {
 		return
 	fi
 	exec 9>&-
+	# shellcheck disable=SC2034 # the check's
+	BROWSED=1
 	mkdir -p "$TREE/screenshots"
 	NODE_PATH=$modules/node_modules timeout $((PATIENCE * 10)) \
 		node "$(dirname -- "$0")/browser.js" "$URL" \

@@ -37,7 +37,7 @@ __read_info(const struct lwstp_pool *pool, const struct lwstp_task *task,
 		info->state_us = info->age_us;
 	info->thread = -1;
 	for (n = 0; n < pool->indexes; n++)
-		if (w[n].task == task && !atomic_load(&w[n].is_left) &&
+		if (__lwstp_runs(&w[n]) == task &&
 		    lwstp_status(word) == LWS_TP_STATUS_RUNNING)
 			info->thread = n;
 	info->stop = lwstp_task_why(task, word);

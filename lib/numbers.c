@@ -34,7 +34,7 @@ __read_now(struct lwstp_pool *pool, struct lws_threadpool_stats *s)
 
 	__lwstp_drain(pool);
 	for (n = 0; n < pool->indexes; n++) {
-		on_threads += w[n].task && !atomic_load(&w[n].is_left);
+		on_threads += !!__lwstp_runs(&w[n]);
 		s->syncs += atomic_load_explicit(&w[n].syncs,
 						 memory_order_relaxed);
 	}

@@ -139,6 +139,7 @@ static LWSTP_POOL_HELD void
 __running_names(const struct lwstp_pool *pool, char *buf, size_t len)
 {
 	const struct lwstp_worker *w;
+	const struct lwstp_task *task;
 	char name[LWSTP_TASK_NAME];
 	size_t used = 0;
 	int n;
@@ -146,9 +147,10 @@ __running_names(const struct lwstp_pool *pool, char *buf, size_t len)
 	*buf = '\0';
 	for (n = 0; n < pool->indexes && used < len - 1; n++) {
 		w = &pool->workers[n];
-		if (!w->task && !w->cleaning)
+		task = __lwstp_runs(w);
+		if (!task && !w->cleaning)
 			continue;
-		lwstp_name_write(w->task ? &w->task->name : &w->cleaned, name);
+		lwstp_name_write(task ? &task->name : &w->cleaned, name);
 		used += (size_t)lws_snprintf(buf + used, len - used, "%s%s",
 					     used ? ", " : "", name);
 	}

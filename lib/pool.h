@@ -167,6 +167,14 @@ lwstp_unlock(struct lwstp_pool *pool)
 	pthread_mutex_unlock(&pool->lock);
 }
 
+/* What that worker runs.  A task that has left it may be released by now, and
+ * its slot another's: nothing may be read of it. */
+static inline LWSTP_POOL_HELD struct lwstp_task *
+__lwstp_runs(const struct lwstp_worker *w)
+{
+	return atomic_load(&w->is_left) ? NULL : w->task;
+}
+
 void
 lwstp_record(struct lwstp_histogram *h, lws_usec_t us, unsigned int counts);
 /* this event counts for so many, which are the caller's to record; now: in

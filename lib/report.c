@@ -97,7 +97,7 @@ __add_pool(struct snapshot *s, struct lwstp_pool *pool)
 	     task = __lwstp_next_held(pool, task))
 		__add(s, task, atomic_load(&task->slot.word), "held back");
 	for (n = 0; n < pool->indexes; n++) {
-		task = pool->workers[n].task;
+		task = __lwstp_runs(&pool->workers[n]);
 		if (task)
 			__add(s, task, atomic_load(&task->slot.word),
 			      "running");

@@ -101,7 +101,7 @@ bool
 lwstpc_publish(struct lwstpc_engine *e, const char *kind, const char *key,
 	       const char *id, const void *buf, size_t len);
 /* of a queue that is there, and has room: 0 and its number; of one that is not
- * there -1; 1: it refuses */
+ * there -1; 1: it refuses, with the number of its error */
 int
 lwstpc_publish_answer(struct lwstpc_msg *msg, uint64_t *number);
 /* make the queue, unless it is there: the answer's tail is "+" */

@@ -238,7 +238,7 @@ attach_seek(lwstpc_t *c, struct lwstpc_job *job)
 	old = __replace(c, job);
 	listed = __lwstpc_job_list(c, job);
 	if (!listed)
-		__lwstpc_job_verdict(job, LWS_TP_CLUSTER_REFUSED);
+		__lwstpc_job_refuse(job, "no memory", 0);
 	lwstpc_job_unlock(job);
 	lwstpc_unlock(c);
 	if (old)

@@ -55,7 +55,8 @@ __chunk(struct lwstpc_job *job, const struct lwstpc_wire *wire,
 		return false;
 	}
 	if (wire->len > job->kind->k.max_chunk) {
-		__lwstpc_job_verdict(job, LWS_TP_CLUSTER_REFUSED);
+		__lwstpc_job_refuse(job, "a chunk is larger than max_chunk",
+				    wire->len);
 		return false;
 	}
 	/* beyond its credit: its loss */
@@ -87,7 +88,11 @@ __found_by(struct lwstpc_job *job, const struct lwstpc_wire *wire,
 {
 	if (!kind || (wire->flags & LWSTPC_F_REFUSED) ||
 	    wire->seq != job->done || !__lwstpc_job_kind(job, kind)) {
-		__lwstpc_job_verdict(job, LWS_TP_CLUSTER_REFUSED);
+		__lwstpc_job_refuse(
+			job,
+			!kind ? "attach: its kind is not known here" :
+				"attach: the worker cannot go on after chunk",
+			kind ? job->done : 0);
 		return;
 	}
 	job->where = LWSTPC_OWNED;
@@ -225,7 +230,9 @@ __published(struct lwstpc_job *job, int refused, uint64_t number)
 {
 	if (refused > 0) {
 		if (job->where == LWSTPC_QUEUED)
-			__lwstpc_job_verdict(job, LWS_TP_CLUSTER_REFUSED);
+			__lwstpc_job_refuse(job,
+					    "the queue takes no job, error",
+					    number);
 	} else if (!refused) {
 		job->number = number;
 		if (job->gone && !job->lingers) {

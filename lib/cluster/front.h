@@ -72,7 +72,9 @@ struct lwstpc_job {
 	bool lingers LWSTPC_BY_JOB;
 	lws_usec_t keep_until LWSTPC_BY_JOB; /* once gone */
 	enum lws_threadpool_cluster_end verdict LWSTPC_BY_JOB;
-	atomic_int end; /* enum lws_threadpool_cluster_end */
+	const char *refusal LWSTPC_BY_JOB; /* why REFUSED, for the log, */
+	uint64_t refused LWSTPC_BY_JOB;	   /* of what, or 0 */
+	atomic_int end;			   /* enum lws_threadpool_cluster_end */
 };
 
 /*
@@ -118,6 +120,9 @@ __lwstpc_job_wake(struct lwstpc_job *job);
 LWSTPC_JOB_HELD void
 __lwstpc_job_verdict(struct lwstpc_job *job,
 		     enum lws_threadpool_cluster_end verdict);
+/* ... REFUSED, of that number, or 0 */
+LWSTPC_JOB_HELD void
+__lwstpc_job_refuse(struct lwstpc_job *job, const char *why, uint64_t of);
 LWSTPC_JOB_HELD void
 __lwstpc_job_empty(struct lwstpc_job *job);
 

@@ -256,3 +256,13 @@ __lwstpc_job_verdict(struct lwstpc_job *job,
 	if (job->verdict)
 		__lwstpc_job_wake(job);
 }
+
+LWSTPC_JOB_HELD void
+__lwstpc_job_refuse(struct lwstpc_job *job, const char *why, uint64_t of)
+{
+	if (!job->refusal) {
+		job->refusal = why;
+		job->refused = of;
+	}
+	__lwstpc_job_verdict(job, LWS_TP_CLUSTER_REFUSED);
+}

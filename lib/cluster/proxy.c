@@ -15,17 +15,38 @@
  * Its end
  */
 
-/* false: it had one */
-static bool
+/* what is wrong with it; once for each job */
+static void
+log_refusal(struct lwstpc_job *job)
+{
+	const char *kind, *why;
+	uint64_t of;
+
+	lwstpc_job_lock(job);
+	kind = job->kind ? job->kind->name : "?";
+	why = job->refusal ? job->refusal : "its worker says no";
+	of = job->refused;
+	lwstpc_job_unlock(job);
+	if (of)
+		lwsl_warn("lws_threadpool_cluster: %s %s is refused: %s: "
+			  "%llu\n",
+			  kind, job->id_text, why, (unsigned long long)of);
+	else
+		lwsl_warn("lws_threadpool_cluster: %s %s is refused: %s\n",
+			  kind, job->id_text, why);
+}
+
+/* but for the first time nothing comes of it */
+static void
 set_end(struct lwstpc_job *job, enum lws_threadpool_cluster_end end)
 {
 	int not_yet = LWS_TP_CLUSTER_NOT_YET;
 
 	if (!atomic_compare_exchange_strong(&job->end, &not_yet, (int)end))
-		return false;
+		return;
 	lwstpc_count(&job->c->n.ended[end], 1);
-
-	return true;
+	if (end == LWS_TP_CLUSTER_REFUSED)
+		log_refusal(job);
 }
 
 /* early: the worker is told, if there is one */
@@ -78,19 +99,35 @@ asked_to_stop(struct lwstpc_job *job)
  * Its work
  */
 
-/* false: encode_job() said no, or there is no memory.  (By now nobody changes
- * the kind any more, here and in take_in().) */
+/* what is wrong with it, or NULL */
+static const char *
+encode_into(const struct lwstpc_job *job, const struct lwstpc_kind *kind,
+	    void *buf, size_t *len)
+{
+	if (!buf)
+		return "no memory";
+	if (kind->k.encode_job(job->user, buf, len))
+		return "encode_job says no";
+
+	return *len > kind->k.max_chunk ?
+		       "encode_job wrote more than max_chunk" :
+		       NULL;
+}
+
+/* false: it is refused.  (By now nobody changes the kind any more, here and in
+ * take_in().) */
 static LWSTP_UNCHECKED bool
 encode(struct lwstpc_job *job)
 {
 	size_t len = job->kind->k.max_chunk;
 	void *exact, *buf = malloc(len);
+	const char *why = encode_into(job, job->kind, buf, &len);
 
-	if (!buf)
-		return false;
-	if (job->kind->k.encode_job(job->user, buf, &len) ||
-	    len > job->kind->k.max_chunk) {
+	if (why) {
 		free(buf);
+		lwstpc_job_lock(job);
+		__lwstpc_job_refuse(job, why, 0);
+		lwstpc_job_unlock(job);
 		return false;
 	}
 	exact = realloc(buf, len ? len : 1);

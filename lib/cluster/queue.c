@@ -113,8 +113,10 @@ lwstpc_publish_answer(struct lwstpc_msg *msg, uint64_t *number)
 	if (lwstpc_msg_status(msg) == NO_RESPONDERS)
 		return -1;
 	text = lwstpc_msg_data(msg, &len);
-	if (json_find(text, len, "error"))
-		return not_now(json_number(text, len, "err_code")) ? -1 : 1;
+	if (json_find(text, len, "error")) {
+		*number = json_number(text, len, "err_code");
+		return not_now(*number) ? -1 : 1;
+	}
 	*number = json_number(text, len, "seq");
 
 	return *number ? 0 : -1;

@@ -32,9 +32,6 @@ static enum lws_threadpool_task_return
 end(struct lwstpc_work *work, unsigned int flags, unsigned char *buf,
     size_t len)
 {
-	if (flags & LWSTPC_F_REFUSED)
-		lwsl_warn("lws_threadpool_cluster: %s %s is refused here\n",
-			  work->kind->name, work->id_text);
 	if (!buf)
 		buf = malloc(LWSTPC_WIRE_HEADER);
 	lwstpc_work_lock(work);
@@ -51,6 +48,15 @@ end(struct lwstpc_work *work, unsigned int flags, unsigned char *buf,
 
 	return flags & LWSTPC_F_FINISHED ? LWS_TP_RETURN_FINISHED :
 					   LWS_TP_RETURN_STOPPED;
+}
+
+static enum lws_threadpool_task_return
+refuse(struct lwstpc_work *work, const char *why)
+{
+	lwsl_warn("lws_threadpool_cluster: %s %s is refused here: %s\n",
+		  work->kind->name, work->id_text, why);
+
+	return end(work, LWSTPC_F_REFUSED, NULL, 0);
 }
 
 /* It is not wanted here any more, or the pool ends, which gives it back */
@@ -143,20 +149,25 @@ make_user(struct lwstpc_work *work)
  * Its calls
  */
 
-/* A chunk in memory of its own, with room for a header.  NULL: encode_chunk
- * says no, or there is no memory */
+/* A chunk in memory of its own, with room for a header.  NULL: there is none,
+ * and why */
 static unsigned char *
-chunk(struct lwstpc_work *work, size_t *len)
+chunk(struct lwstpc_work *work, size_t *len, const char **why)
 {
 	unsigned char *exact, *buf;
 
 	*len = work->max_chunk;
 	buf = malloc(LWSTPC_WIRE_HEADER + *len);
+	*why = "no memory for a chunk";
 	if (!buf)
 		return NULL;
+	*why = NULL;
 	if (work->kind->k.encode_chunk(work->user, buf + LWSTPC_WIRE_HEADER,
-				       len) ||
-	    *len > work->max_chunk) {
+				       len))
+		*why = "encode_chunk says no";
+	else if (*len > work->max_chunk)
+		*why = "encode_chunk wrote more than max_chunk";
+	if (*why) {
 		free(buf);
 		return NULL;
 	}
@@ -168,12 +179,13 @@ chunk(struct lwstpc_work *work, size_t *len)
 static enum lws_threadpool_task_return
 synced(struct lwstpc_work *work)
 {
+	const char *why;
 	size_t len;
-	unsigned char *buf = chunk(work, &len);
+	unsigned char *buf = chunk(work, &len, &why);
 	bool more;
 
 	if (!buf)
-		return end(work, LWSTPC_F_REFUSED, NULL, 0);
+		return refuse(work, why);
 	lwstpc_work_lock(work);
 	if (work->stop || work->given) {
 		free(buf);
@@ -193,11 +205,12 @@ synced(struct lwstpc_work *work)
 static enum lws_threadpool_task_return
 finished(struct lwstpc_work *work)
 {
+	const char *why;
 	size_t len;
-	unsigned char *buf = chunk(work, &len);
+	unsigned char *buf = chunk(work, &len, &why);
 
 	if (!buf)
-		return end(work, LWSTPC_F_REFUSED, NULL, 0);
+		return refuse(work, why);
 
 	return end(work, LWSTPC_F_FINISHED | (len ? LWSTPC_F_DATA : 0), buf,
 		   len);
@@ -247,7 +260,7 @@ unmade(struct lwstpc_work *work)
 	begun = work->begun;
 	lwstpc_work_unlock(work);
 
-	return begun ? end(work, LWSTPC_F_REFUSED, NULL, 0) : over(work);
+	return begun ? refuse(work, "decode_job says no") : over(work);
 }
 
 /* the park that call() may come back from was the function's own, so it is the

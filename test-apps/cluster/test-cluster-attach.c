@@ -313,6 +313,10 @@ too_early_a_chunk(void **state)
 	assert_non_null(r[1]->task);
 	until_ended(r[1]);
 	assert_end(r[1], LWS_TP_STATUS_STOPPED, LWS_TP_CLUSTER_REFUSED);
+	assert_int_equal(log_count(LLL_WARN,
+				   "is refused: attach: the worker cannot go "
+				   "on after chunk: 10"),
+			 1);
 }
 
 static const struct CMUnitTest tests[] = {

@@ -14,6 +14,8 @@
 #define CHUNKS 40
 #define LIES   400 /* of each kind */
 
+#define MAX_CHUNK 65536 /* of a kind that says 0 */
+
 static uint64_t dice_state;
 
 static unsigned int
@@ -98,7 +100,7 @@ job_encode(uint8_t *buf, const struct ask *ask)
 	wire.front = dice(1000000);
 	wire.version = 1;
 	wire.window = 8;
-	wire.max_chunk = 65536;
+	wire.max_chunk = MAX_CHUNK;
 	len = lwstpc_encode(buf, &wire);
 	memcpy(buf + len, ask, sizeof(*ask));
 
@@ -297,6 +299,24 @@ send_a_false_chunk(struct subjects *s)
 	wild_send(s->w, s->front, s->worker, buf, len + 20);
 }
 
+/* The one that is to come, of a size that the kind does not allow */
+static void
+send_a_large_chunk(struct subjects *s)
+{
+	size_t more = MAX_CHUNK + 1;
+	uint8_t *buf = calloc(1, LWSTPC_WIRE_MOST + more);
+	struct lwstpc_wire wire;
+	size_t len;
+
+	assert_non_null(buf);
+	assert_int_equal(lwstpc_decode(&wire, s->msg.data, (size_t)s->msg.len),
+			 0);
+	wire.seq = 5;
+	len = lwstpc_encode(buf, &wire);
+	wild_send(s->w, s->front, s->worker, buf, len + more);
+	free(buf);
+}
+
 static void
 lies_to_the_front(void **state)
 {
@@ -309,18 +329,33 @@ lies_to_the_worker(void **state)
 	is_attacked(*state, send_lies_to_the_worker);
 }
 
-/* The one that is to come, as the front must believe; it cannot be decoded. */
+static void
+ends_by(struct field *f, void (*attack)(struct subjects *s),
+	enum lws_threadpool_cluster_end why, const char *says)
+{
+	struct remote *r;
+
+	is_attacked(f, attack);
+	for (r = f->remotes; r; r = r->next)
+		if (r->kind == KIND_NEVER)
+			assert_end(r, LWS_TP_STATUS_STOPPED, why);
+	assert_int_equal(log_count(LLL_WARN, "lws_threadpool_cluster: "), 1);
+	assert_int_equal(log_count(LLL_WARN, says), 1);
+}
+
+/* As the front must believe; it cannot be decoded. */
 static void
 false_chunk(void **state)
 {
-	struct field *f = *state;
-	struct remote *r;
+	ends_by(*state, send_a_false_chunk, LWS_TP_CLUSTER_CHUNK,
+		"a chunk cannot be decoded");
+}
 
-	is_attacked(f, send_a_false_chunk);
-	for (r = f->remotes; r; r = r->next)
-		if (r->kind == KIND_NEVER)
-			assert_end(r, LWS_TP_STATUS_STOPPED,
-				   LWS_TP_CLUSTER_CHUNK);
+static void
+large_chunk(void **state)
+{
+	ends_by(*state, send_a_large_chunk, LWS_TP_CLUSTER_REFUSED,
+		"is refused: a chunk is larger than max_chunk: 65537");
 }
 
 static const struct CMUnitTest tests[] = {
@@ -330,6 +365,7 @@ static const struct CMUnitTest tests[] = {
 	FIELD_TEST(lies_to_the_front),
 	FIELD_TEST(lies_to_the_worker),
 	FIELD_TEST(false_chunk),
+	FIELD_TEST(large_chunk),
 };
 
 FIELD_MAIN(tests)

@@ -3,12 +3,14 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * In each test another job runs beside it, and is not harmed.
+ * In each test another job runs beside it, and is not harmed.  Each side that
+ * knows what was wrong says so, once.
  */
 
 #include "wild.h"
 
-#define CHUNKS 6
+#define CHUNKS	  6
+#define BY_WORKER "is refused: its worker says no"
 
 static struct remote *
 start(struct field *f)
@@ -28,13 +30,19 @@ run(struct remote *r)
 	until_ended(r);
 }
 
+/* the front says so, and so does the worker, if it is the one who does */
 static void
-is_refused(struct remote *r, struct remote *other)
+is_refused(struct remote *r, struct remote *other, const char *front,
+	   const char *worker)
 {
 	struct lws_threadpool_cluster_stats stats;
 	struct field *f = r->f;
 
 	assert_end(r, LWS_TP_STATUS_STOPPED, LWS_TP_CLUSTER_REFUSED);
+	assert_int_equal(log_count(LLL_WARN, "lws_threadpool_cluster: "), 1);
+	assert_int_equal(log_count(LLL_WARN, front), 1);
+	assert_int_equal(board_lines("is refused here"), !!worker);
+	assert_int_equal(board_lines(worker ? worker : "is refused"), !!worker);
 	front_stats(f, &stats);
 	assert_int_equal(stats.ended[LWS_TP_CLUSTER_REFUSED], 1);
 	remote_release(other);
@@ -52,7 +60,7 @@ job_by_the_worker(void **state)
 	r = remote_new(f, KIND_RESUME, CHUNKS);
 	r->work.ask.refuse = 1;
 	run(r);
-	is_refused(r, other);
+	is_refused(r, other, BY_WORKER, "is refused here: decode_job says no");
 	assert_int_equal(r->board->decoded, 1);
 }
 
@@ -65,7 +73,7 @@ job_by_the_front(void **state)
 	r = remote_new(f, KIND_RESUME, CHUNKS);
 	r->work.ask.refuse = 2;
 	run(r);
-	is_refused(r, other);
+	is_refused(r, other, "is refused: encode_job says no", NULL);
 	assert_int_equal(r->board->decoded, 0);
 }
 
@@ -79,7 +87,7 @@ job_larger_than_max_chunk(void **state)
 	other = start(f);
 	r = remote_new(f, KIND_UNSENT, CHUNKS);
 	run(r);
-	is_refused(r, other);
+	is_refused(r, other, "is refused: encode_job says no", NULL);
 	assert_int_equal(r->board->decoded, 0);
 }
 
@@ -99,6 +107,8 @@ version_of_the_kind(void **state)
 		r = remote_new(f, KIND_RESUME, CHUNKS);
 		run(r);
 		assert_end(r, LWS_TP_STATUS_STOPPED, LWS_TP_CLUSTER_REFUSED);
+		assert_int_equal(log_count(LLL_WARN, BY_WORKER),
+				 f->worker_version ? 1 : 2);
 		assert_int_equal(r->board->begun, 0);
 		until_no_jobs(f);
 		worker_drain(f, w);
@@ -111,7 +121,7 @@ version_of_the_kind(void **state)
 }
 
 static void
-chunk_at(struct field *f, enum ask_what what, uint32_t bytes)
+chunk_at(struct field *f, enum ask_what what, uint32_t bytes, const char *says)
 {
 	struct remote *other = start(f), *r;
 
@@ -121,7 +131,7 @@ chunk_at(struct field *f, enum ask_what what, uint32_t bytes)
 	if (bytes)
 		r->work.ask.bytes = bytes;
 	run(r);
-	is_refused(r, other);
+	is_refused(r, other, BY_WORKER, says);
 	assert_int_equal(r->read, what == ASK_NOTHING ? 0 : 3);
 	until_board(r, cleaned, 1);
 	assert_int_equal(r->board->decoded, 1);
@@ -130,13 +140,15 @@ chunk_at(struct field *f, enum ask_what what, uint32_t bytes)
 static void
 chunk_by_its_encoder(void **state)
 {
-	chunk_at(*state, ASK_TOO_LARGE, 0);
+	chunk_at(*state, ASK_TOO_LARGE, 0,
+		 "is refused here: encode_chunk says no");
 }
 
 static void
 chunk_larger_than_its_room(void **state)
 {
-	chunk_at(*state, ASK_OVERRUN, 0);
+	chunk_at(*state, ASK_OVERRUN, 0,
+		 "is refused here: encode_chunk wrote more than max_chunk");
 }
 
 static void
@@ -145,7 +157,7 @@ chunk_larger_than_max_chunk(void **state)
 	struct field *f = *state;
 
 	f->kinds[KIND_UNSENT].max_chunk = 1000;
-	chunk_at(f, ASK_NOTHING, 1001);
+	chunk_at(f, ASK_NOTHING, 1001, "is refused here: encode_chunk");
 }
 
 static void
@@ -183,6 +195,12 @@ job_by_a_full_queue(void **state)
 	r[2] = remote_run(f, KIND_RESUME, CHUNKS, BOARD_FREE);
 	until_ended(r[2]);
 	assert_end(r[2], LWS_TP_STATUS_STOPPED, LWS_TP_CLUSTER_REFUSED);
+	/* JSStreamStoreFailed: its code, and no other job's */
+	assert_int_equal(
+		log_count(LLL_WARN,
+			  "is refused: the queue takes no job, error: 10077"),
+		1);
+	assert_int_equal(log_count(LLL_WARN, "is refused"), 1);
 	worker_start(f);
 	for (n = 0; n < 2; n++) {
 		until_ended(r[n]);
@@ -207,6 +225,8 @@ chunk_by_the_front(void **state)
 	assert_int_equal(r->read, 3);
 	front_stats(f, &stats);
 	assert_int_equal(stats.ended[LWS_TP_CLUSTER_CHUNK], 1);
+	assert_int_equal(log_count(LLL_WARN, "lws_threadpool_cluster: "), 1);
+	assert_int_equal(log_count(LLL_WARN, "a chunk cannot be decoded"), 1);
 	until_board(r, cleaned, 1);
 	assert_int_equal(r->board->finished, 0);
 	remote_release(other);

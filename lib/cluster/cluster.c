@@ -1,6 +1,5 @@
 /*
- * lws-threadpool-cluster - to create a cluster, give it kinds, serve, drain and
- * destroy it
+ * lws-threadpool-cluster - to create a cluster, drain and destroy it
  *
  * SPDX-License-Identifier: MIT
  *
@@ -16,63 +15,48 @@
 
 #include "private.h"
 
-#define STRUCT_MOST   4096 /* as the base has it */
 #define URL	      "nats://127.0.0.1:4222"
 #define PREFIX	      "lwstp"
 #define LEASE_SECS    10
 #define LEASE_MOST    3600
 #define ENGINE_SECS   30
 #define TRIES	      4
-#define JOBS	      1000
 #define PING_LEAST_MS 500
 #define DESTROY_MS    150
 #define TAKES_MS      50
-
-/* Members after those that we know must be zero */
-static bool
-size_ok(const void *s, size_t known, size_t size)
-{
-	const char *bytes = s;
-	size_t n;
-
-	if (size < known || size > STRUCT_MOST)
-		return false;
-	for (n = known; n < size; n++)
-		if (bytes[n])
-			return false;
-
-	return true;
-}
-
-static bool
-name_ok(const char *name)
-{
-	size_t len = name ? strlen(name) : 0;
-
-	return len && len < LWSTPC_NAME &&
-	       strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-") == len;
-}
 
 /*
  * Create
  */
 
-static const char *
+static struct lwstpc_wrong
 options_wrong(const struct lws_threadpool_cluster_options *o)
 {
-	if (!size_ok(o, sizeof(*o), o->size))
-		return "options have a bad size, or a member that this version "
-		       "does not know";
-	if (o->prefix && !name_ok(o->prefix))
-		return "options->prefix is not 1..32 of a-z 0-9 _ -";
+	if (!lwstpc_size_ok(o, sizeof(*o), o->size))
+		return lwstpc_wrong_number(
+			"options have a bad size, or a member that "
+			"this version does not know",
+			(long long)o->size);
+	if (o->prefix && !lwstpc_name_ok(o->prefix))
+		return lwstpc_wrong_text(
+			"options->prefix is not 1..32 of a-z 0-9 _ -",
+			o->prefix);
 	if (o->lease_secs < 0 || o->lease_secs > LEASE_MOST)
-		return "options->lease_secs is not 0..3600";
-	if (o->engine_secs < 0 || o->max_tries < 0)
-		return "options->engine_secs or max_tries is negative";
+		return lwstpc_wrong_number("options->lease_secs is not 0..3600",
+					   o->lease_secs);
+	if (o->engine_secs < 0)
+		return lwstpc_wrong_number("options->engine_secs is negative",
+					   o->engine_secs);
+	if (o->max_tries < 0)
+		return lwstpc_wrong_number("options->max_tries is negative",
+					   o->max_tries);
 	if (o->key_file && !o->cert_file)
-		return "options->key_file is set, and cert_file is not";
+		return lwstpc_wrong_text(
+			"options->key_file is set, and cert_file is "
+			"not",
+			o->key_file);
 
-	return NULL;
+	return lwstpc_nothing_wrong();
 }
 
 /* false: no memory */
@@ -185,140 +169,30 @@ lws_threadpool_cluster_create(
 		.size = sizeof(none),
 	};
 	struct lws_threadpool_stats stats = { .size = sizeof(stats) };
-	const char *why;
+	struct lwstpc_wrong wrong;
 	lwstpc_t *c;
 
 	if (!options)
 		options = &none;
-	why = options_wrong(options);
-	if (!why && lws_threadpool_get_stats(pool, &stats))
-		why = "there is no such pool";
-	if (why) {
-		lwsl_err("%s: %s\n", __func__, why);
+	wrong = options_wrong(options);
+	if (!wrong.why && lws_threadpool_get_stats(pool, &stats))
+		wrong = lwstpc_wrong_handle("there is no such pool", pool);
+	if (wrong.why) {
+		lwsl_err("%s: %s: %s\n", __func__, wrong.why, wrong.value);
 		return NULL;
 	}
 	c = cluster_make(pool, stats.threads, options);
 	if (!c) {
-		lwsl_err("%s: no memory\n", __func__);
+		lwsl_err("%s: no memory for a cluster\n", __func__);
 		return NULL;
 	}
 	if (!ticker_start(c)) {
-		lwsl_err("%s: no thread\n", __func__);
+		lwsl_err("%s: no thread for a cluster\n", __func__);
 		lwstpc_drop(c);
 		return NULL;
 	}
 
 	return c;
-}
-
-/*
- * Kinds
- */
-
-static const char *
-kind_wrong(const struct lws_threadpool_cluster_kind *k)
-{
-	if (!k || !size_ok(k, sizeof(*k), k->size) || k->reserved)
-		return "kind is NULL, has a bad size, or a member that this "
-		       "version does not know";
-	if (!name_ok(k->name))
-		return "kind->name is not 1..32 of a-z 0-9 _ -";
-	if (!k->task || !k->encode_job || !k->decode_job || !k->encode_chunk ||
-	    !k->decode_chunk)
-		return "a function of kind is NULL";
-	if (k->retry < LWS_TP_CLUSTER_RETRY_UNSENT ||
-	    k->retry > LWS_TP_CLUSTER_RETRY_RESUME)
-		return "kind->retry is unknown";
-	if (k->window < 0 || k->window > LWSTPC_WINDOW_MOST)
-		return "kind->window is not 0..256";
-	if (k->max_chunk > LWSTPC_CHUNK_MOST)
-		return "kind->max_chunk is over 1,000,000";
-	if (k->deadline_secs < 0 || k->linger_secs < 0)
-		return "kind->deadline_secs or linger_secs is negative";
-
-	return NULL;
-}
-
-/* false: it is known already */
-static bool
-kind_list(lwstpc_t *c, struct lwstpc_kind *kind)
-{
-	struct lwstpc_kind **at = &c->kinds;
-
-	lwstpc_lock(c);
-	while (*at && strcmp((*at)->name, kind->name))
-		at = &(*at)->next;
-	if (*at) {
-		lwstpc_unlock(c);
-		return false;
-	}
-	kind->number = c->n_kinds++;
-	*at = kind;
-	lwstpc_unlock(c);
-
-	return true;
-}
-
-int
-lws_threadpool_cluster_add_kind(struct lws_threadpool_cluster *c,
-				const struct lws_threadpool_cluster_kind *k)
-{
-	const char *why = c ? kind_wrong(k) : "no cluster";
-	struct lwstpc_kind *kind = NULL;
-
-	if (!why) {
-		kind = calloc(1, sizeof(*kind));
-		if (!kind)
-			why = "no memory";
-	}
-	if (kind) {
-		kind->k = *k;
-		snprintf(kind->name, sizeof(kind->name), "%s", k->name);
-		kind->k.name = kind->name;
-		if (!k->window)
-			kind->k.window = LWSTPC_WINDOW;
-		if (!k->max_chunk)
-			kind->k.max_chunk = LWSTPC_CHUNK_SIZE;
-		if (!kind_list(c, kind)) {
-			free(kind);
-			why = "the kind is known already";
-		}
-	}
-	if (!why)
-		return 0;
-	lwsl_err("%s: %s\n", __func__, why);
-
-	return -1;
-}
-
-int
-lws_threadpool_cluster_serve(struct lws_threadpool_cluster *c, const char *name,
-			     int max_jobs)
-{
-	struct lwstpc_kind *kind = c && name ? lwstpc_kind_find(c, name) : NULL;
-	bool served;
-
-	if (!kind || max_jobs < 0 || atomic_load(&c->draining)) {
-		lwsl_err("%s: %s\n", __func__,
-			 !kind	      ? "no such kind" :
-			 max_jobs < 0 ? "max_jobs is negative" :
-					"it is draining");
-		return -1;
-	}
-	lwstpc_lock(c);
-	served = kind->served;
-	if (!served) {
-		kind->max_jobs = max_jobs ? (unsigned int)max_jobs : JOBS;
-		kind->served = true;
-	}
-	lwstpc_unlock(c);
-	if (served) {
-		lwsl_err("%s: %s is served already\n", __func__, name);
-		return -1;
-	}
-	lwstpc_tick_now(c);
-
-	return 0;
 }
 
 /*

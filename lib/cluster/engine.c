@@ -215,12 +215,15 @@ connection(struct lwstpc_engine *e, natsSubscription *subs[LWSTPC_INLETS],
 	return NULL;
 }
 
+/* without the user and the password that it may have */
 static void
 warn(struct lwstpc_engine *e, natsStatus s)
 {
+	const char *at = strrchr(e->o.url, '@');
+
 	if (!e->warned)
 		lwsl_warn("lws_threadpool_cluster: %s cannot be reached: %s\n",
-			  e->o.url, natsStatus_GetText(s));
+			  at ? at + 1 : e->o.url, natsStatus_GetText(s));
 	e->warned = true;
 }
 

@@ -13,39 +13,46 @@
 
 #include "private.h"
 
-#define STRUCT_MOST 4096 /* as the base has it */
-#define TASK_NAME   48
+#define TASK_NAME 48
 
 /*
  * What it is called with
  */
 
-/* Handlers and life_ms are what there may be; false: it is another */
-static bool
+/* Handlers and life_ms are what there may be */
+static struct lwstpc_wrong
 options_copy(struct lws_threadpool_task_options *o,
 	     const struct lws_threadpool_task_options *options)
 {
-	const char *bytes = (const char *)options;
-	size_t n;
-
 	memset(o, 0, sizeof(*o));
-	if (options) {
-		if (options->size < sizeof(*o) || options->size > STRUCT_MOST)
-			return false;
-		for (n = sizeof(*o); n < options->size; n++)
-			if (bytes[n])
-				return false;
+	if (options && !lwstpc_size_ok(options, sizeof(*o), options->size))
+		return lwstpc_wrong_number("options have a bad size, or a "
+					   "member that this version does not "
+					   "know",
+					   (long long)options->size);
+	if (options)
 		*o = *options;
-	}
 	o->size = sizeof(*o);
+	if (o->queue_ms)
+		return lwstpc_wrong_number("options->queue_ms is not for a "
+					   "cluster",
+					   o->queue_ms);
+	if (o->key || o->key_max)
+		return lwstpc_wrong_number("options->key is not for a cluster, "
+					   "key_max",
+					   o->key_max);
+	if (o->life_ms < 0)
+		return lwstpc_wrong_number("options->life_ms is negative",
+					   o->life_ms);
 
-	return !o->queue_ms && !o->key && !o->key_max && o->life_ms >= 0;
+	return lwstpc_nothing_wrong();
 }
 
 static struct lws_threadpool_task *
-refuse(enum lws_threadpool_refused why, const char *me, const char *what)
+refuse(enum lws_threadpool_refused why, const char *me,
+       struct lwstpc_wrong wrong)
 {
-	lwsl_err("%s: %s\n", me, what);
+	lwsl_err("%s: %s: %s\n", me, wrong.why, wrong.value);
 	lws_threadpool_refuse(why);
 
 	return NULL;
@@ -53,30 +60,29 @@ refuse(enum lws_threadpool_refused why, const char *me, const char *what)
 
 /* what is nobody's mistake here: tokens come from anywhere */
 static struct lws_threadpool_task *
-not_now(enum lws_threadpool_refused why, const char *me, const char *what)
+not_now(enum lws_threadpool_refused why, const char *me, const char *what,
+	const char *value)
 {
 	(void)me;
 	(void)what;
-	lwsl_info("%s: %s\n", me, what);
+	(void)value;
+	lwsl_info("%s: %s: %s\n", me, what, value);
 	lws_threadpool_refuse(why);
 
 	return NULL;
 }
 
-/* NULL: go on */
-static const char *
-wrong(lwstpc_t *c, const struct lws_threadpool_task_args *args,
-      const struct lws_threadpool_task_options *options,
-      struct lws_threadpool_task_options *o)
+static struct lwstpc_wrong
+look_at(lwstpc_t *c, const struct lws_threadpool_task_args *args,
+	const struct lws_threadpool_task_options *options,
+	struct lws_threadpool_task_options *o)
 {
 	if (!c)
-		return "no cluster";
+		return lwstpc_wrong_text("there is no cluster", NULL);
 	if (!args)
-		return "args is NULL";
-	if (!options_copy(o, options))
-		return "options may have handlers and life_ms only";
+		return lwstpc_wrong_text("there are no args", NULL);
 
-	return NULL;
+	return options_copy(o, options);
 }
 
 /* The sooner of the two */
@@ -119,6 +125,26 @@ begin(struct lwstpc_job *job, const struct lws_threadpool_task_args *args,
 	return task;
 }
 
+/* NULL: no memory */
+static struct lwstpc_job *
+make(lwstpc_t *c, struct lwstpc_kind *kind)
+{
+	unsigned char id[LWSTPC_ID_BYTES];
+	struct lwstpc_job *job;
+	bool listed;
+
+	job = getentropy(id, sizeof(id)) ? NULL : lwstpc_job_make(c, kind, id);
+	if (!job)
+		return NULL;
+	lwstpc_lock(c);
+	listed = __lwstpc_job_list(c, job);
+	lwstpc_unlock(c);
+	if (!listed)
+		lwstpc_job_drop(job);
+
+	return listed ? job : NULL;
+}
+
 struct lws_threadpool_task *
 lws_threadpool_cluster_enqueue(
 	struct lws_threadpool_cluster *c, const char *name,
@@ -126,32 +152,26 @@ lws_threadpool_cluster_enqueue(
 	const struct lws_threadpool_task_options *options, const char *format,
 	...)
 {
-	unsigned char id[LWSTPC_ID_BYTES];
 	struct lws_threadpool_task_options o;
-	const char *why = wrong(c, args, options, &o);
+	struct lwstpc_wrong wrong = look_at(c, args, options, &o);
 	struct lwstpc_kind *kind;
 	struct lwstpc_job *job;
 	char text[TASK_NAME];
-	bool listed;
 	va_list ap;
 
-	if (why)
-		return refuse(LWS_TP_REFUSED_ARGS, __func__, why);
+	if (wrong.why)
+		return refuse(LWS_TP_REFUSED_ARGS, __func__, wrong);
 	kind = name ? lwstpc_kind_find(c, name) : NULL;
 	if (!kind)
-		return refuse(LWS_TP_REFUSED_ARGS, __func__, "no such kind");
+		return refuse(LWS_TP_REFUSED_ARGS, __func__,
+			      lwstpc_wrong_text("no such kind", name));
 	if (!lwstpc_engine_there(c))
-		return not_now(LWS_TP_REFUSED_AWAY, __func__, "no engine");
-	job = getentropy(id, sizeof(id)) ? NULL : lwstpc_job_make(c, kind, id);
+		return not_now(LWS_TP_REFUSED_AWAY, __func__,
+			       "the engine is away", name);
+	job = make(c, kind);
 	if (!job)
-		return refuse(LWS_TP_REFUSED_MEMORY, __func__, "no memory");
-	lwstpc_lock(c);
-	listed = __lwstpc_job_list(c, job);
-	lwstpc_unlock(c);
-	if (!listed) {
-		lwstpc_job_drop(job);
-		return refuse(LWS_TP_REFUSED_MEMORY, __func__, "no memory");
-	}
+		return refuse(LWS_TP_REFUSED_MEMORY, __func__,
+			      lwstpc_wrong_text("no memory for a job", name));
 	limit(&o, kind->k.deadline_secs);
 	va_start(ap, format);
 	if (format)
@@ -238,7 +258,7 @@ attach_seek(lwstpc_t *c, struct lwstpc_job *job)
 	old = __replace(c, job);
 	listed = __lwstpc_job_list(c, job);
 	if (!listed)
-		__lwstpc_job_refuse(job, "no memory", 0);
+		__lwstpc_job_refuse(job, "no memory for a job", 0);
 	lwstpc_job_unlock(job);
 	lwstpc_unlock(c);
 	if (old)
@@ -258,21 +278,24 @@ lws_threadpool_cluster_attach(struct lws_threadpool_cluster *c,
 {
 	unsigned char id[LWSTPC_ID_BYTES];
 	struct lws_threadpool_task_options o;
-	const char *why = wrong(c, args, options, &o);
+	struct lwstpc_wrong wrong = look_at(c, args, options, &o);
 	struct lws_threadpool_task *task;
 	struct lwstpc_job *job;
 	char text[TASK_NAME];
 	va_list ap;
 
-	if (why)
-		return refuse(LWS_TP_REFUSED_ARGS, __func__, why);
+	if (wrong.why)
+		return refuse(LWS_TP_REFUSED_ARGS, __func__, wrong);
 	if (!token || lwstpc_unhex(id, token))
-		return not_now(LWS_TP_REFUSED_ARGS, __func__, "no token");
+		return not_now(LWS_TP_REFUSED_ARGS, __func__,
+			       "that is no token", token ? token : "NULL");
 	if (!lwstpc_engine_there(c))
-		return not_now(LWS_TP_REFUSED_AWAY, __func__, "no engine");
+		return not_now(LWS_TP_REFUSED_AWAY, __func__,
+			       "the engine is away", token);
 	job = attach_make(c, id, have);
 	if (!job)
-		return refuse(LWS_TP_REFUSED_MEMORY, __func__, "no memory");
+		return refuse(LWS_TP_REFUSED_MEMORY, __func__,
+			      lwstpc_wrong_text("no memory for a job", token));
 	va_start(ap, format);
 	if (format)
 		vsnprintf(text, sizeof(text), format, ap);

@@ -62,6 +62,30 @@ extern struct lwstp_role lwstpc_role_work;
 typedef struct lws_threadpool_cluster lwstpc_t;
 
 /*
+ * wrong.c: what is wrong with an argument, and its value, for the log
+ */
+
+struct lwstpc_wrong {
+	const char *why; /* NULL: nothing */
+	char value[80];
+};
+
+struct lwstpc_wrong
+lwstpc_wrong_number(const char *why, long long value);
+struct lwstpc_wrong
+lwstpc_wrong_text(const char *why, const char *value);
+struct lwstpc_wrong
+lwstpc_wrong_handle(const char *why, const void *handle);
+struct lwstpc_wrong
+lwstpc_nothing_wrong(void);
+/* members after those that we know must be zero */
+bool
+lwstpc_size_ok(const void *s, size_t known, size_t size);
+/* of a kind, or a prefix */
+bool
+lwstpc_name_ok(const char *name);
+
+/*
  * Kinds
  */
 

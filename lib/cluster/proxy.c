@@ -105,7 +105,7 @@ encode_into(const struct lwstpc_job *job, const struct lwstpc_kind *kind,
 	    void *buf, size_t *len)
 {
 	if (!buf)
-		return "no memory";
+		return "no memory for the request";
 	if (kind->k.encode_job(job->user, buf, len))
 		return "encode_job says no";
 

@@ -9,14 +9,17 @@
 #include "field.h"
 
 static void
-create_says_no(struct field *f, struct lws_threadpool *pool,
-	       const struct lws_threadpool_cluster_options *options)
+create_says_no(struct lws_threadpool *pool,
+	       const struct lws_threadpool_cluster_options *options,
+	       const char *says)
 {
-	int errors = log_count(LLL_ERR, "");
+	char line[160];
 
+	log_forget();
 	assert_null(lws_threadpool_cluster_create(pool, options));
-	f->errors = log_count(LLL_ERR, "");
-	assert_true(f->errors > errors);
+	snprintf(line, sizeof(line), "lws_threadpool_cluster_create: %s", says);
+	assert_int_equal(log_count(LLL_ERR, line), 1);
+	log_forget();
 }
 
 static void
@@ -26,44 +29,55 @@ create(void **state)
 	struct field *f = *state;
 	struct lws_threadpool *pool = rig_pool(f->rig, 1, 10);
 
-	create_says_no(f, NULL, &f->options);
+	create_says_no(NULL, &f->options, "there is no such pool: ");
 	o = f->options;
 	o.size = 0;
-	create_says_no(f, pool, &o);
+	create_says_no(pool, &o,
+		       "options have a bad size, or a member that this version "
+		       "does not know: 0");
 	o = f->options;
 	o.size = 8192;
-	create_says_no(f, pool, &o);
+	create_says_no(pool, &o,
+		       "options have a bad size, or a member that this version "
+		       "does not know: 8192");
 	o = f->options;
 	o.lease_secs = -1;
-	create_says_no(f, pool, &o);
+	create_says_no(pool, &o, "options->lease_secs is not 0..3600: -1");
 	o.lease_secs = 3601;
-	create_says_no(f, pool, &o);
+	create_says_no(pool, &o, "options->lease_secs is not 0..3600: 3601");
 	o = f->options;
 	o.engine_secs = -1;
-	create_says_no(f, pool, &o);
+	create_says_no(pool, &o, "options->engine_secs is negative: -1");
 	o = f->options;
 	o.max_tries = -1;
-	create_says_no(f, pool, &o);
+	create_says_no(pool, &o, "options->max_tries is negative: -1");
 	o = f->options;
 	o.prefix = "";
-	create_says_no(f, pool, &o);
+	create_says_no(pool, &o,
+		       "options->prefix is not 1..32 of a-z 0-9 _ -: ");
 	o.prefix = "a.b";
-	create_says_no(f, pool, &o);
+	create_says_no(pool, &o,
+		       "options->prefix is not 1..32 of a-z 0-9 _ -: a.b");
 	o.prefix = "a*";
-	create_says_no(f, pool, &o);
+	create_says_no(pool, &o,
+		       "options->prefix is not 1..32 of a-z 0-9 _ -: a*");
 	o.prefix = "abcdefghijklmnopqrstuvwxyz0123456";
-	create_says_no(f, pool, &o);
+	create_says_no(pool, &o,
+		       "options->prefix is not 1..32 of a-z 0-9 _ -: abcdef");
 	lws_threadpool_cluster_destroy(NULL);
 }
 
 static void
-kind_says_no(struct field *f, const struct lws_threadpool_cluster_kind *k)
+kind_says_no(struct field *f, const struct lws_threadpool_cluster_kind *k,
+	     const char *says)
 {
-	int errors = log_count(LLL_ERR, "");
+	char line[160];
 
 	assert_int_equal(lws_threadpool_cluster_add_kind(f->front, k), -1);
-	assert_int_equal(log_count(LLL_ERR, ""), errors + 1);
-	f->errors++;
+	snprintf(line, sizeof(line), "lws_threadpool_cluster_add_kind: %s",
+		 says);
+	assert_int_equal(log_count(LLL_ERR, line), 1);
+	log_forget();
 }
 
 static void
@@ -80,28 +94,33 @@ add_kind_numbers(void **state)
 	struct field *f = *state;
 
 	front_create(f);
-	kind_says_no(f, NULL);
-	kind_says_no(f, &f->kinds[KIND_UNSENT]); /* it is known */
+	kind_says_no(f, NULL, "there is no kind: NULL");
+	kind_says_no(f, &f->kinds[KIND_UNSENT],
+		     "the kind is known already: unsent"); /* it is known */
 	fresh(&k);
 	k.size = 0;
-	kind_says_no(f, &k);
+	kind_says_no(f, &k,
+		     "kind has a bad size, or a member that this version does "
+		     "not know: 0");
 	fresh(&k);
 	k.window = 257;
-	kind_says_no(f, &k);
+	kind_says_no(f, &k, "kind->window is not 0..256: 257");
 	k.window = -1;
-	kind_says_no(f, &k);
+	kind_says_no(f, &k, "kind->window is not 0..256: -1");
 	fresh(&k);
 	k.max_chunk = 1000001;
-	kind_says_no(f, &k);
+	kind_says_no(f, &k, "kind->max_chunk is over 1,000,000: 1000001");
 	fresh(&k);
 	k.deadline_secs = -1;
-	kind_says_no(f, &k);
+	kind_says_no(f, &k, "kind->deadline_secs is negative: -1");
 	fresh(&k);
 	k.linger_secs = -1;
-	kind_says_no(f, &k);
+	kind_says_no(f, &k, "kind->linger_secs is negative: -1");
 	fresh(&k);
 	k.reserved = 1;
-	kind_says_no(f, &k);
+	kind_says_no(f, &k,
+		     "kind has a bad size, or a member that this version does "
+		     "not know: ");
 	fresh(&k);
 	assert_int_equal(lws_threadpool_cluster_add_kind(f->front, &k), 0);
 }
@@ -125,26 +144,26 @@ add_kind_names_and_functions(void **state)
 	front_create(f);
 	fresh(&k);
 	k.name = NULL;
-	kind_says_no(f, &k);
+	kind_says_no(f, &k, "kind->name is not 1..32 of a-z 0-9 _ -: NULL");
 	for (n = 0; n < LWS_ARRAY_SIZE(names); n++) {
 		k.name = names[n];
-		kind_says_no(f, &k);
+		kind_says_no(f, &k, "kind->name is not 1..32 of a-z 0-9 _ -: ");
 	}
 	fresh(&k);
 	k.task = NULL;
-	kind_says_no(f, &k);
+	kind_says_no(f, &k, "a function is missing in the kind: fresh");
 	fresh(&k);
 	k.encode_job = NULL;
-	kind_says_no(f, &k);
+	kind_says_no(f, &k, "a function is missing in the kind: fresh");
 	fresh(&k);
 	k.decode_job = NULL;
-	kind_says_no(f, &k);
+	kind_says_no(f, &k, "a function is missing in the kind: fresh");
 	fresh(&k);
 	k.encode_chunk = NULL;
-	kind_says_no(f, &k);
+	kind_says_no(f, &k, "a function is missing in the kind: fresh");
 	fresh(&k);
 	k.decode_chunk = NULL;
-	kind_says_no(f, &k);
+	kind_says_no(f, &k, "a function is missing in the kind: fresh");
 	k.decode_chunk = f->kinds[KIND_UNSENT].decode_chunk;
 	k.name = "abcdefghijklmnopqrstuvwxyz-_0123";
 	k.cleanup = NULL;
@@ -164,6 +183,9 @@ serve(void **state)
 	assert_int_equal(lws_threadpool_cluster_serve(f->front, "unsent", -1),
 			 -1);
 	assert_int_equal(log_count(LLL_ERR, ""), errors + 3);
+	assert_int_equal(log_count(LLL_ERR, "no such kind: none"), 1);
+	assert_int_equal(log_count(LLL_ERR, "no such kind: NULL"), 1);
+	assert_int_equal(log_count(LLL_ERR, "max_jobs is negative: -1"), 1);
 	assert_int_equal(lws_threadpool_cluster_serve(f->front, "unsent", 0),
 			 0);
 	assert_int_equal(lws_threadpool_cluster_serve(f->front, "unsent", 0),
@@ -172,7 +194,45 @@ serve(void **state)
 	assert_int_equal(lws_threadpool_cluster_serve(f->front, "never", 0),
 			 -1);
 	assert_int_equal(log_count(LLL_ERR, ""), errors + 5);
+	assert_int_equal(log_count(LLL_ERR, "is served already: unsent"), 1);
+	assert_int_equal(log_count(LLL_ERR, "is draining: never"), 1);
 	f->errors = errors + 5;
+}
+
+static void
+option_says_no(struct field *f, struct lws_threadpool_task_options *o,
+	       const char *says)
+{
+	struct lws_threadpool_task_args args = { .user = NULL };
+
+	assert_null(lws_threadpool_cluster_enqueue(f->front, "unsent", &args, o,
+						   NULL));
+	assert_int_equal(lws_threadpool_refused(), LWS_TP_REFUSED_ARGS);
+	assert_int_equal(log_count(LLL_ERR, says), 1);
+	log_forget();
+	memset(o, 0, sizeof(*o));
+	o->size = sizeof(*o);
+}
+
+/* A cluster has no part in what is about threads of the front */
+static void
+enqueue_options(void **state)
+{
+	struct lws_threadpool_task_options o = { .size = sizeof(o) };
+	struct field *f = *state;
+
+	front_start(f);
+	o.size = 4;
+	option_says_no(f, &o,
+		       "options have a bad size, or a member that this "
+		       "version does not know: 4");
+	o.queue_ms = 7;
+	option_says_no(f, &o, "options->queue_ms is not for a cluster: 7");
+	o.key = "k";
+	o.key_max = 3;
+	option_says_no(f, &o, "options->key is not for a cluster, key_max: 3");
+	o.life_ms = -2;
+	option_says_no(f, &o, "options->life_ms is negative: -2");
 }
 
 static void
@@ -254,6 +314,7 @@ static const struct CMUnitTest tests[] = {
 	FIELD_TEST(add_kind_names_and_functions),
 	FIELD_TEST(serve),
 	FIELD_TEST(enqueue),
+	FIELD_TEST(enqueue_options),
 	FIELD_TEST(tokens),
 	FIELD_TEST(stats),
 };

@@ -132,6 +132,7 @@ sub logs_otherwise
 	return if $name !~ /^(?:_?lws_log\w*|lwsl_\w+|v?[fd]?printf|f?put[sc]|
 				putchar|fwrite|write|perror|v?syslog)$/x;
 	return if $name =~ /^lwsl_(?:visible|context_get_cx)$/;
+	return if $source->{file} =~ m{(^|/)cluster/} && $name =~ /^lwsl_/;
 	return if $name eq '_lws_logv' && $source->{file} =~ m{(^|/)log\.c$};
 
 	return $source->{tokens}[$at + 1]{text} eq '(';
@@ -247,6 +248,35 @@ sub lines
 	return @found;
 }
 
+# of lib/cluster/, which asks lws itself: lwsl_err("format", ...) and its kin
+sub cluster_lines
+{
+	my ($source) = @_;
+	my ($tokens, @found) = ($source->{tokens});
+
+	return unless $source->{file} =~ m{(^|/)cluster/};
+	for my $at (0 .. $#$tokens - 1) {
+		next unless $tokens->[$at]{text} =~
+				/^lwsl_(err|warn|notice|info|debug)$/ &&
+			    $tokens->[$at + 1]{text} eq '(';
+		my $said = uc $1;
+		my ($format, @args) = arguments($tokens, $at + 2);
+		my $where = "$source->{file}:$tokens->[$at]{line}";
+
+		if ($format->[0]{text} !~ /^"/) {
+			wrong("$where: its format is no string");
+			next;
+		}
+		$format->[0]{known} = 1;
+		push @found, message($format->[0]{text}, \@args,
+			where => $where, texts => [],
+			function => function_at($source, $at),
+			levels => [$said]) unless $said eq 'DEBUG';
+	}
+
+	return @found;
+}
+
 # of the preprocessor
 sub errors
 {
@@ -274,8 +304,8 @@ sub of_lib
 	my @patterns = map { $_->{pattern} } @texts;
 
 	return @texts, @refusals,
-	       map { errors($_), lines($_, \@patterns, [@texts, @refusals]) }
-	       @sources;
+	       map { errors($_), lines($_, \@patterns, [@texts, @refusals]),
+		     cluster_lines($_) } @sources;
 }
 
 # any other string of two words

@@ -58,7 +58,8 @@ enum lws_threadpool_cluster_end {
 	LWS_TP_CLUSTER_LOST,	 /**< its worker was lost, and retry says no
 				  * more; or nobody knows the token */
 	LWS_TP_CLUSTER_POISON,	 /**< max_tries workers were lost with it */
-	LWS_TP_CLUSTER_ENGINE,	 /**< the engine was away for engine_secs */
+	LWS_TP_CLUSTER_ENGINE,	 /**< the engine was away for engine_secs, or
+				  * took no jobs for as long */
 	LWS_TP_CLUSTER_REFUSED, /**< encode_job, decode_job or encode_chunk said
 				 * no, a chunk was too large, the engine's queue
 				 * is full, or the worker has not the chunks
@@ -204,9 +205,10 @@ lws_threadpool_cluster_add_kind(struct lws_threadpool_cluster *c,
  * Returns a task of the local pool, which stands for the remote one: all calls
  * and rules for tasks hold, and it holds no thread while it waits.  NULL: for
  * the reasons of lws_threadpool_enqueue(), or the kind is not known
- * (LWS_TP_REFUSED_ARGS), or the engine is away (LWS_TP_REFUSED_AWAY): `user` is
- * still the caller's [T8], who may lws_threadpool_enqueue() the same args with
- * kind->task here.  lws_threadpool_refused() tells why.
+ * (LWS_TP_REFUSED_ARGS), or the engine is away or takes no jobs
+ * (LWS_TP_REFUSED_AWAY): `user` is still the caller's [T8], who may
+ * lws_threadpool_enqueue() the same args with kind->task here.
+ * lws_threadpool_refused() tells why.
  */
 LWS_VISIBLE LWS_EXTERN struct lws_threadpool_task *
 lws_threadpool_cluster_enqueue(
@@ -294,7 +296,8 @@ lws_threadpool_cluster_serve(struct lws_threadpool_cluster *c, const char *kind,
  *
  * Jobs that were taken and not started are given back at once, the others go
  * on.  Any thread, again and again: it does not wait.  Returns how many jobs of
- * others this process still has; at 0 it may end.
+ * others this process still has, and one more as long as others may be on their
+ * way; at 0 it may end.
  */
 LWS_VISIBLE LWS_EXTERN int
 lws_threadpool_cluster_drain(struct lws_threadpool_cluster *c);
@@ -320,7 +323,8 @@ lws_threadpool_cluster_destroy(struct lws_threadpool_cluster *c);
  */
 struct lws_threadpool_cluster_stats {
 	size_t size;		 /**< set by the caller */
-	uint32_t connected;	 /**< 1: the engine is there */
+	uint32_t connected;	 /**< 1: the engine is there, and takes
+				  * jobs */
 	uint32_t waiting;	 /**< tasks whose job no worker has begun */
 	uint32_t remote;	 /**< tasks whose job a worker has */
 	uint32_t serving;	 /**< jobs of others that we have */

@@ -157,6 +157,17 @@ on_timer(lws_sorted_usec_list_t *sul)
 	lws_cancel_service(context);
 }
 
+static int
+jobs_here(const struct worker_state *state)
+{
+	struct lws_threadpool_cluster_stats stats = { .size = sizeof(stats) };
+
+	if (lws_threadpool_cluster_get_stats(state->cluster, &stats))
+		return 0;
+
+	return (int)stats.serving;
+}
+
 /* Returns the jobs that are left: of others than us now, after a second
  * signal. */
 static int
@@ -164,14 +175,15 @@ drain(struct worker_state *state)
 {
 	lws_sorted_usec_list_t sul;
 	lws_usec_t said = 0;
-	int left, n = 0;
+	int left, n = 0, jobs;
 
 	state->draining = 1;
 	memset(&sul, 0, sizeof(sul));
 	while ((left = lws_threadpool_cluster_drain(state->cluster)) > 0 &&
 	       signals < 2 && n >= 0) {
-		if (lws_now_usecs() - said > SAY_US) {
-			printf("draining: %d jobs left\n", left);
+		jobs = jobs_here(state);
+		if (jobs && lws_now_usecs() - said > SAY_US) {
+			printf("draining: %d jobs left\n", jobs);
 			fflush(stdout);
 			said = lws_now_usecs();
 		}
@@ -180,7 +192,7 @@ drain(struct worker_state *state)
 	}
 	lws_sul_cancel(&sul);
 
-	return left;
+	return left ? jobs_here(state) : 0;
 }
 
 /* The pool's tasks may be in a call that does not check in: so who has asked

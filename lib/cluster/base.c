@@ -124,6 +124,30 @@ lwstpc_engine_there(lwstpc_t *c)
 }
 
 lws_usec_t
+lwstpc_no_queue(lwstpc_t *c, lws_usec_t now)
+{
+	lws_usec_t since = atomic_load(&c->queue_since);
+
+	return lwstpc_engine_there(c) && since && now > since ? now - since : 0;
+}
+
+bool
+lwstpc_engine_takes_jobs(lwstpc_t *c)
+{
+	return lwstpc_engine_there(c) &&
+	       lwstpc_no_queue(c, lwstpc_now()) < LWSTPC_NO_QUEUE_US;
+}
+
+void
+lwstpc_queue_gone(lwstpc_t *c)
+{
+	lws_usec_t none = 0;
+
+	atomic_compare_exchange_strong(&c->queue_since, &none, lwstpc_now());
+	atomic_store(&c->queue_ready, false);
+}
+
+lws_usec_t
 lwstpc_again_most(const lwstpc_t *c)
 {
 	return c->lease_us / 4 < LWSTPC_AGAIN_MOST_US ? c->lease_us / 4 :

@@ -24,11 +24,47 @@ echoed(lwstpc_t *c)
 		atomic_fetch_add(&c->away_us, now - away);
 }
 
+/* If not, the ticker tries again, as with a consumer */
+static void
+made_queue(lwstpc_t *c, int refused, uint64_t which)
+{
+	if (refused) {
+		atomic_store(&c->queue_error, which);
+		return;
+	}
+	atomic_store(&c->queue, which);
+	atomic_store(&c->beat, true);
+	atomic_store(&c->queue_ready, true);
+	atomic_store(&c->queue_since, 0);
+	atomic_store(&c->queue_error, 0);
+	lwstpc_tick_now(c);
+}
+
+static void
+made_consumer(lwstpc_t *c, struct lwstpc_kind *kind, int refused,
+	      uint64_t which)
+{
+	bool warns;
+
+	lwstpc_lock(c);
+	kind->ready = !refused;
+	warns = refused && !kind->warned;
+	kind->warned = refused;
+	lwstpc_unlock(c);
+	if (warns)
+		lwsl_warn("lws_threadpool_cluster: %s is not served yet, the "
+			  "engine's error: %llu\n",
+			  kind->name, (unsigned long long)which);
+	if (!refused)
+		lwstpc_take_more(c, kind);
+}
+
 static void
 answered(lwstpc_t *c, const char *tail, struct lwstpc_msg *msg)
 {
 	struct lwstpc_kind *kind;
 	uint64_t which;
+	int refused;
 
 	if (tail[0] == '-' && !tail[1]) {
 		echoed(c);
@@ -38,22 +74,14 @@ answered(lwstpc_t *c, const char *tail, struct lwstpc_msg *msg)
 		lwstpc_front_answer(c, tail, msg);
 		return;
 	}
-	if (lwstpc_make_answer(msg, &which))
-		return; /* the ticker tries again */
+	refused = lwstpc_make_answer(msg, &which);
 	if (!tail[1]) {
-		atomic_store(&c->queue, which);
-		atomic_store(&c->beat, true);
-		atomic_store(&c->queue_ready, true);
-		lwstpc_tick_now(c);
+		made_queue(c, refused, which);
 		return;
 	}
 	kind = lwstpc_kind_at(c, (unsigned int)atoi(tail + 1));
-	if (!kind)
-		return;
-	lwstpc_lock(c);
-	kind->ready = true;
-	lwstpc_unlock(c);
-	lwstpc_take_more(c, kind);
+	if (kind)
+		made_consumer(c, kind, refused, which);
 }
 
 static void
@@ -120,7 +148,9 @@ up(void *arg)
 	lwsl_info("lws_threadpool_cluster: the engine is there\n");
 	atomic_store(&c->echoed, now);
 	atomic_store(&c->smooth_since, now);
-	atomic_store(&c->queue_ready, false);
+	atomic_store(&c->queue_since, 0);
+	atomic_store(&c->queue_error, 0);
+	lwstpc_queue_gone(c);
 	atomic_store(&c->queue, 0);
 	atomic_store(&c->fresh, true);
 	away = atomic_exchange(&c->away_since, 0);

@@ -100,15 +100,23 @@ on_closed(natsConnection *nc, void *arg)
 	e->calls.drop(e->arg);
 }
 
-/* libnats's own would write to stderr */
+/* libnats's own would write to stderr.  That something is not permitted is told
+ * once for each connection. */
 static void
 on_error(natsConnection *nc, natsSubscription *sub, natsStatus status,
 	 void *arg)
 {
-	(void)nc;
+	struct lwstpc_engine *e = arg;
+	const char *text = NULL;
+
 	(void)sub;
-	(void)arg;
-	(void)status;
+	if (status == NATS_NOT_PERMITTED &&
+	    !atomic_exchange(&e->warned_rights, true)) {
+		natsConnection_GetLastError(nc, &text);
+		lwsl_warn("lws_threadpool_cluster: the engine says no: %s\n",
+			  text ? text : natsStatus_GetText(status));
+		return;
+	}
 	lwsl_info("%s: %s\n", __func__, natsStatus_GetText(status));
 }
 
@@ -298,6 +306,7 @@ lwstpc_engine_connect(struct lwstpc_engine *e)
 		return;
 	}
 	e->warned = false;
+	atomic_store(&e->warned_rights, false);
 	e->calls.up(e->arg);
 }
 

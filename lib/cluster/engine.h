@@ -111,7 +111,11 @@ lwstpc_make_queue(struct lwstpc_engine *e);
 bool
 lwstpc_make_consumer(struct lwstpc_engine *e, const char *kind,
 		     unsigned int number, int64_t lease_us);
-/* 0: it is there, by the answer.  A queue that was made anew is another. */
+/* why there is no queue, by the number of the error, or 0: no answer */
+const char *
+lwstpc_queue_why(uint64_t error);
+/* 0: it is there, by the answer.  A queue that was made anew is another.  -1:
+ * it is not, and `which` is the number of the error. */
 int
 lwstpc_make_answer(struct lwstpc_msg *msg, uint64_t *which);
 /* so many jobs, please; that there are no more of them comes with tail */

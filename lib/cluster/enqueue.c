@@ -165,7 +165,7 @@ lws_threadpool_cluster_enqueue(
 	if (!kind)
 		return refuse(LWS_TP_REFUSED_ARGS, __func__,
 			      lwstpc_wrong_text("no such kind", name));
-	if (!lwstpc_engine_there(c))
+	if (!lwstpc_engine_takes_jobs(c))
 		return not_now(LWS_TP_REFUSED_AWAY, __func__,
 			       "the engine is away", name);
 	job = make(c, kind);

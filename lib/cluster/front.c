@@ -240,7 +240,7 @@ __published(struct lwstpc_job *job, int refused, uint64_t number)
 			job->keep_until = 0;
 		}
 	} else {
-		atomic_store(&job->c->queue_ready, false);
+		lwstpc_queue_gone(job->c);
 	}
 }
 

@@ -34,6 +34,7 @@ struct lwstpc_engine {
 	atomic_bool no_takes; /* any more */
 	atomic_bool takes;    /* its subscription lives */
 	bool warned;	      /* connect()'s own */
+	atomic_bool warned_rights;
 };
 
 natsStatus

@@ -45,6 +45,7 @@
 #define LWSTPC_ATTACHES	     16 /* of a job: that are remembered */
 #define LWSTPC_LATE_PART     4	/* of a lease: then an echo is late */
 #define LWSTPC_AGAIN_MOST_US (2 * LWS_US_PER_SEC) /* to say it again */
+#define LWSTPC_NO_QUEUE_US   (2 * LWS_US_PER_SEC) /* it is being made */
 #define LWSTPC_NO_CHUNK	     UINT32_MAX
 
 /* roles of clang's, see ../locks.h; declared, and defined nowhere */
@@ -103,7 +104,8 @@ struct lwstpc_kind {
 
 	/* a worker's */
 	bool served LWSTPC_BY_TABLES;
-	bool ready LWSTPC_BY_TABLES; /* its consumer is */
+	bool ready LWSTPC_BY_TABLES;  /* its consumer is */
+	bool warned LWSTPC_BY_TABLES; /* that it is not */
 	unsigned int max_jobs LWSTPC_BY_TABLES;
 	unsigned int jobs LWSTPC_BY_TABLES;	 /* not ended */
 	unsigned int unstarted LWSTPC_BY_TABLES; /* of these */
@@ -141,6 +143,8 @@ struct lws_threadpool_cluster {
 	atomic_bool was_up; /* once */
 	atomic_bool fresh;  /* a new connection: ticker */
 	atomic_bool queue_ready;
+	_Atomic(lws_usec_t) queue_since;  /* not ready since then, or 0 */
+	atomic_ullong queue_error;	  /* why, or 0: nobody says */
 	atomic_bool beat;		  /* ... at once: to the ticker */
 	_Atomic(uint64_t) queue;	  /* which one, or 0: not known */
 	_Atomic(lws_usec_t) now;	  /* of the ticker */
@@ -199,6 +203,13 @@ lwstpc_silence(lwstpc_t *c, lws_usec_t heard, lws_usec_t now);
 /* the engine is there, and answers */
 bool
 lwstpc_engine_there(lwstpc_t *c);
+/* ... and has a queue, or had none for so long: 0 otherwise */
+bool
+lwstpc_engine_takes_jobs(lwstpc_t *c);
+lws_usec_t
+lwstpc_no_queue(lwstpc_t *c, lws_usec_t now);
+void
+lwstpc_queue_gone(lwstpc_t *c);
 /* have the ticker look at once */
 void
 lwstpc_tick_now(lwstpc_t *c);

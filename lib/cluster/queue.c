@@ -103,6 +103,17 @@ not_now(uint64_t code)
 	return code == 10008 || code == 10039 || code == 10076;
 }
 
+const char *
+lwstpc_queue_why(uint64_t code)
+{
+	if (!code)
+		return "it does not answer; has its user the rights?";
+	if (code == NO_RESPONDERS || (not_now(code) && code != 10008))
+		return "it has no JetStream, as by nats-server -js";
+
+	return "its error";
+}
+
 int
 lwstpc_publish_answer(struct lwstpc_msg *msg, uint64_t *number)
 {
@@ -218,15 +229,17 @@ lwstpc_make_answer(struct lwstpc_msg *msg, uint64_t *which)
 	const char *text;
 	size_t len;
 
-	if (lwstpc_msg_status(msg))
+	*which = (uint64_t)lwstpc_msg_status(msg);
+	if (*which)
 		return -1;
 	text = lwstpc_msg_data(msg, &len);
+	if (json_find(text, len, "error"))
+		*which = json_number(text, len, "err_code");
+	if (*which && *which != EXISTS_OTHERWISE)
+		return -1;
 	*which = json_hash(text, len, "created");
-	if (!json_find(text, len, "error") ||
-	    json_number(text, len, "err_code") == EXISTS_OTHERWISE)
-		return 0;
 
-	return -1;
+	return 0;
 }
 
 /*

@@ -52,7 +52,7 @@ copy(lwstpc_t *c, struct lws_threadpool_cluster_stats *s)
 	lws_usec_t since = atomic_load(&c->away_since);
 	unsigned int n;
 
-	s->connected = lwstpc_engine_there(c);
+	s->connected = lwstpc_engine_takes_jobs(c);
 	s->jobs = atomic_load(&c->n.jobs);
 	for (n = 0; n < LWS_ARRAY_SIZE(s->ended); n++)
 		s->ended[n] = atomic_load(&c->n.ended[n]);

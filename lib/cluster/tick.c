@@ -18,9 +18,11 @@
 struct tick {
 	lwstpc_t *c;
 	lws_usec_t now;
-	bool fresh; /* the connection is new */
-	bool beat;  /* the queue is known again */
-	bool away;  /* for longer than engine_secs */
+	bool fresh;	/* the connection is new */
+	bool beat;	/* the queue is known again */
+	bool away;	/* for longer than engine_secs */
+	bool queueless; /* the same, but it is there, without a queue */
+	bool warned;	/* of that */
 	lws_usec_t last;
 	lws_usec_t queue_at; /* it was to be made */
 };
@@ -97,7 +99,8 @@ __tick_job(struct lwstpc_job *job, const struct tick *t)
 			lwstpc_delete(job->c->engine, job->number);
 		return true;
 	}
-	if (t->away && !job->gone)
+	if (!job->gone &&
+	    (t->away || (t->queueless && job->where == LWSTPC_QUEUED)))
 		__lwstpc_job_verdict(job, LWS_TP_CLUSTER_ENGINE);
 	if (!lwstpc_engine_there(job->c) || job->verdict)
 		return false;
@@ -244,6 +247,26 @@ tick_kind(lwstpc_t *c, struct lwstpc_kind *kind, const struct tick *t)
  * The engine
  */
 
+/* It is there, and has none: it may be without JetStream for ever */
+static void
+tick_queue(struct tick *t)
+{
+	lws_usec_t none = lwstpc_no_queue(t->c, t->now);
+	uint64_t error = atomic_load(&t->c->queue_error);
+
+	t->queueless = none > t->c->engine_us;
+	if (none > LWSTPC_NO_QUEUE_US && !t->warned) {
+		t->warned = true;
+		lwsl_warn("lws_threadpool_cluster: the engine takes no jobs: "
+			  "%s: %llu\n",
+			  lwstpc_queue_why(error), (unsigned long long)error);
+	}
+	if (t->warned && atomic_load(&t->c->queue_ready)) {
+		t->warned = false;
+		lwsl_info("lws_threadpool_cluster: the engine takes jobs\n");
+	}
+}
+
 static void
 tick_engine(struct tick *t)
 {
@@ -277,6 +300,7 @@ tick_engine(struct tick *t)
 	}
 	since = atomic_load(&c->away_since);
 	t->away = since && t->now - since > c->engine_us;
+	tick_queue(t);
 }
 
 static void

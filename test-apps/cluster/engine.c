@@ -115,21 +115,34 @@ speaks(int port)
 	return yes;
 }
 
+/* an empty one does nothing */
+static void
+config_write(const char *path, const char *text)
+{
+	FILE *out = fopen(path, "w");
+
+	assert_non_null(out);
+	assert_true(!text || fputs(text, out) >= 0);
+	assert_int_equal(fclose(out), 0);
+}
+
 void
 engine_start(struct engine *e)
 {
-	char port[12], store[80], log[80];
+	char port[12], store[80], log[80], config[80];
 	const char *const argv[] = {
 		LWSTP_NATS_SERVER,
-		"-js",
-		"-sd",
-		store,
 		"-a",
 		"127.0.0.1",
 		"-p",
 		port,
 		"-l",
 		log,
+		"-c",
+		config,
+		e->no_jetstream ? NULL : "-js",
+		"-sd",
+		store,
 		NULL
 	};
 	int ms;
@@ -137,6 +150,8 @@ engine_start(struct engine *e)
 	snprintf(port, sizeof(port), "%d", e->port);
 	snprintf(store, sizeof(store), "%s/store", e->dir);
 	snprintf(log, sizeof(log), "%s/log", e->dir);
+	snprintf(config, sizeof(config), "%s/config", e->dir);
+	config_write(config, e->config);
 	proc_start(&e->proc, argv);
 	for (ms = 0; !speaks(e->port); ms += 10) {
 		if (proc_has_ended(&e->proc))

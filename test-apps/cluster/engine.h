@@ -16,6 +16,8 @@ struct engine {
 	struct proc proc;
 	int port;
 	int lock; /* holds the port's name; -1: none */
+	bool no_jetstream;
+	const char *config; /* NULL: none; its text */
 	char dir[64];
 	char url[40];
 };

@@ -84,6 +84,43 @@ comes_later(void **state)
 	assert_complete(r);
 }
 
+/* A server as Debian's nats-server starts it: jobs cannot be queued there */
+static void
+has_no_jetstream(void **state)
+{
+	struct field *f = *state;
+	struct node_proc *w;
+	struct remote *r;
+
+	engine_stop(f->engine);
+	f->engine->no_jetstream = true;
+	engine_start(f->engine);
+	f->options.engine_secs = 4;
+	front_start(f);
+	w = worker_spawn(f);
+	r = remote_run(f, KIND_UNSENT, CHUNKS, BOARD_FREE);
+	until(f, is_away, f);
+	assert_end(run_here(f), LWS_TP_STATUS_FINISHED, LWS_TP_CLUSTER_NOT_YET);
+	until_ended(r);
+	assert_end(r, LWS_TP_STATUS_STOPPED, LWS_TP_CLUSTER_ENGINE);
+	assert_int_equal(r->board->begun, 0);
+	assert_int_equal(log_count(LLL_WARN, "lws_threadpool_cluster: "), 1);
+	assert_int_equal(log_count(LLL_WARN,
+				   "the engine takes no jobs: it has no "
+				   "JetStream, as by nats-server -js: 503"),
+			 1);
+
+	/* until it has */
+	engine_stop(f->engine);
+	f->engine->no_jetstream = false;
+	engine_start(f->engine);
+	until_ready(f, w);
+	until(f, is_there, f);
+	r = remote_run(f, KIND_UNSENT, CHUNKS, BOARD_FREE);
+	until_ended(r);
+	assert_complete(r);
+}
+
 /* Jobs that run, and jobs that wait, when it ends; no job is done again. */
 static void
 restarts(struct field *f, void (*ends)(struct engine *e))
@@ -193,6 +230,7 @@ streams_through_restarts(void **state)
 static const struct CMUnitTest tests[] = {
 	FIELD_TEST(runs_here_without_one),
 	FIELD_TEST(comes_later),
+	FIELD_TEST(has_no_jetstream),
 	FIELD_TEST(stopped_and_started),
 	FIELD_TEST(killed_and_started),
 	FIELD_TEST(queue_outlives_a_restart),

@@ -174,9 +174,9 @@ row_package() {
 	count 1 0 0
 	in_root bash -c 'rm -rf /debs && mkdir /debs &&
 		mv build/package/*.deb /debs && rm -rf build &&
-		exec autopkgtest --no-built-binaries --test-name=consumer \
-		/debs/*.deb ./ -- null' || fail "autopkgtest"
-	count 1 0 0
+		exec autopkgtest --no-built-binaries /debs/*.deb ./ \
+		-- null' || fail "autopkgtest"
+	count 3 0 0 # unit, consumer, examples
 	unmount_root
 	STAGE=$ROW test-apps/package/bare "$1" "$ROOT/debs" | tee "$log"
 	grep -q '^all run$' "$log" || fail "in the bare one"

@@ -10,6 +10,17 @@
 #include "private.h"
 
 static LWSTPC_WORK_HELD void
+__linger(struct lwstpc_work *work)
+{
+	if (!work->linger_us) {
+		__lwstpc_work_stop(work);
+		return;
+	}
+	work->lingers = true;
+	work->linger_until = lwstpc_now() + work->linger_us;
+}
+
+static LWSTPC_WORK_HELD void
 __credit(struct lwstpc_work *work, const struct lwstpc_wire *wire)
 {
 	uint32_t most = wire->seq + work->window;
@@ -20,7 +31,10 @@ __credit(struct lwstpc_work *work, const struct lwstpc_wire *wire)
 		work->tries = wire->tries;
 	}
 	work->answered = true;
-	work->lingers = wire->flags & LWSTPC_F_LINGER;
+	if (!(wire->flags & LWSTPC_F_LINGER))
+		work->lingers = false;
+	else if (!work->lingers)
+		__linger(work);
 	if (wire->seq > work->have && wire->seq <= work->sent)
 		work->have = wire->seq;
 	/* what the ring can hold, whatever is said */
@@ -36,17 +50,6 @@ __nak(struct lwstpc_work *work, const struct lwstpc_wire *wire)
 		__lwstpc_resend(work, wire->seq);
 	else if (!lwstpc_work_hangs(work))
 		__lwstpc_tell(work, LWSTPC_BEAT, 0);
-}
-
-static LWSTPC_WORK_HELD void
-__linger(struct lwstpc_work *work)
-{
-	if (!work->linger_us) {
-		__lwstpc_work_stop(work);
-		return;
-	}
-	work->lingers = true;
-	work->linger_until = lwstpc_now() + work->linger_us;
 }
 
 /* True: it is done with */

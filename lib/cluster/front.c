@@ -29,7 +29,7 @@ latency(lwstpc_t *c, uint64_t sent)
 static LWSTPC_JOB_HELD bool
 __store(struct lwstpc_job *job, struct lwstpc_msg *msg)
 {
-	if (job->filled == job->room || job->gone)
+	if (job->filled == job->room)
 		return false;
 	job->inbox[(job->first + job->filled++) % job->room] = msg;
 	__lwstpc_job_wake(job);
@@ -45,6 +45,8 @@ __chunk(struct lwstpc_job *job, const struct lwstpc_wire *wire,
 	lwstpc_t *c = job->c;
 	bool is_end = wire->type == LWSTPC_END;
 
+	if (job->gone) /* it lingers, and nobody reads */
+		return false;
 	if (job->complete || wire->seq < job->came) {
 		lwstpc_count(&c->n.duplicate, 1);
 		return false;

@@ -142,8 +142,7 @@ __lwstpc_job_leave(struct lwstpc_job *job, bool lingers)
 
 	if (job->gone)
 		return;
-	if (!job->kind || !job->kind->k.linger_secs || job->complete ||
-	    job->verdict)
+	if (!job->kind || !job->kind->k.linger_secs || job->verdict)
 		lingers = false;
 	if (job->where == LWSTPC_SEEKING) {
 		keep = GONE_US; /* who is found then is to linger */
@@ -159,6 +158,10 @@ __lwstpc_job_leave(struct lwstpc_job *job, bool lingers)
 	else if (!lingers && job->where == LWSTPC_QUEUED && job->number)
 		lwstpc_delete(job->c->engine, job->number);
 	__lwstpc_job_empty(job);
+	if (lingers) { /* what was not read is to come again, END, too */
+		job->came = job->done;
+		job->complete = false;
+	}
 	job->gone = true;
 	job->lingers = lingers;
 	job->keep_until = lwstpc_now() + keep;

@@ -197,6 +197,7 @@ inherit(struct lwstpc_job *job, struct lwstpc_job *old)
 	old->request = NULL;
 	job->round = old->round;
 	job->number = old->number;
+	job->queue = old->queue;
 	job->published = old->published;
 	job->fence = old->fence;
 	job->given = old->given;

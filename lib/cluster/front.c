@@ -237,6 +237,7 @@ __published(struct lwstpc_job *job, int refused, uint64_t number)
 					    number);
 	} else if (!refused) {
 		job->number = number;
+		job->queue = atomic_load(&job->c->queue);
 		if (job->gone && !job->lingers) {
 			lwstpc_delete(job->c->engine, number);
 			job->keep_until = 0;

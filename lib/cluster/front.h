@@ -39,6 +39,7 @@ struct lwstpc_job {
 	size_t request_len LWSTPC_BY_JOB;
 	uint32_t round LWSTPC_BY_JOB;
 	uint64_t number LWSTPC_BY_JOB; /* in the queue, or 0 */
+	uint64_t queue LWSTPC_BY_JOB;  /* which one, or 0: not known */
 	lws_usec_t published LWSTPC_BY_JOB;
 
 	/* the worker that has it, or had it */
@@ -148,6 +149,10 @@ __lwstpc_find(struct lwstpc_job *job);
 /* into the queue, again too */
 LWSTPC_JOB_HELD bool
 __lwstpc_job_publish(struct lwstpc_job *job);
+/* out of the queue, if it is in the one that is there.  False: it is not, or
+ * that is not known */
+LWSTPC_JOB_HELD bool
+__lwstpc_job_delete(struct lwstpc_job *job);
 /* the task is gone: so must the job be, unless it lingers */
 LWSTPC_JOB_HELD void
 __lwstpc_job_leave(struct lwstpc_job *job, bool lingers);

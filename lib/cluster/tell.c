@@ -134,6 +134,18 @@ __lwstpc_job_publish(struct lwstpc_job *job)
 	return sent;
 }
 
+/* In another queue its number is another job's */
+LWSTPC_JOB_HELD bool
+__lwstpc_job_delete(struct lwstpc_job *job)
+{
+	if (!job->number || !job->queue ||
+	    job->queue != atomic_load(&job->c->queue))
+		return false;
+	lwstpc_delete(job->c->engine, job->number);
+
+	return true;
+}
+
 /* It stays in the table for a while if somebody may ask for it still */
 LWSTPC_JOB_HELD void
 __lwstpc_job_leave(struct lwstpc_job *job, bool lingers)
@@ -149,14 +161,12 @@ __lwstpc_job_leave(struct lwstpc_job *job, bool lingers)
 		lingers = true;
 	} else if (lingers)
 		keep = job->kind->k.linger_secs * LWS_US_PER_SEC;
-	else if (job->where == LWSTPC_QUEUED && !job->number)
-		keep = GONE_US; /* its number is on its way */
+	else if (job->where == LWSTPC_QUEUED && !__lwstpc_job_delete(job))
+		keep = GONE_US; /* its number is on its way, or its queue */
 	if (lingers && job->where == LWSTPC_OWNED)
 		__lwstpc_linger(job);
 	else if (!lingers && job->where == LWSTPC_OWNED)
 		__lwstpc_stop(job);
-	else if (!lingers && job->where == LWSTPC_QUEUED && job->number)
-		lwstpc_delete(job->c->engine, job->number);
 	__lwstpc_job_empty(job);
 	if (lingers) { /* what was not read is to come again, END, too */
 		job->came = job->done;

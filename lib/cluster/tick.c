@@ -31,11 +31,29 @@ struct tick {
  * At a front
  */
 
+/* An engine that lost its store has another queue: there the job has no number,
+ * and the deliveries, and so the fences, begin anew, but for its round */
+static LWSTPC_JOB_HELD void
+__tick_queue(struct lwstpc_job *job)
+{
+	uint64_t queue = atomic_load(&job->c->queue);
+
+	if (!queue || queue == job->queue)
+		return;
+	if (job->queue)
+		job->number = 0;
+	if (job->queue && (job->fence || job->given))
+		job->round++;
+	job->queue = queue;
+}
+
 static LWSTPC_JOB_HELD void
 __tick_queued(struct lwstpc_job *job, const struct tick *t)
 {
 	if (t->fresh)
 		job->number = 0; /* the queue may be another */
+	if ((job->fence || job->given) && !atomic_load(&job->c->queue))
+		return; /* ... which would make it another round */
 	if (!job->number && !job->verdict && job->kind &&
 	    (t->fresh || t->now - job->published > AGAIN_US))
 		__lwstpc_job_publish(job);
@@ -94,9 +112,10 @@ __tick_owned(struct lwstpc_job *job, const struct tick *t)
 static LWSTPC_JOB_HELD bool
 __tick_job(struct lwstpc_job *job, const struct tick *t)
 {
+	__tick_queue(job);
 	if (job->gone && t->now >= job->keep_until) {
-		if (job->where == LWSTPC_QUEUED && job->number)
-			lwstpc_delete(job->c->engine, job->number);
+		if (job->where == LWSTPC_QUEUED)
+			__lwstpc_job_delete(job);
 		return true;
 	}
 	if (!job->gone &&

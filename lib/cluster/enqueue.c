@@ -205,6 +205,14 @@ inherit(struct lwstpc_job *job, struct lwstpc_job *old)
 	job->attaches = false;
 }
 
+/* May the next worker begin it with that chunk? */
+static LWSTPC_JOB_HELD bool
+__begins_at(const struct lwstpc_job *job, uint32_t chunk)
+{
+	return job->kind->k.retry == LWS_TP_CLUSTER_RETRY_RESUME ||
+	       (!job->came && !chunk);
+}
+
 /* The job takes the place of the task's here that had it, which ends */
 static LWSTPC_TABLES_HELD struct lwstpc_job *
 __replace(lwstpc_t *c, struct lwstpc_job *job)
@@ -217,7 +225,7 @@ __replace(lwstpc_t *c, struct lwstpc_job *job)
 	__lwstpc_job_unlist(c, old); /* its reference is our caller's */
 	lwstpc_job_lock(old);
 	if (old->where == LWSTPC_QUEUED && old->kind && !old->verdict &&
-	    !old->came && !job->done && !job->gone)
+	    !job->gone && __begins_at(old, job->done))
 		inherit(job, old);
 	old->complete = false;
 	old->where = LWSTPC_NEW; /* it has nothing to tell any worker */

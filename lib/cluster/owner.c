@@ -16,10 +16,10 @@
 static LWSTPC_JOB_HELD bool
 __may_retry(struct lwstpc_job *job)
 {
-	if (!job->begun)
-		return true;
 	if (job->attaches)
 		return false;
+	if (!job->begun)
+		return true;
 	switch (job->kind->k.retry) {
 	case LWS_TP_CLUSTER_RETRY_NEVER:
 		return false;

@@ -311,7 +311,9 @@ tick_engine(struct tick *t)
 			atomic_compare_exchange_strong(&c->away_since, &none,
 						       t->now);
 		lwstpc_send_echo(c->engine);
-		if (!atomic_load(&c->queue_ready) &&
+		/* both, for an answer may come in the middle of up() */
+		if ((!atomic_load(&c->queue_ready) ||
+		     !atomic_load(&c->queue)) &&
 		    t->now - t->queue_at >= AGAIN_US) {
 			t->queue_at = t->now;
 			lwstpc_make_queue(c->engine);

@@ -17,8 +17,8 @@ enum lwstpc_where {		    /* is the job, as the front knows */
 };
 
 struct lwstpc_job {
-	UT_hash_handle hh;	/* by id: tables */
-	UT_hash_handle by_task; /* the process's lock */
+	UT_hash_handle hh;		 /* by id: tables */
+	struct lwstpc_job *next_by_task; /* the process's lock */
 	atomic_uint refs;
 	lwstpc_t *c; /* has a reference */
 	void *user;  /* the task's */

@@ -12,9 +12,11 @@
 
 #include "private.h"
 
+#define TASKS 4096 /* chains */
+
 static pthread_mutex_t tasks_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t tasks_cond = PTHREAD_COND_INITIALIZER;
-static struct lwstpc_job *tasks; /* by tasks_lock, as the next */
+static struct lwstpc_job *tasks[TASKS]; /* by tasks_lock, as the next */
 static unsigned int enqueuing;
 
 /*
@@ -171,8 +173,15 @@ lwstpc_jobs(lwstpc_t *c, size_t *count)
 }
 
 /*
- * By task
+ * By task.  That its handle is found takes no memory: it was accepted, and its
+ * cleanup has to find what to call.
  */
+
+static struct lwstpc_job **
+chain_of(const struct lws_threadpool_task *task)
+{
+	return &tasks[((uint64_t)(uintptr_t)task * 0x9e3779b97f4a7c15u) >> 52];
+}
 
 void
 lwstpc_task_begin(void)
@@ -185,17 +194,14 @@ lwstpc_task_begin(void)
 void
 lwstpc_task_end(struct lwstpc_job *job, struct lws_threadpool_task *task)
 {
-	bool no_memory = false;
+	struct lwstpc_job **chain = chain_of(task);
 
 	pthread_mutex_lock(&tasks_lock);
 	enqueuing--;
 	if (task) {
 		job->task = task;
-		HASH_ADD(by_task, tasks, task, sizeof(job->task), job);
-		if (no_memory)
-			lwsl_err("lws_threadpool_cluster: no memory for a "
-				 "task's handle\n");
-		lwstpc_job_hold(job);
+		job->next_by_task = *chain;
+		*chain = lwstpc_job_hold(job);
 	}
 	pthread_cond_broadcast(&tasks_cond);
 	pthread_mutex_unlock(&tasks_lock);
@@ -207,10 +213,12 @@ lwstpc_task_find(struct lws_threadpool_task *task, bool wait)
 	struct lwstpc_job *job;
 
 	pthread_mutex_lock(&tasks_lock);
-	do
-		HASH_FIND(by_task, tasks, &task, sizeof(task), job);
-	while (!job && wait && enqueuing &&
-	       !pthread_cond_wait(&tasks_cond, &tasks_lock));
+	do {
+		job = *chain_of(task);
+		while (job && job->task != task)
+			job = job->next_by_task;
+	} while (!job && wait && enqueuing &&
+		 !pthread_cond_wait(&tasks_cond, &tasks_lock));
 	if (job)
 		lwstpc_job_hold(job);
 	pthread_mutex_unlock(&tasks_lock);
@@ -221,8 +229,12 @@ lwstpc_task_find(struct lws_threadpool_task *task, bool wait)
 void
 lwstpc_task_forget(struct lwstpc_job *job)
 {
+	struct lwstpc_job **at = chain_of(job->task);
+
 	pthread_mutex_lock(&tasks_lock);
-	HASH_DELETE(by_task, tasks, job);
+	while (*at != job)
+		at = &(*at)->next_by_task;
+	*at = job->next_by_task;
 	pthread_mutex_unlock(&tasks_lock);
 	lwstpc_job_drop(job);
 }

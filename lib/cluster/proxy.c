@@ -237,7 +237,7 @@ lwstpc_proxy(void *user, enum lws_threadpool_task_status status)
 
 	(void)user;
 	if (!job)
-		return LWS_TP_RETURN_STOPPED; /* no memory for its handle */
+		return LWS_TP_RETURN_STOPPED; /* it is none of ours */
 	lwstpc_job_lock(job);
 	is_new = job->where == LWSTPC_NEW && !job->verdict;
 	lwstpc_job_unlock(job);

@@ -185,13 +185,10 @@ lws_threadpool_cluster_enqueue(
  * Attach
  */
 
-/* One of our own that no worker has: all that there is of it moves on */
+/* One of our own: what it needs to be tried again moves on */
 static LWSTP_UNCHECKED void
-inherit(struct lwstpc_job *job, struct lwstpc_job *old)
+inherit_request(struct lwstpc_job *job, struct lwstpc_job *old)
 {
-	if (!__lwstpc_job_kind(job, old->kind))
-		return;
-	job->where = LWSTPC_QUEUED;
 	job->request = old->request;
 	job->request_len = old->request_len;
 	old->request = NULL;
@@ -199,10 +196,20 @@ inherit(struct lwstpc_job *job, struct lwstpc_job *old)
 	job->number = old->number;
 	job->queue = old->queue;
 	job->published = old->published;
+	job->lost = old->lost;
+	job->attaches = old->attaches;
+}
+
+/* ... that no worker has: so nobody need be asked for it */
+static LWSTP_UNCHECKED void
+inherit(struct lwstpc_job *job, struct lwstpc_job *old)
+{
+	if (!__lwstpc_job_kind(job, old->kind))
+		return;
+	inherit_request(job, old);
+	job->where = LWSTPC_QUEUED;
 	job->fence = old->fence;
 	job->given = old->given;
-	job->lost = old->lost;
-	job->attaches = false;
 }
 
 /* May the next worker begin it with that chunk? */
@@ -227,6 +234,8 @@ __replace(lwstpc_t *c, struct lwstpc_job *job)
 	if (old->where == LWSTPC_QUEUED && old->kind && !old->verdict &&
 	    !job->gone && __begins_at(old, job->done))
 		inherit(job, old);
+	else if (old->where == LWSTPC_OWNED && !old->verdict)
+		inherit_request(job, old);
 	old->complete = false;
 	old->where = LWSTPC_NEW; /* it has nothing to tell any worker */
 	__lwstpc_job_empty(old);

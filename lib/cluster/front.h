@@ -26,7 +26,7 @@ struct lwstpc_job {
 	struct lws_threadpool_task *task; /* the process's lock */
 	unsigned char id[LWSTPC_ID_BYTES];
 	char id_text[LWSTPC_ID_TEXT];
-	bool attaches;	 /* by attach: never retried */
+	bool attaches;	 /* by attach, to another front's: never retried */
 	uint64_t attach; /* the number of it */
 	bool in_table LWSTPC_BY_TABLES;
 

@@ -330,6 +330,31 @@ worker_dies_and_the_reader_is_back_first(void **state)
 	until_no_jobs(f);
 }
 
+/* As it would be if the first reader were there still */
+static void
+reader_is_back_and_the_worker_dies(void **state)
+{
+	char token[LWS_THREADPOOL_TOKEN_SIZE];
+	struct field *f = *state;
+	struct node_proc *w;
+	struct remote *r[2];
+
+	field_short_lease(f);
+	front_start(f);
+	w = worker_start(f);
+	r[0] = remote_run(f, KIND_LINGER, CHUNKS, 3);
+	until_read(r[0], 3);
+	reader_goes(r[0], token);
+	r[1] = attach(f, r[0], 3, token);
+	remote_limit(r[0], 5);
+	until_read(r[1], 2);
+	another_worker_has_it(r[0], w);
+	remote_release(r[0]);
+	until_ended(r[1]);
+	assert_complete(r[1]);
+	until_no_jobs(f);
+}
+
 static const struct CMUnitTest tests[] = {
 	FIELD_TEST(store_is_lost_and_it_is_given_back),
 	FIELD_TEST(it_is_given_back_and_the_store_is_lost),
@@ -337,6 +362,7 @@ static const struct CMUnitTest tests[] = {
 	FIELD_TEST(reader_goes_with_chunks_unread_and_the_worker_dies),
 	FIELD_TEST(reader_goes_and_the_worker_dies),
 	FIELD_TEST(worker_dies_and_the_reader_is_back_first),
+	FIELD_TEST(reader_is_back_and_the_worker_dies),
 };
 
 FIELD_MAIN(tests)

@@ -186,11 +186,14 @@ subscribe(struct lwstpc_engine *e, natsConnection *nc, enum lwstpc_inlet n,
 	return natsSubscription_SetPendingLimits(*sub, -1, -1);
 }
 
+/* The thread that reads has ended before any subscription goes: before libnats
+ * 3.6.1 it may still have one at hand that was just freed */
 static void
 destroy(natsConnection *nc, natsSubscription *subs[LWSTPC_INLETS])
 {
 	int n;
 
+	natsConnection_Close(nc);
 	for (n = 0; n < LWSTPC_INLETS; n++)
 		natsSubscription_Destroy(subs[n]);
 	natsConnection_Destroy(nc);

@@ -14,6 +14,10 @@ struct wild {
 	natsConnection *nc;
 	natsSubscription *sub;
 	struct field *f;
+
+	char flooded[200];
+	pthread_t flood;
+	atomic_bool ends;
 };
 
 static const char *
@@ -77,6 +81,31 @@ wild_listen(struct wild *w, const char *subject)
 	assert_int_equal(natsConnection_SubscribeSync(&w->sub, w->nc, whole),
 			 NATS_OK);
 	assert_int_equal(natsConnection_FlushTimeout(w->nc, 240000), NATS_OK);
+}
+
+static void *
+flood(void *arg)
+{
+	struct wild *w = arg;
+
+	while (!atomic_load(&w->ends))
+		natsConnection_PublishString(w->nc, w->flooded, "");
+
+	return NULL;
+}
+
+void
+wild_flood(struct wild *w, const char *subject)
+{
+	wild_subject(w, subject, w->flooded, sizeof(w->flooded));
+	assert_int_equal(pthread_create(&w->flood, NULL, flood, w), 0);
+}
+
+void
+wild_flood_end(struct wild *w)
+{
+	atomic_store(&w->ends, true);
+	pthread_join(w->flood, NULL);
 }
 
 int

@@ -30,6 +30,13 @@ wild_send(struct wild *w, const char *subject, const char *reply,
 void
 wild_listen(struct wild *w, const char *subject);
 
+/* Empty messages to a subject below the prefix, as many as can be sent, until
+ * it ends. */
+void
+wild_flood(struct wild *w, const char *subject);
+void
+wild_flood_end(struct wild *w);
+
 struct wild_msg {
 	char subject[160];
 	char reply[160];

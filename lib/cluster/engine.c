@@ -70,13 +70,26 @@ on_complete(void *arg)
 	inlet->engine->calls.drop(inlet->engine->arg);
 }
 
+/* What libnats tells of a connection may come late: when it is gone, and there
+ * is another */
+static bool
+is_ours(struct lwstpc_engine *e, natsConnection *nc)
+{
+	bool ours;
+
+	pthread_rwlock_rdlock(&e->lock);
+	ours = e->nc == nc;
+	pthread_rwlock_unlock(&e->lock);
+
+	return ours && !atomic_load(&e->closed);
+}
+
 static void
 on_up(natsConnection *nc, void *arg)
 {
 	struct lwstpc_engine *e = arg;
 
-	(void)nc;
-	if (!atomic_load(&e->closed))
+	if (is_ours(e, nc))
 		e->calls.up(e->arg);
 }
 
@@ -85,8 +98,7 @@ on_down(natsConnection *nc, void *arg)
 {
 	struct lwstpc_engine *e = arg;
 
-	(void)nc;
-	if (!atomic_load(&e->closed))
+	if (is_ours(e, nc))
 		e->calls.down(e->arg);
 }
 
@@ -96,7 +108,6 @@ on_closed(natsConnection *nc, void *arg)
 	struct lwstpc_engine *e = arg;
 
 	on_down(nc, arg);
-	atomic_store(&e->given_up, true);
 	e->calls.drop(e->arg);
 }
 
@@ -290,14 +301,16 @@ lwstpc_engine_connect(struct lwstpc_engine *e)
 {
 	natsSubscription *subs[LWSTPC_INLETS] = { NULL };
 	natsConnection *nc;
+	bool given_up;
 	natsStatus s;
 
-	if (atomic_exchange(&e->given_up, false))
-		end_connection(e);
 	pthread_rwlock_rdlock(&e->lock);
 	nc = e->nc;
+	given_up = nc && natsConnection_IsClosed(nc);
 	pthread_rwlock_unlock(&e->lock);
-	if (nc || atomic_load(&e->closed))
+	if (given_up)
+		end_connection(e);
+	if ((nc && !given_up) || atomic_load(&e->closed))
 		return;
 	nc = connection(e, subs, &s);
 	if (!nc) {
@@ -311,6 +324,19 @@ lwstpc_engine_connect(struct lwstpc_engine *e)
 	e->warned = false;
 	atomic_store(&e->warned_rights, false);
 	e->calls.up(e->arg);
+}
+
+bool
+lwstpc_engine_is_up(struct lwstpc_engine *e)
+{
+	bool up;
+
+	pthread_rwlock_rdlock(&e->lock);
+	up = e->nc &&
+	     natsConnection_Status(e->nc) == NATS_CONN_STATUS_CONNECTED;
+	pthread_rwlock_unlock(&e->lock);
+
+	return up;
 }
 
 void

@@ -60,6 +60,9 @@ lwstpc_engine_create(const struct lwstpc_engine_options *options,
  * a second.  For one thread. */
 void
 lwstpc_engine_connect(struct lwstpc_engine *e);
+/* as it is, whatever was told of it */
+bool
+lwstpc_engine_is_up(struct lwstpc_engine *e);
 /* Sends what is to be sent, waits for that for a while, and for nothing else */
 void
 lwstpc_engine_close(struct lwstpc_engine *e);

@@ -29,7 +29,6 @@ struct lwstpc_engine {
 	pthread_rwlock_t lock;
 	natsConnection *nc; /* by the lock, or NULL */
 	struct inlet inlets[LWSTPC_INLETS];
-	atomic_bool given_up; /* nc is of no more use */
 	atomic_bool closed;
 	atomic_bool no_takes; /* any more */
 	atomic_bool takes;    /* its subscription lives */

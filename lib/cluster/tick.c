@@ -14,15 +14,17 @@
 #define QUIET_US      (500 * LWS_US_PER_MS) /* then a chunk may be lost */
 #define AGAIN_US      LWS_US_PER_SEC	    /* what was not answered */
 #define AWAY_LEAST_US (2 * LWS_US_PER_SEC)  /* an echo may be so late */
+#define ODD_TICKS     8			    /* what libnats tells is late */
 
 struct tick {
 	lwstpc_t *c;
 	lws_usec_t now;
-	bool fresh;	/* the connection is new */
-	bool beat;	/* the queue is known again */
-	bool away;	/* for longer than engine_secs */
-	bool queueless; /* the same, but it is there, without a queue */
-	bool warned;	/* of that */
+	bool fresh;	  /* the connection is new */
+	bool beat;	  /* the queue is known again */
+	bool away;	  /* for longer than engine_secs */
+	bool queueless;	  /* the same, but it is there, without a queue */
+	bool warned;	  /* of that */
+	unsigned int odd; /* ticks in which the connection was not as told */
 	lws_usec_t last;
 	lws_usec_t queue_at; /* it was to be made */
 };
@@ -286,6 +288,24 @@ tick_queue(struct tick *t)
 	}
 }
 
+/* That it went, or came, while it was being made may have been told of before
+ * it was ours */
+static void
+tick_connection(struct tick *t)
+{
+	bool up = lwstpc_engine_is_up(t->c->engine);
+
+	if (up == atomic_load(&t->c->connected))
+		t->odd = 0;
+	else if (++t->odd > ODD_TICKS) {
+		t->odd = 0;
+		if (up)
+			lwstpc_calls.up(t->c);
+		else
+			lwstpc_calls.down(t->c);
+	}
+}
+
 static void
 tick_engine(struct tick *t)
 {
@@ -298,6 +318,7 @@ tick_engine(struct tick *t)
 	t->last = t->now;
 	if (!atomic_load(&c->connected))
 		lwstpc_engine_connect(c->engine);
+	tick_connection(t);
 	t->fresh = atomic_exchange(&c->fresh, false);
 	t->beat = atomic_exchange(&c->beat, false);
 	if (t->fresh) {

@@ -319,6 +319,7 @@ tick_engine(struct tick *t)
 	if (!atomic_load(&c->connected))
 		lwstpc_engine_connect(c->engine);
 	tick_connection(t);
+	tick_queue(t);
 	t->fresh = atomic_exchange(&c->fresh, false);
 	t->beat = atomic_exchange(&c->beat, false);
 	if (t->fresh) {
@@ -342,7 +343,6 @@ tick_engine(struct tick *t)
 	}
 	since = atomic_load(&c->away_since);
 	t->away = since && t->now - since > c->engine_us;
-	tick_queue(t);
 }
 
 static void

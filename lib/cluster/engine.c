@@ -326,19 +326,6 @@ lwstpc_engine_connect(struct lwstpc_engine *e)
 	e->calls.up(e->arg);
 }
 
-bool
-lwstpc_engine_is_up(struct lwstpc_engine *e)
-{
-	bool up;
-
-	pthread_rwlock_rdlock(&e->lock);
-	up = e->nc &&
-	     natsConnection_Status(e->nc) == NATS_CONN_STATUS_CONNECTED;
-	pthread_rwlock_unlock(&e->lock);
-
-	return up;
-}
-
 void
 lwstpc_engine_close(struct lwstpc_engine *e)
 {

@@ -110,14 +110,20 @@ lwstpc_take_end(struct lwstpc_engine *e)
 }
 
 bool
-lwstpc_take_ended(struct lwstpc_engine *e)
+lwstpc_engine_is_up(struct lwstpc_engine *e)
 {
-	bool there;
+	bool up;
 
 	pthread_rwlock_rdlock(&e->lock);
-	there = e->nc &&
-		natsConnection_Status(e->nc) == NATS_CONN_STATUS_CONNECTED;
+	up = e->nc &&
+	     natsConnection_Status(e->nc) == NATS_CONN_STATUS_CONNECTED;
 	pthread_rwlock_unlock(&e->lock);
 
-	return !there || !atomic_load(&e->takes);
+	return up;
+}
+
+bool
+lwstpc_take_ended(struct lwstpc_engine *e)
+{
+	return !lwstpc_engine_is_up(e) || !atomic_load(&e->takes);
 }

@@ -219,6 +219,23 @@ sub levels_of
 	return [];
 }
 
+# The level of a call, as tokens, and the arguments from the format on: of
+# lwstp_log(), or in lib/cluster/, which asks lws itself, of lwsl_err() and its
+# kin
+sub logged
+{
+	my ($source, $at) = @_;
+	my $tokens = $source->{tokens};
+	my $name = $tokens->[$at]{text};
+
+	return unless $tokens->[$at + 1]{text} eq '(';
+	return arguments($tokens, $at + 2) if $name eq 'lwstp_log';
+	return unless $source->{file} =~ m{(^|/)cluster/} &&
+		      $name =~ /^lwsl_(err|warn|notice|info|debug)$/;
+
+	return (c_tokens('LLL_' . uc $1), arguments($tokens, $at + 2));
+}
+
 sub lines
 {
 	my ($source, $texts, $refusals) = @_;
@@ -229,49 +246,20 @@ sub lines
 
 		wrong("$where: logs by $tokens->[$at]{text}(), and not by ",
 		      "lwstp_log()") if logs_otherwise($source, $at);
-		next unless $tokens->[$at]{text} eq 'lwstp_log' &&
-			    $tokens->[$at + 1]{text} eq '(';
-		my ($said, $format, @args) = arguments($tokens, $at + 2);
+		my ($said, $format, @args) = logged($source, $at);
 
+		next unless $said;
 		next if $said->[0]{text} eq 'int';	# its declaration
 		if (!$format || $format->[0]{text} !~ /^"/) {
 			wrong("$where: its format is no string");
 			next;
 		}
 		$format->[0]{known} = 1;
+		next if $said->[0]{text} eq 'LLL_DEBUG';	# no user's
 		push @found, message($format->[0]{text}, \@args,
 			where => $where, texts => $texts,
 			function => function_at($source, $at),
 			levels => levels_of($said, $refusals, $where));
-	}
-
-	return @found;
-}
-
-# of lib/cluster/, which asks lws itself: lwsl_err("format", ...) and its kin
-sub cluster_lines
-{
-	my ($source) = @_;
-	my ($tokens, @found) = ($source->{tokens});
-
-	return unless $source->{file} =~ m{(^|/)cluster/};
-	for my $at (0 .. $#$tokens - 1) {
-		next unless $tokens->[$at]{text} =~
-				/^lwsl_(err|warn|notice|info|debug)$/ &&
-			    $tokens->[$at + 1]{text} eq '(';
-		my $said = uc $1;
-		my ($format, @args) = arguments($tokens, $at + 2);
-		my $where = "$source->{file}:$tokens->[$at]{line}";
-
-		if ($format->[0]{text} !~ /^"/) {
-			wrong("$where: its format is no string");
-			next;
-		}
-		$format->[0]{known} = 1;
-		push @found, message($format->[0]{text}, \@args,
-			where => $where, texts => [],
-			function => function_at($source, $at),
-			levels => [$said]) unless $said eq 'DEBUG';
 	}
 
 	return @found;
@@ -304,8 +292,8 @@ sub of_lib
 	my @patterns = map { $_->{pattern} } @texts;
 
 	return @texts, @refusals,
-	       map { errors($_), lines($_, \@patterns, [@texts, @refusals]),
-		     cluster_lines($_) } @sources;
+	       map { errors($_), lines($_, \@patterns, [@texts, @refusals]) }
+	       @sources;
 }
 
 # any other string of two words

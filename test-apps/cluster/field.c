@@ -200,8 +200,8 @@ front_stats(struct field *f, struct lws_threadpool_cluster_stats *stats)
 	assert_int_equal(lws_threadpool_cluster_get_stats(f->front, stats), 0);
 }
 
-static bool
-is_connected(void *arg)
+bool
+front_is_there(void *arg)
 {
 	struct lws_threadpool_cluster_stats stats;
 
@@ -210,11 +210,27 @@ is_connected(void *arg)
 	return stats.connected;
 }
 
+bool
+front_is_away(void *arg)
+{
+	return !front_is_there(arg);
+}
+
+bool
+front_waits(void *arg)
+{
+	struct lws_threadpool_cluster_stats stats;
+
+	front_stats(arg, &stats);
+
+	return stats.waiting == 1;
+}
+
 void
 front_start(struct field *f)
 {
 	front_create(f);
-	until(f, is_connected, f);
+	until(f, front_is_there, f);
 }
 
 void

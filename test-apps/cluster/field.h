@@ -204,6 +204,24 @@ reader_may(struct remote *r, uint32_t n);
 /* ... and a condition of the test's */
 #define until(f, cond, arg) rig_until((f)->rig, cond, arg)
 
+/* Of the field: its front has an engine, has none, has one job that waits for a
+ * worker */
+bool
+front_is_there(void *field);
+bool
+front_is_away(void *field);
+bool
+front_waits(void *field);
+/* Of a remote: a second worker has decoded it */
+bool
+is_decoded_again(void *remote);
+/* Of a text: a line of WARN here has it */
+bool
+has_warned(void *text);
+/* For so long: what is not to happen has not happened then */
+void
+until_secs(struct field *f, int secs);
+
 void
 until_ended_(struct remote *r, const char *file, int line);
 void

@@ -354,6 +354,34 @@ until_all_ended(struct field *f)
 	until(f, all_ended, f);
 }
 
+bool
+is_decoded_again(void *arg)
+{
+	struct remote *r = arg;
+
+	return atomic_load(&r->board->decoded) >= 2;
+}
+
+bool
+has_warned(void *text)
+{
+	return log_count(LLL_WARN, text) > 0;
+}
+
+static bool
+is_over(void *arg)
+{
+	return lws_now_usecs() >= *(lws_usec_t *)arg;
+}
+
+void
+until_secs(struct field *f, int secs)
+{
+	lws_usec_t end = lws_now_usecs() + secs * (lws_usec_t)LWS_US_PER_SEC;
+
+	until(f, is_over, &end);
+}
+
 void
 assert_end_(struct remote *r, enum lws_threadpool_task_status status,
 	    enum lws_threadpool_cluster_end why, const char *file, int line)

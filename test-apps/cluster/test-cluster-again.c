@@ -15,32 +15,6 @@
 
 #define CHUNKS 10
 
-static bool
-is_away(void *arg)
-{
-	struct lws_threadpool_cluster_stats stats;
-
-	front_stats(arg, &stats);
-
-	return !stats.connected;
-}
-
-static bool
-is_there(void *arg)
-{
-	return !is_away(arg);
-}
-
-static bool
-waits(void *arg)
-{
-	struct lws_threadpool_cluster_stats stats;
-
-	front_stats(arg, &stats);
-
-	return stats.waiting == 1;
-}
-
 static void
 start(struct field *f)
 {
@@ -53,10 +27,10 @@ static void
 lose_store(struct field *f)
 {
 	engine_kill(f->engine);
-	until(f, is_away, f);
+	until(f, front_is_away, f);
 	engine_lose_store(f->engine);
 	engine_start(f->engine);
-	until(f, is_there, f);
+	until(f, front_is_there, f);
 }
 
 /* Ends at once: the worker gives back what it has. */
@@ -64,7 +38,7 @@ static void
 worker_end(struct field *f, struct node_proc *w)
 {
 	assert_true(proc_end(&w->proc, SIGINT));
-	until(f, waits, f);
+	until(f, front_waits, f);
 }
 
 /* The engine that it is given back to knows nothing of it. */
@@ -192,14 +166,6 @@ reader_goes_with_the_end_unread(void **state)
 	until_no_jobs(f);
 }
 
-static bool
-is_decoded_again(void *arg)
-{
-	struct remote *r = arg;
-
-	return atomic_load(&r->board->decoded) >= 2;
-}
-
 static void
 another_worker_has_it(struct remote *r, struct node_proc *w)
 {
@@ -293,12 +259,6 @@ is_lost_here(void *arg)
 	return stats.retried == 1;
 }
 
-static bool
-is_over(void *arg)
-{
-	return lws_now_usecs() >= *(lws_usec_t *)arg;
-}
-
 /* Nobody has it for more than a lease: the front that attaches has all that
  * there is of it. */
 static void
@@ -308,7 +268,6 @@ worker_dies_and_the_reader_is_back_first(void **state)
 	struct field *f = *state;
 	struct node_proc *w;
 	struct remote *r[2];
-	lws_usec_t end;
 
 	field_short_lease(f);
 	front_start(f);
@@ -319,8 +278,7 @@ worker_dies_and_the_reader_is_back_first(void **state)
 	worker_kill(w);
 	until(f, is_lost_here, f);
 	r[1] = attach(f, r[0], 3, token);
-	end = lws_now_usecs() + 3 * f->options.lease_secs * LWS_US_PER_SEC;
-	until(f, is_over, &end);
+	until_secs(f, 3 * f->options.lease_secs);
 	assert_int_equal(r[1]->ended, 0);
 	worker_start(f);
 	remote_release(r[0]);

@@ -9,16 +9,6 @@
 #define CHUNKS 6
 
 static bool
-one_waits(void *arg)
-{
-	struct lws_threadpool_cluster_stats stats;
-
-	front_stats(arg, &stats);
-
-	return stats.waiting == 1;
-}
-
-static bool
 is_running(void *arg)
 {
 	struct remote *r = arg;
@@ -36,7 +26,7 @@ waits_for_a_worker(void **state)
 
 	front_start(f);
 	r = remote_run(f, KIND_UNSENT, CHUNKS, BOARD_FREE);
-	until(f, one_waits, f);
+	until(f, front_waits, f);
 	until(f, is_running, r);
 	worker_start(f);
 	until_ended(r);

@@ -11,36 +11,6 @@
 #define JOBS   8
 
 static bool
-is_away(void *arg)
-{
-	struct lws_threadpool_cluster_stats stats;
-
-	front_stats(arg, &stats);
-
-	return !stats.connected;
-}
-
-static bool
-is_there(void *arg)
-{
-	return !is_away(arg);
-}
-
-static bool
-is_over(void *arg)
-{
-	return lws_now_usecs() >= *(lws_usec_t *)arg;
-}
-
-static void
-until_secs(struct field *f, int secs)
-{
-	lws_usec_t end = lws_now_usecs() + secs * (lws_usec_t)LWS_US_PER_SEC;
-
-	until(f, is_over, &end);
-}
-
-static bool
 is_cleaned_there(void *arg)
 {
 	struct remote *r = arg;
@@ -124,10 +94,10 @@ store_is_lost(void **state)
 		r[n] = remote_run(f, KIND_UNSENT, CHUNKS, BOARD_FREE);
 	until_jobs(f, 2 * JOBS);
 	engine_kill(f->engine);
-	until(f, is_away, f);
+	until(f, front_is_away, f);
 	engine_lose_store(f->engine);
 	engine_start(f->engine);
-	until(f, is_there, f);
+	until(f, front_is_there, f);
 	for (n = 0; n < JOBS; n++)
 		remote_release(r[n]);
 	for (n = 0; n < 2 * JOBS; n++) {
@@ -166,7 +136,7 @@ away_for_too_long(void **state)
 	assert_int_equal(lws_threadpool_refused(), LWS_TP_REFUSED_AWAY);
 
 	engine_start(f->engine);
-	until(f, is_there, f);
+	until(f, front_is_there, f);
 	until(f, is_cleaned_there, runs);
 	until(f, is_cleaned_there, waits);
 	assert_int_equal(runs->board->finished, 0);

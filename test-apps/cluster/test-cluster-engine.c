@@ -8,22 +8,6 @@
 
 #define CHUNKS 6
 
-static bool
-is_away(void *arg)
-{
-	struct lws_threadpool_cluster_stats stats;
-
-	front_stats(arg, &stats);
-
-	return !stats.connected;
-}
-
-static bool
-is_there(void *arg)
-{
-	return !is_away(arg);
-}
-
 static struct remote *
 run_here(struct field *f)
 {
@@ -58,7 +42,7 @@ runs_here_without_one(void **state)
 
 	/* until there is one */
 	engine_start(f->engine);
-	until(f, is_there, f);
+	until(f, front_is_there, f);
 	worker_start(f);
 	r = remote_run(f, KIND_UNSENT, CHUNKS, BOARD_FREE);
 	until_ended(r);
@@ -77,21 +61,11 @@ comes_later(void **state)
 	front_create(f);
 	w = worker_spawn(f);
 	engine_start(f->engine);
-	until(f, is_there, f);
+	until(f, front_is_there, f);
 	until_ready(f, w);
 	r = remote_run(f, KIND_UNSENT, CHUNKS, BOARD_FREE);
 	until_ended(r);
 	assert_complete(r);
-}
-
-/* Two threads that log at a time may spoil each other's line, in lws: so
- * nothing else is done meanwhile */
-static bool
-has_warned(void *arg)
-{
-	(void)arg;
-
-	return log_count(LLL_WARN, "lws_threadpool_cluster: ") > 0;
 }
 
 /* A server as Debian's nats-server starts it: jobs cannot be queued there */
@@ -109,7 +83,9 @@ has_no_jetstream(void **state)
 	front_start(f);
 	w = worker_spawn(f);
 	r = remote_run(f, KIND_UNSENT, CHUNKS, BOARD_FREE);
-	until(f, has_warned, f);
+	/* two threads that log at a time may spoil each other's line, in lws:
+	 * so nothing else is done meanwhile */
+	until(f, has_warned, (void *)"lws_threadpool_cluster: ");
 	assert_end(run_here(f), LWS_TP_STATUS_FINISHED, LWS_TP_CLUSTER_NOT_YET);
 	until_ended(r);
 	assert_end(r, LWS_TP_STATUS_STOPPED, LWS_TP_CLUSTER_ENGINE);
@@ -125,7 +101,7 @@ has_no_jetstream(void **state)
 	f->engine->no_jetstream = false;
 	engine_start(f->engine);
 	until_ready(f, w);
-	until(f, is_there, f);
+	until(f, front_is_there, f);
 	r = remote_run(f, KIND_UNSENT, CHUNKS, BOARD_FREE);
 	until_ended(r);
 	assert_complete(r);
@@ -148,9 +124,9 @@ restarts(struct field *f, void (*ends)(struct engine *e))
 		until_read(r[n], 2);
 	/* none of its kind's workers is there */
 	ends(f->engine);
-	until(f, is_away, f);
+	until(f, front_is_away, f);
 	engine_start(f->engine);
-	until(f, is_there, f);
+	until(f, front_is_there, f);
 	for (n = 4; n < 8; n++)
 		r[n] = remote_run(f, KIND_UNSENT, CHUNKS, BOARD_FREE);
 	for (n = 0; n < 4; n++)
@@ -192,9 +168,9 @@ queue_outlives_a_restart(void **state)
 		r[n] = remote_run(f, KIND_UNSENT, CHUNKS, BOARD_FREE);
 	until_jobs(f, 4);
 	engine_stop(f->engine);
-	until(f, is_away, f);
+	until(f, front_is_away, f);
 	engine_start(f->engine);
-	until(f, is_there, f);
+	until(f, front_is_there, f);
 	worker_start(f);
 	for (n = 0; n < 4; n++) {
 		until_ended(r[n]);
@@ -226,9 +202,9 @@ streams_through_restarts(void **state)
 			engine_stop(f->engine);
 		else
 			engine_kill(f->engine);
-		until(f, is_away, f);
+		until(f, front_is_away, f);
 		engine_start(f->engine);
-		until(f, is_there, f);
+		until(f, front_is_there, f);
 	}
 	for (n = 0; n < 10; n++) {
 		until_ended(r[n]);

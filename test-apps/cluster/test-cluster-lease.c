@@ -13,14 +13,6 @@
 #define TIMES  10
 
 static bool
-is_decoded_again(void *arg)
-{
-	struct remote *r = arg;
-
-	return atomic_load(&r->board->decoded) >= 2;
-}
-
-static bool
 is_cleaned_there(void *arg)
 {
 	struct remote *r = arg;
@@ -142,26 +134,10 @@ call_outlasts_the_lease(void **state)
  * A job keeps its lease through three of them, once in TIMES attempts: on a
  * machine that stands still for so long any worker is lost.
  */
-struct span {
-	lws_usec_t end;
-};
-
-static bool
-is_over(void *arg)
-{
-	const struct span *s = arg;
-
-	return lws_now_usecs() >= s->end;
-}
-
 static void
 three_leases(struct field *f)
 {
-	struct span s = { lws_now_usecs() +
-			  3 * f->options.lease_secs *
-				  (lws_usec_t)LWS_US_PER_SEC };
-
-	until(f, is_over, &s);
+	until_secs(f, 3 * f->options.lease_secs);
 }
 
 static void

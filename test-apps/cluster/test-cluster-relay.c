@@ -120,14 +120,6 @@ readers_go(void **state)
 	until_no_jobs(f);
 }
 
-static bool
-is_decoded_again(void *arg)
-{
-	struct remote *r = arg;
-
-	return atomic_load(&r->board->decoded) >= 2;
-}
-
 /* The line stands still for longer than the lease, while the worker goes on:
  * what it sent meanwhile comes when another has the job, and is not taken. */
 static void

@@ -70,12 +70,6 @@ rights_of_the_document(void **state)
 	done(f);
 }
 
-static bool
-has_warned(void *arg)
-{
-	return log_count(LLL_WARN, arg) > 0;
-}
-
 static void
 no_queue_allowed(void **state)
 {

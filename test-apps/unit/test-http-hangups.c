@@ -8,7 +8,7 @@
  * peer that closes its half only has closed all of it, as for lws from 4.3.1
  * on.
  *
- * LWSTP_WRAP: epoll_create1
+ * LWSTP_WRAP: epoll_create1 lws_sul_schedule
  */
 
 #include <errno.h>
@@ -220,6 +220,66 @@ a_pending_peer_is_left_alone(void **state)
 	}
 }
 
+/* how soon lib/hangup.c looks again */
+#define LOOK_US (50 * LWS_US_PER_MS)
+
+void
+__real_lws_sul_schedule(struct lws_context *context, int tsi,
+			lws_sorted_usec_list_t *sul, sul_cb_t cb,
+			lws_usec_t us);
+void
+__wrap_lws_sul_schedule(struct lws_context *context, int tsi,
+			lws_sorted_usec_list_t *sul, sul_cb_t cb,
+			lws_usec_t us);
+
+static int looks; /* that were asked for */
+
+void
+__wrap_lws_sul_schedule(struct lws_context *context, int tsi,
+			lws_sorted_usec_list_t *sul, sul_cb_t cb, lws_usec_t us)
+{
+	looks += us == LOOK_US;
+	__real_lws_sul_schedule(context, tsi, sul, cb, us);
+}
+
+static bool
+is_past(void *arg)
+{
+	return lws_now_usecs() >= *(lws_usec_t *)arg;
+}
+
+static void
+serve_for(struct http *h, lws_usec_t us)
+{
+	lws_usec_t end = lws_now_usecs() + us;
+
+	rig_until(h->rig, is_past, &end);
+}
+
+/* Once its response is over, a connection wakes nobody */
+static void
+an_idle_peer_is_not_looked_at(void **state)
+{
+	struct http h = { .state = HTTP_SYNCING };
+
+	(void)state;
+	looks = 0;
+	http_start(&h, NULL);
+	http_send_until_state(&h, GET);
+#if LWS_LIBRARY_VERSION_NUMBER < 4003001
+	assert_true(looks);
+#endif
+	http_let_go(&h);
+	http_until_answers(&h, 1);
+	/* the look that was asked for before is the last one */
+	serve_for(&h, 4 * LOOK_US);
+	looks = 0;
+	serve_for(&h, 4 * LOOK_US);
+	assert_int_equal(looks, 0);
+	assert_false(h.closed);
+	http_stop(&h);
+}
+
 int
 __real_epoll_create1(int flags);
 int
@@ -282,6 +342,7 @@ main(void)
 		cmocka_unit_test(W1_http_hang_up_beside_another),
 		cmocka_unit_test(W1_http_hang_up_and_sleep),
 		cmocka_unit_test(a_pending_peer_is_left_alone),
+		cmocka_unit_test(an_idle_peer_is_not_looked_at),
 		cmocka_unit_test(without_epoll_nothing_but_hang_ups_is_missed),
 	};
 

@@ -114,7 +114,7 @@ async function inBrowser(test, expected) {
 
 function run(test, expected) {
 	inBrowser(test, expected).catch((error) => {
-		console.log("not ok to its end:", String(error));
+		console.log("not ok to its end:", error.stack);
 		console.log("   ", ...errors);
 		process.exit(1);
 	});

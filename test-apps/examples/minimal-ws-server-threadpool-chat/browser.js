@@ -15,8 +15,9 @@ run(async (page, browser) => {
 
 	await page.goto(url);
 	await other.goto(url);
-	await page.waitForFunction(() => document.body.innerText.includes(
-		"2 are here"));
+	for (const one of [page, other])
+		await one.waitForFunction(() => document.body.innerText.
+			includes("2 are here"));
 	await page.getByLabel("Your name").fill("Ada");
 	await page.keyboard.press("Enter");
 	await page.getByRole("button", { name: "Count to 10" }).click();

@@ -12,6 +12,7 @@ run(async (page) => {
 	const sql = page.locator("#sql"), count = page.locator("#count");
 
 	await page.goto(url);
+	await has(page, "notice", /Connected/);
 	const many = await sql.inputValue();
 
 	await sql.fill("SELECT 1 AS a, '<b>' AS b UNION ALL SELECT 2, NULL");

@@ -15,6 +15,7 @@ const PRIMES = /216,?816/;	/* below 3 million */
 
 async function start(page, below) {
 	await page.goto(url);
+	await has(page, "notice", /Connected/);
 	await page.getByLabel("Count the primes below").fill(below);
 	await page.keyboard.press("Enter");
 	await has(page, "token", /^[0-9a-f]{32}$/);

@@ -16,6 +16,8 @@ const say = (page, text, count) => page.waitForFunction(([text, count]) =>
 
 run(async (page) => {
 	await page.goto(url);
+	/* the browser's console tells of one that closes before that */
+	await say(page, "connecting", 0);
 	await page.getByRole("button", { name: "Close connection 3" }).click();
 	await say(page, "closed by you", 1);
 	await say(page, "finished", 7);

@@ -106,8 +106,9 @@ lwstpc_take_more(lwstpc_t *c, struct lwstpc_kind *kind)
 	char tail[48];
 	int pull = -1;
 
+	/* nor while it is not known in which queue a job would be */
 	if (atomic_load(&c->draining) || atomic_load(&c->dying) ||
-	    !lwstpc_engine_there(c))
+	    !lwstpc_engine_there(c) || !atomic_load(&c->queue))
 		return;
 	lwstpc_lock(c);
 	room = __room(c, kind);

@@ -189,9 +189,11 @@ subscribe(struct lwstpc_engine *e, natsConnection *nc, enum lwstpc_inlet n,
 	if (n == LWSTPC_IN_TAKE)
 		atomic_store(&e->takes, true);
 	e->calls.hold(e->arg);
-	if (natsSubscription_SetOnCompleteCB(*sub, on_complete,
-					     &e->inlets[n]) != NATS_OK)
+	s = natsSubscription_SetOnCompleteCB(*sub, on_complete, &e->inlets[n]);
+	if (s != NATS_OK) {
 		e->calls.drop(e->arg);
+		return s;
+	}
 
 	/* what may be on its way is bounded by our own credit */
 	return natsSubscription_SetPendingLimits(*sub, -1, -1);

@@ -98,14 +98,19 @@ lwstpc_engine_send(struct lwstpc_engine *e, const char *subject,
 	return s == NATS_OK;
 }
 
-/* The subject is unsubscribed from before what is sent after this */
+/* The subject is unsubscribed from before what is sent after this.  What has
+ * come is looked at still, unless there is no memory for that: then it comes
+ * again, elsewhere, after the lease. */
 void
 lwstpc_take_end(struct lwstpc_engine *e)
 {
+	natsSubscription *sub;
+
 	atomic_store(&e->no_takes, true);
 	pthread_rwlock_rdlock(&e->lock);
-	if (e->nc && e->inlets[LWSTPC_IN_TAKE].sub)
-		natsSubscription_Drain(e->inlets[LWSTPC_IN_TAKE].sub);
+	sub = e->nc ? e->inlets[LWSTPC_IN_TAKE].sub : NULL;
+	if (sub && natsSubscription_Drain(sub) != NATS_OK)
+		natsSubscription_Unsubscribe(sub);
 	pthread_rwlock_unlock(&e->lock);
 }
 

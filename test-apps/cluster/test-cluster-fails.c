@@ -1,0 +1,112 @@
+/*
+ * lws-threadpool cluster tests - what libnats cannot do for a while
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * LWSTP_WRAP: natsSubscription_Drain natsSubscription_SetOnCompleteCB
+ */
+
+#include <nats/nats.h>
+
+#include "field.h"
+
+#define CHUNKS 6
+
+static atomic_int drains, fail_drains;
+static atomic_int completions, fail_completions;
+
+natsStatus
+__real_natsSubscription_Drain(natsSubscription *sub);
+natsStatus
+__wrap_natsSubscription_Drain(natsSubscription *sub);
+natsStatus
+__real_natsSubscription_SetOnCompleteCB(natsSubscription *sub,
+					natsOnCompleteCB cb, void *closure);
+natsStatus
+__wrap_natsSubscription_SetOnCompleteCB(natsSubscription *sub,
+					natsOnCompleteCB cb, void *closure);
+
+natsStatus
+__wrap_natsSubscription_Drain(natsSubscription *sub)
+{
+	atomic_fetch_add(&drains, 1);
+	if (atomic_load(&fail_drains))
+		return NATS_NO_MEMORY;
+
+	return __real_natsSubscription_Drain(sub);
+}
+
+natsStatus
+__wrap_natsSubscription_SetOnCompleteCB(natsSubscription *sub,
+					natsOnCompleteCB cb, void *closure)
+{
+	atomic_fetch_add(&completions, 1);
+	if (atomic_load(&fail_completions) > 0 &&
+	    atomic_fetch_sub(&fail_completions, 1) > 0)
+		return NATS_NO_MEMORY;
+
+	return __real_natsSubscription_SetOnCompleteCB(sub, cb, closure);
+}
+
+static bool
+is_drained(void *arg)
+{
+	struct field *f = arg;
+
+	return !lws_threadpool_cluster_drain(f->front);
+}
+
+/* a worker, too, which has done something */
+static void
+serves_itself(struct field *f)
+{
+	struct remote *r;
+
+	front_start(f);
+	assert_int_equal(lws_threadpool_cluster_serve(f->front, "unsent", 0),
+			 0);
+	r = remote_run(f, KIND_UNSENT, CHUNKS, BOARD_FREE);
+	until_ended(r);
+	assert_complete(r);
+}
+
+/* It takes no more, and may end, all the same. */
+static void
+cannot_drain(void **state)
+{
+	struct field *f = *state;
+	struct remote *r;
+
+	serves_itself(f);
+	atomic_store(&drains, 0);
+	atomic_store(&fail_drains, 1);
+	until(f, is_drained, f);
+	assert_int_equal(atomic_load(&drains), 1);
+	atomic_store(&fail_drains, 0);
+
+	r = remote_run(f, KIND_UNSENT, CHUNKS, BOARD_FREE);
+	worker_start(f);
+	until_ended(r);
+	assert_complete(r);
+}
+
+/* What cannot be told of its end is made anew. */
+static void
+cannot_tell_of_the_end(void **state)
+{
+	struct field *f = *state;
+
+	atomic_store(&completions, 0);
+	atomic_store(&fail_completions, 2);
+	serves_itself(f);
+	assert_true(atomic_load(&completions) > 2);
+	assert_int_equal(log_claim(LLL_WARN, "cannot be reached"), 1);
+	until(f, is_drained, f);
+}
+
+static const struct CMUnitTest tests[] = {
+	FIELD_TEST(cannot_drain),
+	FIELD_TEST(cannot_tell_of_the_end),
+};
+
+FIELD_MAIN(tests)

@@ -68,6 +68,11 @@ field_setup(void **state)
 	assert_non_null(f);
 	f->engine = &engine;
 	board_clear();
+	/* as a test left it that has failed */
+	if (engine.proc.pid && (engine.no_jetstream || engine.config))
+		engine_stop(&engine);
+	engine.no_jetstream = false;
+	engine.config = NULL;
 	if (!engine.proc.pid)
 		engine_start(&engine);
 	field_options(f);

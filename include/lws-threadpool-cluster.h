@@ -9,6 +9,10 @@
  * READMEs/README.threadpool.md says of tasks holds for it.  A worker is a
  * process that links the same kind of task and serves it.
  *
+ * None of these functions waits for the engine, but for one case: it hangs, and
+ * the kernel takes no more for it.  Then what says something of a job may wait
+ * for ten seconds at most, after which the engine counts as away.
+ *
  * "Any thread" is a service thread, a thread of a pool, or one of your own.  A
  * struct that begins with its size may grow at its end in a later version: zero
  * it, and set the size to its sizeof.
@@ -261,8 +265,9 @@ lws_threadpool_cluster_token(struct lws_threadpool_task *task,
  * Returns what lws_threadpool_cluster_enqueue() returns, but what is no token
  * at all is refused, too (LWS_TP_REFUSED_ARGS).  Where nobody knows the token,
  * for a lease, the task ends STOPPED, LWS_TP_CLUSTER_LOST; where its kind is
- *not known here, LWS_TP_CLUSTER_REFUSED.  deadline_secs of the kind does not
- *begin anew.
+ * not known here, LWS_TP_CLUSTER_REFUSED.  So it ends LOST, too, at the front
+ * that has the job's task, if that task waits for its first call still: the job
+ * is known from then on.  deadline_secs of the kind does not begin anew.
  */
 LWS_VISIBLE LWS_EXTERN struct lws_threadpool_task *
 lws_threadpool_cluster_attach(struct lws_threadpool_cluster *c,
@@ -295,9 +300,9 @@ lws_threadpool_cluster_serve(struct lws_threadpool_cluster *c, const char *kind,
  * \param c: the cluster
  *
  * Jobs that were taken and not started are given back at once, the others go
- * on.  Any thread, again and again: it does not wait.  Returns how many jobs of
- * others this process still has, and one more as long as others may be on their
- * way; at 0 it may end.
+ * on.  Any thread, again and again: it does not wait for jobs.  Returns how
+ * many jobs of others this process still has, and one more as long as others
+ * may be on their way; at 0 it may end.
  */
 LWS_VISIBLE LWS_EXTERN int
 lws_threadpool_cluster_drain(struct lws_threadpool_cluster *c);

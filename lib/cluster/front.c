@@ -143,6 +143,8 @@ static LWSTPC_JOB_HELD bool
 __came(struct lwstpc_job *job, const struct lwstpc_wire *wire,
        const char *worker, struct lwstpc_msg *msg)
 {
+	if (job->where == LWSTPC_NEW)
+		return false; /* another task has it, since it was found */
 	if (job->gone && !job->lingers) {
 		lwstpc_stop_other(job->c, worker, job->id_text, wire->fence, 0);
 		return false;

@@ -107,7 +107,8 @@ __newcomer(struct lwstpc_job *job, const struct lwstpc_wire *wire,
 {
 	bool asks = wire->type == LWSTPC_HELLO && (wire->flags & LWSTPC_F_ASK);
 
-	if (wire->type == LWSTPC_GIVEN)
+	/* of one that is under way elsewhere it is a second delivery */
+	if (wire->type == LWSTPC_GIVEN && job->where != LWSTPC_OWNED)
 		job->given = wire->fence;
 	if (wire->type == LWSTPC_GIVEN || wire->type == LWSTPC_TAKEN)
 		return false;

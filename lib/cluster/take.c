@@ -109,17 +109,27 @@ enqueue(struct lwstpc_work *work)
 				      work->kind->name, work->id_text);
 }
 
+/* It has not begun here, and will not: that is no loss of a worker */
+static void
+decline(struct lwstpc_work *work)
+{
+	lwstpc_work_lock(work);
+	__lwstpc_work_give(work, false);
+	lwstpc_work_unlock(work);
+}
+
 /* The reference is the task's, if it was enqueued */
 static void
-begin(struct lwstpc_work *work, bool *is_twice)
+begin(struct lwstpc_work *work)
 {
 	lwstpc_t *c = work->c;
-	bool listed = list(c, work, is_twice);
+	bool ends = atomic_load(&c->draining) || atomic_load(&c->dying);
+	bool is_twice, listed = list(c, work, &is_twice);
 
-	if (listed && enqueue(work))
+	if (listed && !ends && enqueue(work))
 		return;
-	if (!*is_twice)
-		lwstpc_give_back(c->engine, work->reply);
+	if (!is_twice || ends)
+		decline(work);
 	if (listed) {
 		lwstpc_take_started(work);
 		lwstpc_take_over(work);
@@ -131,29 +141,27 @@ begin(struct lwstpc_work *work, bool *is_twice)
 static void
 job_came(lwstpc_t *c, struct lwstpc_kind *kind, struct lwstpc_msg *msg)
 {
-	struct lwstpc_work *work = NULL;
+	struct lwstpc_work *work;
 	struct lwstpc_wire wire;
-	bool is_twice, is_job;
 	const void *data;
 	size_t len;
 
 	data = lwstpc_msg_data(msg, &len);
-	is_job = !lwstpc_decode(&wire, data, len) && wire.type == LWSTPC_JOB;
-	if (!is_job) {
+	if (lwstpc_decode(&wire, data, len) || wire.type != LWSTPC_JOB) {
 		lwsl_warn("lws_threadpool_cluster: %s: what is no job, or of "
 			  "another version\n",
 			  kind->name);
 		lwstpc_ack(c->engine, lwstpc_msg_reply(msg));
-	} else if (!atomic_load(&c->draining) && !atomic_load(&c->dying)) {
-		work = work_make(c, kind, &wire, msg);
-	}
-	if (work) {
-		begin(work, &is_twice);
+		lwstpc_msg_free(msg);
 		return;
 	}
-	if (is_job)
+	work = work_make(c, kind, &wire, msg);
+	if (!work) {
 		lwstpc_give_back(c->engine, lwstpc_msg_reply(msg));
-	lwstpc_msg_free(msg);
+		lwstpc_msg_free(msg);
+		return;
+	}
+	begin(work);
 }
 
 void

@@ -3,7 +3,8 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * The lease is longer than any wait: what another worker gets was given back.
+ * The lease is longer than any wait but in one test: what another worker gets
+ * was given back.
  */
 
 #include "wild.h"
@@ -106,7 +107,8 @@ takes_no_more(void **state)
 }
 
 /* Every worker is replaced, some of them twice: nothing is lost, nothing runs a
- * second time, and what was given back again and again is no poison. */
+ * second time, and what was given back again and again is no poison.  Of those
+ * that are given back nats-server 2.9 forgets one at times, for a lease. */
 static void
 rolling_restart(void **state)
 {
@@ -115,7 +117,9 @@ rolling_restart(void **state)
 	struct remote *r;
 	int n;
 
-	start(f);
+	f->options.max_tries = 1;
+	f->worker_threads = 1;
+	front_start(f);
 	for (n = 0; n < 3; n++)
 		w[n] = worker_start(f);
 	for (n = 0; n < 60; n++) {

@@ -454,7 +454,10 @@ inline front_receives(w)
 {
 	if
 	:: type == GIVEN ->
-		given = max(given, a);
+		if	/* another has it: a second delivery was given back */
+		:: owner == NOBODY || a == fence -> given = max(given, a)
+		:: else
+		fi;
 		if
 		:: a == fence && !over ->
 			owner = NOBODY;

@@ -313,10 +313,10 @@ lws_threadpool_cluster_drain(struct lws_threadpool_cluster *c);
  * \param c: the cluster, or NULL
  *
  * Before its pool.  Its tasks end STOPPED; what a worker has not finished is
- * given back, to be tried elsewhere.  It waits for the engine's threads, for a
- * quarter of a second at most, or ten seconds if the engine hangs and no more
- * can be sent to it, and not for tasks.  \p c must not be used after
- * that.  Any thread but one of the pool.
+ * given back, to be tried elsewhere.  It waits until the engine has heard that,
+ * for two seconds at most, or ten if the engine hangs and no more can be sent
+ * to it, and not for tasks.  \p c must not be used after that.  Any thread but
+ * one of the pool.
  */
 LWS_VISIBLE LWS_EXTERN void
 lws_threadpool_cluster_destroy(struct lws_threadpool_cluster *c);

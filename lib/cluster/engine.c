@@ -22,7 +22,7 @@
 
 #define JOB	 ".job."
 #define JOB_LEN	 (sizeof(JOB) - 1)
-#define FLUSH_MS 50 /* for what a close has to tell */
+#define FLUSH_MS 1000 /* for what a close has to tell */
 
 /*
  * What comes

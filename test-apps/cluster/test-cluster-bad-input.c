@@ -38,6 +38,17 @@ start(struct field *f)
 	worker_start(f);
 }
 
+/* In its middle.  So there is a queue, whatever somebody else puts into it. */
+static struct remote *
+healthy_begins(struct field *f)
+{
+	struct remote *healthy = remote_run(f, KIND_RESUME, CHUNKS, 5);
+
+	until_read(healthy, 5);
+
+	return healthy;
+}
+
 static void
 healthy_ends(struct remote *healthy)
 {
@@ -77,7 +88,7 @@ jobs_that_are_none(void **state)
 
 	f->options.lease_secs = 3000;
 	start(f);
-	healthy = remote_run(f, KIND_RESUME, CHUNKS, 5);
+	healthy = healthy_begins(f);
 	w = wild_open(f);
 	for (n = 0; n < LWS_ARRAY_SIZE(none); n++)
 		wild_send(w, "job.resume", NULL, none[n], strlen(none[n]));
@@ -123,7 +134,7 @@ jobs_that_are_changed(void **state)
 	/* those who are said to have sent them never ask for more */
 	f->options.lease_secs = 3;
 	start(f);
-	healthy = remote_run(f, KIND_RESUME, CHUNKS, 5);
+	healthy = healthy_begins(f);
 	ask_fill(&ask, 1000, 3);
 	w = wild_open(f);
 	for (n = 0; n < LIES; n++) {
@@ -193,8 +204,7 @@ is_attacked(struct field *f, void (*attack)(struct subjects *s))
 	w = wild_open(f);
 	s.w = w;
 	r = overhear(f, &s);
-	healthy = remote_run(f, KIND_RESUME, CHUNKS, 5);
-	until_read(healthy, 5);
+	healthy = healthy_begins(f);
 	attack(&s);
 	remote_release(r);
 	until_ended(r);

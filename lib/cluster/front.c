@@ -232,6 +232,8 @@ lwstpc_front_came(lwstpc_t *c, const char *tail, struct lwstpc_msg *msg)
 static LWSTPC_JOB_HELD void
 __published(struct lwstpc_job *job, int refused, uint64_t number)
 {
+	if (job->where == LWSTPC_NEW)
+		return; /* as in __came(); the other asks for its number */
 	if (refused > 0) {
 		if (job->where == LWSTPC_QUEUED)
 			__lwstpc_job_refuse(job,

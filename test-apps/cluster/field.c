@@ -263,33 +263,33 @@ remote_take(struct remote *r)
 	r->read++;
 }
 
-/* One task of the wsi that wants to be seen, as lws's own examples do it */
+/* One task of the wsi that wants to be seen.  The reason is asked for when it
+ * has ended, and before it is reaped. */
 static void
 field_serve(struct field *f, struct lws *wsi)
 {
+	struct lws_threadpool_task_info info = { .size = sizeof(info) };
 	struct lws_threadpool_task *task = lws_threadpool_get_task_wsi(wsi);
-	enum lws_threadpool_task_status s;
-	enum lws_threadpool_cluster_end why;
 	struct remote *r;
-	void *user = NULL;
+	void *user;
 
-	if (!task)
+	if (!task || lws_threadpool_task_get_info(task, &info))
 		return;
-	why = lws_threadpool_cluster_end_reason(task);
-	s = lws_threadpool_task_status(task, &user);
-	r = user;
+	r = info.user;
 	if (!r || r->f != f)
 		return;
-	if (s == LWS_TP_STATUS_SYNCING) {
+	if (info.status == LWS_TP_STATUS_SYNCING) {
 		if (r->read >= r->may_read)
 			return;
 		remote_take(r);
 		lws_threadpool_task_sync(task, 0);
 	}
-	if (s == LWS_TP_STATUS_FINISHED || s == LWS_TP_STATUS_STOPPED) {
+	if (info.status == LWS_TP_STATUS_FINISHED ||
+	    info.status == LWS_TP_STATUS_STOPPED) {
 		remote_take(r);
-		r->why = (int)why;
-		atomic_store(&r->ended, (int)s);
+		r->why = (int)lws_threadpool_cluster_end_reason(task);
+		lws_threadpool_task_status(task, &user);
+		atomic_store(&r->ended, (int)info.status);
 	}
 }
 

@@ -117,7 +117,7 @@ rolling_restart(void **state)
 	struct remote *r;
 	int n;
 
-	f->options.max_tries = 1;
+	f->options.max_tries = 2;
 	f->worker_threads = 1;
 	front_start(f);
 	for (n = 0; n < 3; n++)

@@ -319,6 +319,14 @@ is_over(void *arg)
 	return lws_now_usecs() >= *(lws_usec_t *)arg;
 }
 
+void
+http_serve_for(struct http *h, lws_usec_t us)
+{
+	lws_usec_t end = lws_now_usecs() + us;
+
+	rig_until(h->rig, is_over, &end);
+}
+
 /* By turns, since what else the machine does comes and goes.  Lws 4.1 does not
  * sleep in the last millisecond before a timer: so there are few of those. */
 static bool
@@ -329,8 +337,7 @@ sleeps(struct http *h)
 
 	for (n = 0; n < SPANS; n++) {
 		lws -= cpu_now();
-		end = lws_now_usecs() + SPAN_US;
-		rig_until(h->rig, is_over, &end);
+		http_serve_for(h, SPAN_US);
 		lws += cpu_now();
 
 		loop -= cpu_now();

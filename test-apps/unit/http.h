@@ -90,6 +90,10 @@ http_until_told(struct http *h);
 void
 http_until_answers(struct http *h, int n);
 
+/* Service for so long */
+void
+http_serve_for(struct http *h, lws_usec_t us);
+
 /* Service until lws sleeps between two events, from now on or some time later:
  * its thread's share of a processor is less than a third of what a loop gets
  * that does nothing but look at the clock. */

@@ -242,20 +242,6 @@ __wrap_lws_sul_schedule(struct lws_context *context, int tsi,
 	__real_lws_sul_schedule(context, tsi, sul, cb, us);
 }
 
-static bool
-is_past(void *arg)
-{
-	return lws_now_usecs() >= *(lws_usec_t *)arg;
-}
-
-static void
-serve_for(struct http *h, lws_usec_t us)
-{
-	lws_usec_t end = lws_now_usecs() + us;
-
-	rig_until(h->rig, is_past, &end);
-}
-
 /* Once its response is over, a connection wakes nobody */
 static void
 an_idle_peer_is_not_looked_at(void **state)
@@ -272,9 +258,9 @@ an_idle_peer_is_not_looked_at(void **state)
 	http_let_go(&h);
 	http_until_answers(&h, 1);
 	/* the look that was asked for before is the last one */
-	serve_for(&h, 4 * LOOK_US);
+	http_serve_for(&h, 4 * LOOK_US);
 	looks = 0;
-	serve_for(&h, 4 * LOOK_US);
+	http_serve_for(&h, 4 * LOOK_US);
 	assert_int_equal(looks, 0);
 	assert_false(h.closed);
 	http_stop(&h);

@@ -9,9 +9,10 @@
  * READMEs/README.threadpool.md says of tasks holds for it.  A worker is a
  * process that links the same kind of task and serves it.
  *
- * None of these functions waits for the engine, but for one case: it hangs, and
- * the kernel takes no more for it.  Then what says something of a job may wait
- * for ten seconds at most, after which the engine counts as away.
+ * None of these functions but lws_threadpool_cluster_destroy() waits for the
+ * engine, unless it hangs, and the kernel takes no more for it: then what says
+ * something of a job may wait for ten seconds at most, after which the engine
+ * counts as away.
  *
  * "Any thread" is a service thread, a thread of a pool, or one of your own.  A
  * struct that begins with its size may grow at its end in a later version: zero

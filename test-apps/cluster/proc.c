@@ -112,5 +112,9 @@ proc_end(struct proc *p, int sig)
 		poll(NULL, 0, 5);
 	}
 
+	/* one that has only begun has no handler yet */
+	if (WIFSIGNALED(p->status) && WTERMSIG(p->status) == sig)
+		return true;
+
 	return WIFEXITED(p->status) && !WEXITSTATUS(p->status);
 }

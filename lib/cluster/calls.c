@@ -8,6 +8,8 @@
 
 #include "private.h"
 
+#define AWAY_PART 2 /* of a lease: less, and no worker has dropped a job */
+
 /* Our own, from the engine: so it lives */
 static void
 echoed(lwstpc_t *c)
@@ -146,7 +148,8 @@ up(void *arg)
 	if (atomic_load(&c->dying))
 		return;
 	lwsl_info("lws_threadpool_cluster: the engine is there\n");
-	atomic_store(&c->echoed, now);
+	if (now - atomic_exchange(&c->echoed, now) > c->lease_us / AWAY_PART)
+		atomic_store(&c->was_away, true);
 	atomic_store(&c->smooth_since, now);
 	atomic_store(&c->queue_since, 0);
 	atomic_store(&c->queue_error, 0);

@@ -103,10 +103,11 @@ lwstpc_send_echo(struct lwstpc_engine *e);
 bool
 lwstpc_publish(struct lwstpc_engine *e, const char *kind, const char *key,
 	       const char *id, const void *buf, size_t len);
-/* of a queue that is there, and has room: 0 and its number; of one that is not
- * there -1; 1: it refuses, with the number of its error */
+/* of a queue that is there, and has room: 0 and its number, and whether it had
+ * the job before; of one that is not there -1; 1: it refuses, with the number
+ * of its error */
 int
-lwstpc_publish_answer(struct lwstpc_msg *msg, uint64_t *number);
+lwstpc_publish_answer(struct lwstpc_msg *msg, uint64_t *number, bool *had_it);
 /* make the queue, unless it is there: the answer's tail is "+" */
 bool
 lwstpc_make_queue(struct lwstpc_engine *e);

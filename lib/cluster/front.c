@@ -229,8 +229,26 @@ lwstpc_front_came(lwstpc_t *c, const char *tail, struct lwstpc_msg *msg)
  * The queue's answers
  */
 
+/* It had the job before we were away, and may have given it to a worker since
+ * that heard nothing of us, and has dropped it.  So it leaves the queue, if it
+ * is there still, and the ticker publishes it anew. */
+static LWSTPC_JOB_HELD bool
+__in_doubt(struct lwstpc_job *job, uint64_t number, bool had_it)
+{
+	bool anew = job->doubt && had_it && job->where == LWSTPC_QUEUED;
+
+	job->doubt = false;
+	if (!anew)
+		return false;
+	lwstpc_delete(job->c->engine, number);
+	job->number = 0;
+	job->round++;
+
+	return true;
+}
+
 static LWSTPC_JOB_HELD void
-__published(struct lwstpc_job *job, int refused, uint64_t number)
+__published(struct lwstpc_job *job, int refused, uint64_t number, bool had_it)
 {
 	if (job->where == LWSTPC_NEW)
 		return; /* as in __came(); the other asks for its number */
@@ -239,13 +257,14 @@ __published(struct lwstpc_job *job, int refused, uint64_t number)
 			__lwstpc_job_refuse(job,
 					    "the queue takes no job, error",
 					    number);
+	} else if (!refused && job->gone && !job->lingers) {
+		lwstpc_delete(job->c->engine, number);
+		job->keep_until = 0;
 	} else if (!refused) {
+		if (__in_doubt(job, number, had_it))
+			return;
 		job->number = number;
 		job->queue = atomic_load(&job->c->queue);
-		if (job->gone && !job->lingers) {
-			lwstpc_delete(job->c->engine, number);
-			job->keep_until = 0;
-		}
 	} else {
 		lwstpc_queue_gone(job->c);
 	}
@@ -257,6 +276,7 @@ lwstpc_front_answer(lwstpc_t *c, const char *tail, struct lwstpc_msg *msg)
 	unsigned char id[LWSTPC_ID_BYTES];
 	struct lwstpc_job *job;
 	uint64_t number;
+	bool had_it;
 	int refused;
 
 	if (lwstpc_untext(id, sizeof(id), tail))
@@ -264,9 +284,9 @@ lwstpc_front_answer(lwstpc_t *c, const char *tail, struct lwstpc_msg *msg)
 	job = lwstpc_job_find(c, id);
 	if (!job)
 		return;
-	refused = lwstpc_publish_answer(msg, &number);
+	refused = lwstpc_publish_answer(msg, &number, &had_it);
 	lwstpc_job_lock(job);
-	__published(job, refused, number);
+	__published(job, refused, number, had_it);
 	lwstpc_job_unlock(job);
 	lwstpc_job_drop(job);
 }

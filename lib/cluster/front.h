@@ -41,6 +41,7 @@ struct lwstpc_job {
 	uint64_t number LWSTPC_BY_JOB; /* in the queue, or 0 */
 	uint64_t queue LWSTPC_BY_JOB;  /* which one, or 0: not known */
 	lws_usec_t published LWSTPC_BY_JOB;
+	bool doubt LWSTPC_BY_JOB; /* has it left the queue meanwhile? */
 
 	/* the worker that has it, or had it */
 	uint64_t fence LWSTPC_BY_JOB;

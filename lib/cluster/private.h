@@ -140,8 +140,9 @@ struct lws_threadpool_cluster {
 	atomic_bool dying; /* destroy() */
 	atomic_bool draining;
 	atomic_bool connected;
-	atomic_bool was_up; /* once */
-	atomic_bool fresh;  /* a new connection: ticker */
+	atomic_bool was_up;   /* once */
+	atomic_bool fresh;    /* a new connection: ticker */
+	atomic_bool was_away; /* for so long that workers dropped jobs */
 	atomic_bool queue_ready;
 	_Atomic(lws_usec_t) queue_since;  /* not ready since then, or 0 */
 	atomic_ullong queue_error;	  /* why, or 0: nobody says */

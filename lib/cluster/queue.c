@@ -115,12 +115,13 @@ lwstpc_queue_why(uint64_t code)
 }
 
 int
-lwstpc_publish_answer(struct lwstpc_msg *msg, uint64_t *number)
+lwstpc_publish_answer(struct lwstpc_msg *msg, uint64_t *number, bool *had_it)
 {
 	const char *text;
 	size_t len;
 
 	*number = 0;
+	*had_it = false;
 	if (lwstpc_msg_status(msg) == NO_RESPONDERS)
 		return -1;
 	text = lwstpc_msg_data(msg, &len);
@@ -129,6 +130,7 @@ lwstpc_publish_answer(struct lwstpc_msg *msg, uint64_t *number)
 		return not_now(*number) ? -1 : 1;
 	}
 	*number = json_number(text, len, "seq");
+	*had_it = json_find(text, len, "duplicate");
 
 	return *number ? 0 : -1;
 }

@@ -20,6 +20,7 @@ struct tick {
 	lwstpc_t *c;
 	lws_usec_t now;
 	bool fresh;	  /* the connection is new */
+	bool was_away;	  /* before that, for long: see calls.c */
 	bool beat;	  /* the queue is known again */
 	bool away;	  /* for longer than engine_secs */
 	bool queueless;	  /* the same, but it is there, without a queue */
@@ -54,6 +55,8 @@ __tick_queued(struct lwstpc_job *job, const struct tick *t)
 {
 	if (t->fresh)
 		job->number = 0; /* the queue may be another */
+	if (t->was_away)
+		job->doubt = true;
 	if ((job->fence || job->given) && !atomic_load(&job->c->queue))
 		return; /* ... which would make it another round */
 	if (!job->number && !job->verdict && job->kind &&
@@ -321,6 +324,7 @@ tick_engine(struct tick *t)
 	tick_connection(t);
 	tick_queue(t);
 	t->fresh = atomic_exchange(&c->fresh, false);
+	t->was_away = t->fresh && atomic_exchange(&c->was_away, false);
 	t->beat = atomic_exchange(&c->beat, false);
 	if (t->fresh) {
 		lwstpc_take_anew(c);

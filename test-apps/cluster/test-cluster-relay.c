@@ -148,10 +148,39 @@ line_is_cut_for_a_while(void **state)
 	until_no_jobs(f);
 }
 
+/* The front's own line, while a worker takes a job: it asks whether it may
+ * begin, hears nothing for a lease, and drops it.  The engine does not take a
+ * key twice soon after that: but the job is published anew. */
+static void
+front_is_cut_off(void **state)
+{
+	struct field *f = *state;
+	struct remote *r;
+
+	field_short_lease(f);
+	f->options.engine_secs = 600;
+	relay_start(f, 7);
+	f->options.url = f->relay_url;
+	front_start(f);
+	r = remote_run(f, KIND_RESUME, 60, BOARD_FREE);
+	until_jobs(f, 1);
+	proc_pause(&f->relay);
+	until(f, front_is_away, f);
+	f->worker_url = f->engine->url;
+	worker_start(f);
+	until_no_jobs(f);
+	assert_int_equal(r->ended, 0);
+	proc_resume(&f->relay);
+	until_ended(r);
+	assert_complete(r);
+	until_no_jobs(f);
+}
+
 static const struct CMUnitTest tests[] = {
-	FIELD_TEST(window_of_1),   FIELD_TEST(window_of_8),
-	FIELD_TEST(window_of_100), FIELD_TEST(and_a_worker_is_killed),
-	FIELD_TEST(readers_go),	   FIELD_TEST(line_is_cut_for_a_while),
+	FIELD_TEST(window_of_1),      FIELD_TEST(window_of_8),
+	FIELD_TEST(window_of_100),    FIELD_TEST(and_a_worker_is_killed),
+	FIELD_TEST(readers_go),	      FIELD_TEST(line_is_cut_for_a_while),
+	FIELD_TEST(front_is_cut_off),
 };
 
 FIELD_MAIN(tests)

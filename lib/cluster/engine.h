@@ -137,8 +137,9 @@ bool
 lwstpc_extend(struct lwstpc_engine *e, const char *reply);
 bool
 lwstpc_ack(struct lwstpc_engine *e, const char *reply);
+/* to be delivered again, to anybody: at once, or after so long */
 bool
-lwstpc_give_back(struct lwstpc_engine *e, const char *reply);
+lwstpc_give_back(struct lwstpc_engine *e, const char *reply, int64_t after_us);
 /* take the job of that number out of the queue */
 bool
 lwstpc_delete(struct lwstpc_engine *e, uint64_t number);

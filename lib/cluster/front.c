@@ -320,7 +320,9 @@ lwstpc_front_find(lwstpc_t *c, const struct lwstpc_wire *wire,
 	lwstpc_job_drop(job);
 }
 
-/* the queue gave up what was delivered too often: whose is it? */
+/* The queue gave up what was delivered too often.  Each time it was given back,
+ * for __lwstpc_job_lost() counts the workers that were lost: it is published
+ * anew.  Whose is it? */
 void
 lwstpc_front_spent(lwstpc_t *c, uint64_t number)
 {
@@ -336,8 +338,9 @@ lwstpc_front_spent(lwstpc_t *c, uint64_t number)
 		ours = jobs[n]->number == number && !jobs[n]->complete &&
 		       jobs[n]->where != LWSTPC_OWNED;
 		if (ours) {
-			__lwstpc_job_verdict(jobs[n], LWS_TP_CLUSTER_POISON);
 			lwstpc_delete(c->engine, number);
+			jobs[n]->number = 0;
+			jobs[n]->round++;
 		}
 		lwstpc_job_unlock(jobs[n]);
 		lwstpc_job_drop(jobs[n]);

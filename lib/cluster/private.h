@@ -113,6 +113,7 @@ struct lwstpc_kind {
 	unsigned int depth LWSTPC_BY_TABLES;	 /* see take.c */
 	unsigned int starts LWSTPC_BY_TABLES;	 /* since then: */
 	lws_usec_t starts_at LWSTPC_BY_TABLES;
+	lws_usec_t rests_until LWSTPC_BY_TABLES;
 	lws_usec_t made_at LWSTPC_BY_TABLES; /* ticker: consumer */
 	struct lwstpc_pull pulls[LWSTPC_PULLS] LWSTPC_BY_TABLES;
 };

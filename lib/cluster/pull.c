@@ -28,7 +28,7 @@ __room(const lwstpc_t *c, const struct lwstpc_kind *kind)
 	if (depth < kind->depth)
 		depth = kind->depth;
 	if (!kind->served || !kind->ready || all >= kind->max_jobs ||
-	    waiting >= depth)
+	    waiting >= depth || lwstpc_now() < kind->rests_until)
 		return 0;
 	room = depth - waiting;
 	if (room > kind->max_jobs - all)
@@ -209,4 +209,16 @@ lwstpc_take_over(struct lwstpc_work *work)
 	work->kind->jobs--;
 	lwstpc_unlock(work->c);
 	lwstpc_take_more(work->c, work->kind);
+}
+
+/* Else it would come again at once, and again, until the engine gives it up */
+void
+lwstpc_take_rest(struct lwstpc_work *work)
+{
+	lwstpc_work_lock(work);
+	work->rests = true;
+	lwstpc_work_unlock(work);
+	lwstpc_lock(work->c);
+	work->kind->rests_until = lwstpc_now() + LWSTPC_REST_US;
+	lwstpc_unlock(work->c);
 }

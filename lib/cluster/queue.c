@@ -279,9 +279,15 @@ lwstpc_ack(struct lwstpc_engine *e, const char *reply)
 }
 
 bool
-lwstpc_give_back(struct lwstpc_engine *e, const char *reply)
+lwstpc_give_back(struct lwstpc_engine *e, const char *reply, int64_t after_us)
 {
-	return lwstpc_engine_send(e, reply, NULL, NULL, "-NAK", 4);
+	char text[48] = "-NAK";
+
+	if (after_us)
+		snprintf(text, sizeof(text), "-NAK {\"delay\":%lld}",
+			 (long long)after_us * 1000);
+
+	return lwstpc_engine_send(e, reply, NULL, NULL, text, strlen(text));
 }
 
 /* $JS.ACK.[domain.account.]stream.consumer.times.sequence.number.time.pending

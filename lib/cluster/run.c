@@ -34,6 +34,8 @@ end(struct lwstpc_work *work, unsigned int flags, unsigned char *buf,
 {
 	if (!buf)
 		buf = malloc(LWSTPC_WIRE_HEADER);
+	if (!buf)
+		lwstpc_take_rest(work);
 	lwstpc_work_lock(work);
 	if (buf && !work->stop && !work->given) {
 		__lwstpc_put(work, LWSTPC_END, flags, buf, len);

@@ -128,6 +128,8 @@ begin(struct lwstpc_work *work)
 
 	if (listed && !ends && enqueue(work))
 		return;
+	if (!ends && !is_twice)
+		lwstpc_take_rest(work);
 	if (!is_twice || ends)
 		decline(work);
 	if (listed) {
@@ -157,7 +159,8 @@ job_came(lwstpc_t *c, struct lwstpc_kind *kind, struct lwstpc_msg *msg)
 	}
 	work = work_make(c, kind, &wire, msg);
 	if (!work) {
-		lwstpc_give_back(c->engine, lwstpc_msg_reply(msg));
+		lwstpc_give_back(c->engine, lwstpc_msg_reply(msg),
+				 LWSTPC_REST_US);
 		lwstpc_msg_free(msg);
 		return;
 	}

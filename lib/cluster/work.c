@@ -168,7 +168,8 @@ __lwstpc_work_give(struct lwstpc_work *work, bool forget)
 		__lwstpc_tell(work, LWSTPC_GIVEN,
 			      work->begun ? LWSTPC_F_BEGUN : 0);
 		if (same_queue(work))
-			lwstpc_give_back(work->c->engine, work->reply);
+			lwstpc_give_back(work->c->engine, work->reply,
+					 work->rests ? LWSTPC_REST_US : 0);
 	}
 	if (!work->over && atomic_load(&work->task))
 		lws_threadpool_task_wake(atomic_load(&work->task));

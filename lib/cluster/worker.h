@@ -9,6 +9,9 @@
 #ifndef LWSTP_CLUSTER_WORKER_H
 #define LWSTP_CLUSTER_WORKER_H
 
+/* the next one finds no room either, before that */
+#define LWSTPC_REST_US LWS_US_PER_SEC
+
 struct lwstpc_sent { /* with its header */
 	unsigned char *buf;
 	size_t len;
@@ -50,6 +53,7 @@ struct lwstpc_work {
 	bool stop LWSTPC_BY_WORK;     /* it is not wanted */
 	bool acked LWSTPC_BY_WORK;    /* the engine knows */
 	bool given LWSTPC_BY_WORK;    /* back, or dropped */
+	bool rests LWSTPC_BY_WORK;    /* ... as there is no room for it */
 	bool over LWSTPC_BY_WORK;     /* not called again */
 	bool ended LWSTPC_BY_WORK;    /* END is in the ring */
 	bool lingers LWSTPC_BY_WORK;
@@ -136,6 +140,9 @@ void
 lwstpc_take_started(struct lwstpc_work *work);
 void
 lwstpc_take_over(struct lwstpc_work *work);
+/* there is no room: no more for a while, and that one later.  Then give it. */
+void
+lwstpc_take_rest(struct lwstpc_work *work);
 /* there may be room for more */
 void
 lwstpc_take_more(lwstpc_t *c, struct lwstpc_kind *kind);

@@ -97,6 +97,7 @@ struct field {
 	int worker_version;	/* 1 */
 	int worker_busy;	/* 1: something else has one of
 				 * its threads until it drains */
+	int worker_depth;	/* of its pool's queue; 0: enough */
 	const char *worker_url; /* NULL: the engine's */
 
 	struct node_proc nodes[FIELD_NODES];

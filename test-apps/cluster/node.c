@@ -30,6 +30,7 @@ static struct node {
 	int threads;
 	int max_jobs;
 	int linger;
+	int depth;
 	atomic_int busy;
 
 	int front; /* its job; -1: a worker */
@@ -176,7 +177,7 @@ usage(void)
 		"usage: cluster-node --board FD --node N [--url URL] "
 		"[--prefix P] [--lease S] [--tries N] [--threads N] "
 		"[--version N] [--max-jobs N] [--front JOB] [--chunks N] "
-		"[--linger S] [--busy 1]\n");
+		"[--linger S] [--busy 1] [--depth N]\n");
 	exit(2);
 }
 
@@ -207,6 +208,8 @@ option(const char *name, const char *value)
 		node.linger = n;
 	else if (!strcmp(name, "--busy"))
 		node.busy = n;
+	else if (!strcmp(name, "--depth"))
+		node.depth = n;
 	else if (!strcmp(name, "--front"))
 		node.front = n;
 	else if (!strcmp(name, "--chunks"))
@@ -226,7 +229,7 @@ cluster_start(void)
 
 	memset(&args, 0, sizeof(args));
 	args.threads = node.threads;
-	args.max_queue_depth = 100000;
+	args.max_queue_depth = node.depth ? node.depth : 100000;
 	node.pool = lws_threadpool_create(node.context, &args, "node");
 	if (!node.pool || busy_start())
 		return 1;

@@ -75,6 +75,7 @@ worker_spawn(struct field *f)
 	arg_int(&a, "--version", f->worker_version);
 	arg_int(&a, "--max-jobs", f->worker_max_jobs);
 	arg_int(&a, "--busy", f->worker_busy);
+	arg_int(&a, "--depth", f->worker_depth);
 	memset(w->board, 0, sizeof(*w->board));
 	proc_start(&w->proc, a.argv);
 

@@ -173,11 +173,80 @@ given_back_is_not_lost(void **state)
 	assert_int_equal(r->board->begun, 1);
 }
 
+/* A worker whose pool takes no more gives back what it pulls.  It does not do
+ * that over and over again: the engine gives up what it has delivered a
+ * thousand times. */
+static void
+pool_is_full(void **state)
+{
+	struct field *f = *state;
+	struct node_proc *full;
+	struct remote *r[3];
+	struct wild *w;
+	int n;
+
+	start(f);
+	f->worker_threads = f->worker_busy = f->worker_depth = 1;
+	full = worker_start(f);
+	for (n = 0; n < 3; n++)
+		r[n] = remote_run(f, KIND_NEVER, CHUNKS, BOARD_FREE);
+	until(f, serves_one, full);
+	until_secs(f, 5);
+	for (n = 0; n < 3; n++)
+		assert_int_equal(r[n]->ended, 0);
+	w = wild_open(f);
+	assert_int_equal(wild_published(w), 3);
+	wild_close(w);
+	f->worker_busy = f->worker_depth = 0;
+	worker_start(f);
+	worker_drain(f, full);
+	for (n = 0; n < 3; n++) {
+		until_ended(r[n]);
+		assert_complete(r[n]);
+		assert_int_equal(r[n]->board->begun, 1);
+	}
+	until_no_jobs(f);
+}
+
+static bool
+is_published_anew(void *arg)
+{
+	struct wild *w = arg;
+
+	wild_spent(w, 1);
+
+	return wild_published(w) > 1;
+}
+
+/* The engine tells the fronts when it has given one up: it is published anew.
+ */
+static void
+delivered_too_often(void **state)
+{
+	struct field *f = *state;
+	struct remote *r;
+	struct wild *w;
+
+	start(f);
+	r = remote_run(f, KIND_NEVER, CHUNKS, BOARD_FREE);
+	until_jobs(f, 1);
+	w = wild_open(f);
+	until(f, is_published_anew, w);
+	wild_close(w);
+	worker_start(f);
+	until_ended(r);
+	assert_complete(r);
+	assert_int_equal(r->board->begun, 1);
+	until_no_jobs(f);
+}
+
 static const struct CMUnitTest tests[] = {
 	FIELD_TEST(gives_back_what_it_has_not_begun),
 	FIELD_TEST(takes_no_more),
 	FIELD_TEST(rolling_restart),
 	FIELD_TEST(given_back_is_not_lost),
+	FIELD_TEST(pool_is_full),
+	FIELD_TEST(delivered_too_often),
 };
 
 FIELD_MAIN(tests)

@@ -129,27 +129,64 @@ wild_next(struct wild *w, struct wild_msg *msg)
 	return 0;
 }
 
-/* The one stream whose subjects are below the prefix, as the engine tells of
- * it in JSON */
-int
-wild_jobs(struct wild *w)
+/* A number of the one stream whose subjects are below the prefix, as the engine
+ * tells of it in JSON; -1: there is none */
+static int
+stream_number(struct wild *w, const char *name)
 {
 	char ask[80];
 	const char *found;
 	natsMsg *m = NULL;
-	int jobs = -1;
+	int number = -1;
 
 	snprintf(ask, sizeof(ask), "{\"subject\":\"%s.job.>\"}",
 		 prefix_of(w->f));
 	if (natsConnection_RequestString(&m, w->nc, "$JS.API.STREAM.LIST", ask,
 					 5000) != NATS_OK)
 		return -1;
-	found = strstr(natsMsg_GetData(m), "\"messages\":");
+	found = strstr(natsMsg_GetData(m), name);
 	if (found)
-		jobs = atoi(found + strlen("\"messages\":"));
+		number = atoi(found + strlen(name));
 	natsMsg_Destroy(m);
 
-	return jobs;
+	return number;
+}
+
+int
+wild_jobs(struct wild *w)
+{
+	return stream_number(w, "\"messages\":");
+}
+
+int
+wild_published(struct wild *w)
+{
+	return stream_number(w, "\"last_seq\":");
+}
+
+static void
+stream_name(const struct wild *w, char name[20])
+{
+	const char *prefix = prefix_of(w->f);
+	size_t n;
+
+	for (n = 0; prefix[n] && n < 19; n++)
+		name[n] = (char)toupper(prefix[n]);
+	name[n] = '\0';
+}
+
+void
+wild_spent(struct wild *w, int number)
+{
+	char name[20], subject[120], advisory[60];
+
+	stream_name(w, name);
+	snprintf(subject, sizeof(subject),
+		 "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.%s.k-x", name);
+	snprintf(advisory, sizeof(advisory), "{\"stream_seq\":%d}", number);
+	assert_int_equal(natsConnection_PublishString(w->nc, subject, advisory),
+			 NATS_OK);
+	assert_int_equal(natsConnection_FlushTimeout(w->nc, 240000), NATS_OK);
 }
 
 /* The stream as it is, but for max_msgs */
@@ -159,11 +196,8 @@ wild_limit_jobs(struct wild *w, int n)
 	char name[20], subject[80], ask[400];
 	const char *prefix = prefix_of(w->f);
 	natsMsg *m = NULL;
-	size_t k;
 
-	for (k = 0; prefix[k] && k < sizeof(name) - 1; k++)
-		name[k] = (char)toupper(prefix[k]);
-	name[k] = '\0';
+	stream_name(w, name);
 	snprintf(subject, sizeof(subject), "$JS.API.STREAM.UPDATE.%s", name);
 	snprintf(ask, sizeof(ask),
 		 "{\"name\":\"%s\","

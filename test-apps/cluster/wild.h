@@ -50,6 +50,14 @@ wild_next(struct wild *w, struct wild_msg *msg);
 int
 wild_jobs(struct wild *w);
 
+/* ... and has been given so far */
+int
+wild_published(struct wild *w);
+
+/* As if the engine had given up that job, after many deliveries */
+void
+wild_spent(struct wild *w, int number);
+
 /* From now on the engine keeps n jobs at most for the field's prefix. */
 void
 wild_limit_jobs(struct wild *w, int n);

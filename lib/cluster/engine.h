@@ -96,6 +96,9 @@ lwstpc_send(struct lwstpc_engine *e, char where, const char *node,
 bool
 lwstpc_send_find(struct lwstpc_engine *e, const char *id, const void *buf,
 		 size_t len);
+/* does the engine take a job or a chunk of so many bytes? */
+bool
+lwstpc_engine_fits(struct lwstpc_engine *e, size_t len);
 /* to ourselves: it comes in as an answer with the tail "-" */
 bool
 lwstpc_send_echo(struct lwstpc_engine *e);

@@ -109,9 +109,12 @@ encode_into(const struct lwstpc_job *job, const struct lwstpc_kind *kind,
 	if (kind->k.encode_job(job->user, buf, len))
 		return "encode_job says no";
 
-	return *len > kind->k.max_chunk ?
-		       "encode_job wrote more than max_chunk" :
-		       NULL;
+	if (*len > kind->k.max_chunk)
+		return "encode_job wrote more than max_chunk";
+	if (!lwstpc_engine_fits(job->c->engine, *len))
+		return "the request is larger than the engine's max_payload";
+
+	return NULL;
 }
 
 /* false: it is refused.  (By now nobody changes the kind any more, here and in

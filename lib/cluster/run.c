@@ -169,6 +169,8 @@ chunk(struct lwstpc_work *work, size_t *len, const char **why)
 		*why = "encode_chunk says no";
 	else if (*len > work->max_chunk)
 		*why = "encode_chunk wrote more than max_chunk";
+	else if (!lwstpc_engine_fits(work->c->engine, *len))
+		*why = "a chunk is larger than the engine's max_payload";
 	if (*why) {
 		free(buf);
 		return NULL;

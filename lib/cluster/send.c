@@ -11,6 +11,8 @@
 
 #include "nats.h"
 
+#define KEY_MOST 128 /* of a message, as a header of NATS */
+
 const void *
 lwstpc_msg_data(const struct lwstpc_msg *msg, size_t *len)
 {
@@ -96,6 +98,19 @@ lwstpc_engine_send(struct lwstpc_engine *e, const char *subject,
 	pthread_rwlock_unlock(&e->lock);
 
 	return s == NATS_OK;
+}
+
+bool
+lwstpc_engine_fits(struct lwstpc_engine *e, size_t len)
+{
+	int64_t most = 0;
+
+	pthread_rwlock_rdlock(&e->lock);
+	if (e->nc)
+		most = natsConnection_GetMaxPayload(e->nc);
+	pthread_rwlock_unlock(&e->lock);
+
+	return most <= 0 || len + LWSTPC_WIRE_MOST + KEY_MOST <= (size_t)most;
 }
 
 /* The subject is unsubscribed from before what is sent after this.  What has

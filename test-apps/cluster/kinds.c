@@ -158,6 +158,10 @@ encode_job(void *user, void *buf, size_t *len)
 	/* what is too large for its kind's max_chunk says so, too */
 	if (w->ask.refuse == 2 || *len < sizeof(w->ask))
 		return 1;
+	if (w->ask.refuse == 3) {
+		memset(buf, 0, *len);
+		return 0;
+	}
 	memcpy(buf, &w->ask, sizeof(w->ask));
 	*len = sizeof(w->ask);
 

@@ -55,7 +55,8 @@ struct ask {
 	uint32_t wait;	  /* enum ask_wait */
 	uint32_t park_us; /* before each chunk it parks for this */
 	uint32_t last;	  /* the last chunk comes with FINISHED */
-	uint32_t refuse;  /* decode_job: no; 2: encode_job: no */
+	uint32_t refuse;  /* decode_job: no; 2: encode_job: no; 3: the
+			   * request has max_chunk bytes */
 };
 
 /* What the kinds know as `user`, at a worker, a front, or where a job runs in

@@ -209,6 +209,42 @@ job_by_a_full_queue(void **state)
 	assert_int_equal(r[2]->board->decoded, 0);
 }
 
+/* An engine that takes less than max_chunk: nobody says it again and again. */
+static void
+engine_of_small_messages(void **state)
+{
+	struct field *f = *state;
+	struct remote *r;
+
+	engine_stop(f->engine);
+	f->engine->config = "max_payload: 4096\n";
+	engine_start(f->engine);
+	front_start(f);
+	worker_start(f);
+	r = remote_new(f, KIND_RESUME, CHUNKS);
+	r->work.ask.refuse = 3;
+	run(r);
+	assert_end(r, LWS_TP_STATUS_STOPPED, LWS_TP_CLUSTER_REFUSED);
+	r = remote_new(f, KIND_RESUME, CHUNKS);
+	r->work.ask.bytes = 4096;
+	run(r);
+	assert_end(r, LWS_TP_STATUS_STOPPED, LWS_TP_CLUSTER_REFUSED);
+	assert_int_equal(log_count(LLL_WARN, "is refused: the request is "
+					     "larger than the engine's"),
+			 1);
+	assert_int_equal(board_lines("is refused here: a chunk is larger than "
+				     "the engine's max_payload"),
+			 1);
+	r = remote_new(f, KIND_RESUME, CHUNKS);
+	r->work.ask.bytes = 3800;
+	run(r);
+	assert_complete(r);
+	front_destroy(f);
+	engine_stop(f->engine);
+	f->engine->config = NULL;
+	engine_start(f->engine);
+}
+
 /* The worker is told to stop, and another does not have it then. */
 static void
 chunk_by_the_front(void **state)
@@ -240,6 +276,7 @@ static const struct CMUnitTest tests[] = {
 	FIELD_TEST(job_by_the_worker),
 	FIELD_TEST(job_by_the_front),
 	FIELD_TEST(job_larger_than_max_chunk),
+	FIELD_TEST(engine_of_small_messages),
 	FIELD_TEST(job_by_a_full_queue),
 	FIELD_TEST(version_of_the_kind),
 	FIELD_TEST(chunk_by_its_encoder),

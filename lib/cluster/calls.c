@@ -48,10 +48,11 @@ made_consumer(lwstpc_t *c, struct lwstpc_kind *kind, int refused,
 {
 	bool warns;
 
+	/* one that was there, and is not, is found by the next pull */
 	lwstpc_lock(c);
-	kind->ready = !refused;
-	warns = refused && !kind->warned;
-	kind->warned = refused;
+	kind->ready |= !refused;
+	warns = !kind->ready && !kind->warned;
+	kind->warned = !kind->ready;
 	lwstpc_unlock(c);
 	if (warns)
 		lwsl_warn("lws_threadpool_cluster: %s is not served yet, the "

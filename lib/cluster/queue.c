@@ -235,10 +235,13 @@ lwstpc_make_answer(struct lwstpc_msg *msg, uint64_t *which)
 	if (*which)
 		return -1;
 	text = lwstpc_msg_data(msg, &len);
-	if (json_find(text, len, "error"))
+	if (json_find(text, len, "error")) {
 		*which = json_number(text, len, "err_code");
-	if (*which && *which != EXISTS_OTHERWISE)
-		return -1;
+		if (*which != EXISTS_OTHERWISE) /* which does not say when */
+			return -1;
+	} else if (!json_find(text, len, "created")) {
+		return -1; /* nor is it an answer */
+	}
 	*which = json_hash(text, len, "created");
 
 	return 0;

@@ -368,6 +368,93 @@ large_chunk(void **state)
 		"is refused: a chunk is larger than max_chunk: 65537");
 }
 
+/* --- answers of the engine ------------------------------------------------ */
+
+static bool
+serves_one(void *arg)
+{
+	struct node_proc *w = arg;
+
+	return atomic_load(&w->board->serving) >= 1;
+}
+
+static bool
+hears_one(void *arg)
+{
+	struct subjects *s = arg;
+
+	return !wild_next(s->w, &s->msg);
+}
+
+static void
+send_answers(struct wild *w, const char *node)
+{
+	static const char *const none[] = { "", "{}", "{\"error\":{}}" };
+	static const char *const to[] = { "+", "+0", "+1", "+2", "+3" };
+	char subject[160];
+	size_t n, k;
+
+	for (k = 0; k < LWS_ARRAY_SIZE(to); k++)
+		for (n = 0; n < LWS_ARRAY_SIZE(none); n++) {
+			snprintf(subject, sizeof(subject), "a.%.11s.%s", node,
+				 to[k]);
+			wild_send(w, subject, NULL, none[n], strlen(none[n]));
+		}
+}
+
+/* The queue is still the one that it was: a worker acks its jobs. */
+static void
+answers_to_a_worker(void **state)
+{
+	struct field *f = *state;
+	struct remote *healthy, *r;
+	struct subjects s;
+
+	f->options.lease_secs = 3000;
+	start(f);
+	s.w = wild_open(f);
+	r = overhear(f, &s);
+	healthy = healthy_begins(f);
+	send_answers(s.w, s.front + 2);
+	send_answers(s.w, s.worker + 2);
+	remote_release(r);
+	until_ended(r);
+	assert_complete(r);
+	wild_close(s.w);
+	healthy_ends(healthy);
+	assert_int_equal(board_lines("is not served yet"), 0);
+}
+
+/* ... and a front does not publish once more what was given back to it. */
+static void
+answers_to_a_front(void **state)
+{
+	struct field *f = *state;
+	struct subjects s;
+	struct remote *r;
+
+	f->options.lease_secs = 3000;
+	f->worker_threads = 1;
+	f->worker_busy = 1;
+	start(f);
+	r = remote_run(f, KIND_UNSENT, CHUNKS, BOARD_FREE);
+	until(f, serves_one, &f->nodes[0]);
+	worker_drain(f, &f->nodes[0]);
+	s.w = wild_open(f);
+	wild_listen(s.w, "a.>");
+	until(f, hears_one, &s);
+	send_answers(s.w, s.msg.subject + strlen(f->prefix) + 3);
+	until_secs(f, 1);
+	assert_int_equal(wild_jobs(s.w), 1);
+	wild_close(s.w);
+	f->worker_busy = 0;
+	worker_start(f);
+	until_ended(r);
+	assert_complete(r);
+	assert_int_equal(r->board->begun, 1);
+	until_no_jobs(f);
+}
+
 static const struct CMUnitTest tests[] = {
 	FIELD_TEST(jobs_that_are_none),
 	FIELD_TEST(jobs_that_are_changed),
@@ -376,6 +463,8 @@ static const struct CMUnitTest tests[] = {
 	FIELD_TEST(lies_to_the_worker),
 	FIELD_TEST(false_chunk),
 	FIELD_TEST(large_chunk),
+	FIELD_TEST(answers_to_a_worker),
+	FIELD_TEST(answers_to_a_front),
 };
 
 FIELD_MAIN(tests)

@@ -168,7 +168,7 @@ lwstpc_take_came(lwstpc_t *c, const char *tail, struct lwstpc_msg *msg)
 	unsigned int number, at, generation;
 	struct lwstpc_kind *kind = NULL;
 	struct lwstpc_pull *pull;
-	bool none = status == 503 || status == 404;
+	bool none = status == 503 || status == 404, known;
 
 	if (sscanf(tail, "%u-%u-%u", &number, &at, &generation) == 3 &&
 	    at < LWSTPC_PULLS)
@@ -177,9 +177,10 @@ lwstpc_take_came(lwstpc_t *c, const char *tail, struct lwstpc_msg *msg)
 		return;
 	lwstpc_lock(c);
 	pull = &kind->pulls[at];
-	if (pull->left && pull->generation == generation)
+	known = pull->left && pull->generation == generation;
+	if (known)
 		__pull_end(kind, pull);
-	if (none) { /* there is no consumer */
+	if (none && known) { /* there is no consumer */
 		kind->ready = false;
 		kind->made_at = 0;
 	}

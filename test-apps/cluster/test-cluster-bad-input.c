@@ -455,6 +455,40 @@ answers_to_a_front(void **state)
 	until_no_jobs(f);
 }
 
+/* That there is nothing for a pull that nobody made: the consumer is not made
+ * anew. */
+static void
+ends_of_no_pull(void **state)
+{
+	struct remote *healthy, *r;
+	struct field *f = *state;
+	struct subjects s;
+	char subject[160];
+	int n;
+
+	f->options.lease_secs = 3000;
+	start(f);
+	s.w = wild_open(f);
+	r = overhear(f, &s);
+	healthy = healthy_begins(f);
+	wild_close(s.w);
+	s.w = wild_open(f);
+	wild_listen(s.w, "a.>");
+	for (n = 0; n < LIES; n++) {
+		snprintf(subject, sizeof(subject), "t.%.11s.%d-%d-4000000",
+			 s.worker + 2, KIND_RESUME, n % 64);
+		wild_status(s.w, subject, n & 1 ? "404" : "503");
+	}
+	until_secs(f, 2);
+	while (!wild_next(s.w, &s.msg))
+		assert_null(strchr(s.msg.subject, '+'));
+	wild_close(s.w);
+	remote_release(r);
+	until_ended(r);
+	assert_complete(r);
+	healthy_ends(healthy);
+}
+
 static const struct CMUnitTest tests[] = {
 	FIELD_TEST(jobs_that_are_none),
 	FIELD_TEST(jobs_that_are_changed),
@@ -465,6 +499,7 @@ static const struct CMUnitTest tests[] = {
 	FIELD_TEST(large_chunk),
 	FIELD_TEST(answers_to_a_worker),
 	FIELD_TEST(answers_to_a_front),
+	FIELD_TEST(ends_of_no_pull),
 };
 
 FIELD_MAIN(tests)

@@ -73,6 +73,20 @@ wild_send(struct wild *w, const char *subject, const char *reply,
 }
 
 void
+wild_status(struct wild *w, const char *subject, const char *status)
+{
+	char whole[200];
+	natsMsg *m = NULL;
+
+	wild_subject(w, subject, whole, sizeof(whole));
+	assert_int_equal(natsMsg_Create(&m, whole, NULL, NULL, 0), NATS_OK);
+	assert_int_equal(natsMsgHeader_Set(m, "Status", status), NATS_OK);
+	assert_int_equal(natsConnection_PublishMsg(w->nc, m), NATS_OK);
+	natsMsg_Destroy(m);
+	assert_int_equal(natsConnection_FlushTimeout(w->nc, 240000), NATS_OK);
+}
+
+void
 wild_listen(struct wild *w, const char *subject)
 {
 	char whole[200];

@@ -25,6 +25,10 @@ void
 wild_send(struct wild *w, const char *subject, const char *reply,
 	  const void *data, size_t len);
 
+/* The same, of the engine: nothing but a status, 404 say */
+void
+wild_status(struct wild *w, const char *subject, const char *status);
+
 /* Listen to subjects below the prefix from now on; wild_next() takes a message,
  * which the next call overwrites, or returns -1: there is none yet. */
 void

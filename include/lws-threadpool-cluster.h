@@ -14,6 +14,10 @@
  * something of a job may wait for ten seconds at most, after which the engine
  * counts as away.
  *
+ * In a child after fork() a cluster that the parent made is refused: each of
+ * these functions that is given one logs that at LLL_ERR, does nothing, and
+ * returns what it returns on failure; drain() returns 0.
+ *
  * "Any thread" is a service thread, a thread of a pool, or one of your own.  A
  * struct that begins with its size may grow at its end in a later version: zero
  * it, and set the size to its sizeof.

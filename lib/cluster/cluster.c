@@ -108,6 +108,7 @@ cluster_make(struct lws_threadpool *pool, unsigned int threads,
 		return NULL;
 	atomic_init(&c->refs, 1);
 	c->pool = pool;
+	c->pid = getpid();
 	c->threads = threads;
 	c->lease_us = (o->lease_secs ? o->lease_secs : LEASE_SECS) *
 		      LWS_US_PER_SEC;
@@ -229,7 +230,7 @@ give_back(lwstpc_t *c, bool all)
 int
 lws_threadpool_cluster_drain(struct lws_threadpool_cluster *c)
 {
-	if (!c)
+	if (!c || lwstpc_is_forked(c, __func__))
 		return 0;
 	if (!atomic_exchange(&c->draining, true))
 		lwstpc_take_end(c->engine);
@@ -280,7 +281,7 @@ lws_threadpool_cluster_destroy(struct lws_threadpool_cluster *c)
 {
 	unsigned int ms;
 
-	if (!c)
+	if (!c || lwstpc_is_forked(c, __func__))
 		return;
 	if (!atomic_exchange(&c->draining, true))
 		lwstpc_take_end(c->engine);

@@ -72,6 +72,14 @@ not_now(enum lws_threadpool_refused why, const char *me, const char *what,
 	return NULL;
 }
 
+static struct lws_threadpool_task *
+refuse_forked(void)
+{
+	lws_threadpool_refuse(LWS_TP_REFUSED_ARGS);
+
+	return NULL;
+}
+
 static struct lwstpc_wrong
 look_at(lwstpc_t *c, const struct lws_threadpool_task_args *args,
 	const struct lws_threadpool_task_options *options,
@@ -159,6 +167,8 @@ lws_threadpool_cluster_enqueue(
 	char text[TASK_NAME];
 	va_list ap;
 
+	if (lwstpc_is_forked(c, __func__))
+		return refuse_forked();
 	if (wrong.why)
 		return refuse(LWS_TP_REFUSED_ARGS, __func__, wrong);
 	kind = name ? lwstpc_kind_find(c, name) : NULL;
@@ -302,6 +312,8 @@ lws_threadpool_cluster_attach(struct lws_threadpool_cluster *c,
 	char text[TASK_NAME];
 	va_list ap;
 
+	if (lwstpc_is_forked(c, __func__))
+		return refuse_forked();
 	if (wrong.why)
 		return refuse(LWS_TP_REFUSED_ARGS, __func__, wrong);
 	if (!token || lwstpc_unhex(id, token))

@@ -94,6 +94,8 @@ lws_threadpool_cluster_add_kind(struct lws_threadpool_cluster *c,
 							  NULL);
 	struct lwstpc_kind *kind = NULL;
 
+	if (lwstpc_is_forked(c, __func__))
+		return -1;
 	if (!wrong.why) {
 		kind = kind_make(k);
 		if (!kind)
@@ -132,9 +134,12 @@ int
 lws_threadpool_cluster_serve(struct lws_threadpool_cluster *c, const char *name,
 			     int max_jobs)
 {
-	struct lwstpc_kind *kind = c && name ? lwstpc_kind_find(c, name) : NULL;
 	struct lwstpc_wrong wrong = lwstpc_nothing_wrong();
+	struct lwstpc_kind *kind;
 
+	if (lwstpc_is_forked(c, __func__))
+		return -1;
+	kind = c && name ? lwstpc_kind_find(c, name) : NULL;
 	if (!kind)
 		wrong = lwstpc_wrong_text("no such kind", name);
 	else if (max_jobs < 0)

@@ -85,6 +85,9 @@ lwstpc_size_ok(const void *s, size_t known, size_t size);
 /* of a kind, or a prefix */
 bool
 lwstpc_name_ok(const char *name);
+/* a parent process has made it, and has its threads; logged.  NULL is not */
+bool
+lwstpc_is_forked(const lwstpc_t *c, const char *caller);
 
 /*
  * Kinds
@@ -130,6 +133,7 @@ struct lwstpc_counters { /* see struct ..._stats */
 struct lws_threadpool_cluster {
 	atomic_uint refs;
 	struct lws_threadpool *pool; /* constant, as are these */
+	pid_t pid;
 	unsigned int threads;
 	lws_usec_t lease_us;
 	lws_usec_t engine_us;

@@ -77,7 +77,7 @@ lws_threadpool_cluster_get_stats(struct lws_threadpool_cluster *c,
 	struct lws_threadpool_cluster_stats s = { .size = 0 };
 
 	if (!c || !stats || stats->size < sizeof(s) ||
-	    stats->size > STRUCT_MOST)
+	    stats->size > STRUCT_MOST || lwstpc_is_forked(c, __func__))
 		return -1;
 	copy(c, &s);
 	count_jobs(c, &s);

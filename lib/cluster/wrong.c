@@ -5,6 +5,7 @@
  */
 
 #include <stdio.h>
+#include <unistd.h>
 
 #include "private.h"
 
@@ -32,6 +33,18 @@ lwstpc_name_ok(const char *name)
 
 	return len && len < LWSTPC_NAME &&
 	       strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-") == len;
+}
+
+bool
+lwstpc_is_forked(const lwstpc_t *c, const char *caller)
+{
+	if (!c || c->pid == getpid())
+		return false;
+	lwsl_err("%s: cluster %p was made before fork(): its threads are in "
+		 "the parent\n",
+		 caller, (const void *)c);
+
+	return true;
 }
 
 struct lwstpc_wrong

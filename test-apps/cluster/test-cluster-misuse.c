@@ -6,7 +6,12 @@
  * Each is refused, with a line where the header says so, and does no harm.
  */
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "field.h"
+
+#define SECONDS 60 /* a child that hangs is killed then, by SIGALRM */
 
 static void
 create_says_no(struct lws_threadpool *pool,
@@ -308,6 +313,89 @@ stats(void **state)
 	f->errors = log_count(LLL_ERR, "");
 }
 
+static bool
+said(const char *function)
+{
+	char line[160];
+	bool once;
+
+	snprintf(line, sizeof(line), "lws_threadpool_cluster_%s: cluster ",
+		 function);
+	once = log_count(LLL_ERR, line) == 1 && log_count(LLL_ERR, "") == 1;
+	log_forget();
+
+	return once;
+}
+
+/* The number of the call that was not refused, or 0 */
+static int
+use_parents_cluster(struct field *f)
+{
+	struct lws_threadpool_cluster_stats s = { .size = sizeof(s) };
+	struct lws_threadpool_task_args args = { .user = NULL };
+	struct lws_threadpool_cluster_kind k;
+	static const char token[] = "0123456789abcdef0123456789abcdef";
+
+	fresh(&k);
+	log_forget();
+	if (lws_threadpool_cluster_add_kind(f->front, &k) != -1 ||
+	    !said("add_kind"))
+		return 1;
+	if (lws_threadpool_cluster_enqueue(f->front, "resume", &args, NULL,
+					   NULL) ||
+	    lws_threadpool_refused() != LWS_TP_REFUSED_ARGS || !said("enqueue"))
+		return 2;
+	lws_threadpool_refuse(LWS_TP_REFUSED_AWAY);
+	if (lws_threadpool_cluster_attach(f->front, token, 0, &args, NULL,
+					  NULL) ||
+	    lws_threadpool_refused() != LWS_TP_REFUSED_ARGS || !said("attach"))
+		return 3;
+	if (lws_threadpool_cluster_serve(f->front, "never", 0) != -1 ||
+	    !said("serve"))
+		return 4;
+	if (lws_threadpool_cluster_get_stats(f->front, &s) != -1 ||
+	    !said("get_stats"))
+		return 5;
+	if (lws_threadpool_cluster_drain(f->front) || !said("drain"))
+		return 6;
+	lws_threadpool_cluster_destroy(f->front);
+
+	return said("destroy") ? 0 : 7;
+}
+
+/* where coverage is counted */
+extern void
+__gcov_dump(void) __attribute__((weak));
+
+/* A child has the handle, and none of the threads.  It harms nobody. */
+static void
+after_fork(void **state)
+{
+	struct field *f = *state;
+	struct remote *r;
+	int status;
+	pid_t pid;
+
+	front_start(f);
+	worker_start(f);
+	r = remote_run(f, KIND_RESUME, 10, 3);
+	until_read(r, 3);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		alarm(SECONDS);
+		status = use_parents_cluster(f);
+		if (__gcov_dump)
+			__gcov_dump();
+		_exit(status);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	remote_release(r);
+	until_ended(r);
+	assert_complete(r);
+}
+
 static const struct CMUnitTest tests[] = {
 	FIELD_TEST(create),
 	FIELD_TEST(add_kind_numbers),
@@ -317,6 +405,7 @@ static const struct CMUnitTest tests[] = {
 	FIELD_TEST(enqueue_options),
 	FIELD_TEST(tokens),
 	FIELD_TEST(stats),
+	FIELD_TEST(after_fork),
 };
 
 FIELD_MAIN(tests)

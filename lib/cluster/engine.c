@@ -323,6 +323,9 @@ lwstpc_engine_connect(struct lwstpc_engine *e)
 		destroy(nc, subs);
 		return;
 	}
+	/* it may have been said while nobody else had the connection */
+	if (atomic_load(&e->no_takes))
+		lwstpc_take_end(e);
 	e->warned = false;
 	atomic_store(&e->warned_rights, false);
 	e->calls.up(e->arg);

@@ -14,6 +14,7 @@
 
 static atomic_int drains, fail_drains;
 static atomic_int completions, fail_completions;
+static _Atomic(struct lws_threadpool_cluster *) drained;
 
 natsStatus
 __real_natsSubscription_Drain(natsSubscription *sub);
@@ -44,6 +45,9 @@ __wrap_natsSubscription_SetOnCompleteCB(natsSubscription *sub,
 	if (atomic_load(&fail_completions) > 0 &&
 	    atomic_fetch_sub(&fail_completions, 1) > 0)
 		return NATS_NO_MEMORY;
+	if (strstr(natsSubscription_GetSubject(sub), ".t.") &&
+	    atomic_load(&drained))
+		lws_threadpool_cluster_drain(atomic_exchange(&drained, NULL));
 
 	return __real_natsSubscription_SetOnCompleteCB(sub, cb, closure);
 }
@@ -104,9 +108,34 @@ cannot_tell_of_the_end(void **state)
 	until(f, is_drained, f);
 }
 
+static bool
+has_drained(void *arg)
+{
+	(void)arg;
+
+	return !atomic_load(&drained);
+}
+
+/* While it connects, when it has just subscribed to what it takes */
+static void
+drains_while_it_connects(void **state)
+{
+	struct field *f = *state;
+
+	atomic_store(&fail_completions, INT_MAX);
+	front_create(f);
+	atomic_store(&drained, f->front);
+	atomic_store(&fail_completions, 0);
+	until(f, has_drained, NULL);
+	until(f, front_is_there, f);
+	until(f, is_drained, f);
+	log_claim(LLL_WARN, "cannot be reached");
+}
+
 static const struct CMUnitTest tests[] = {
 	FIELD_TEST(cannot_drain),
 	FIELD_TEST(cannot_tell_of_the_end),
+	FIELD_TEST(drains_while_it_connects),
 };
 
 FIELD_MAIN(tests)

@@ -200,7 +200,8 @@ lws_threadpool_cluster_create(
  * The end
  */
 
-/* all, or those that have not begun.  How many are left */
+/* all, or those that have not begun.  How many are left: 1 if there is no
+ * memory to look */
 static int
 give_back(lwstpc_t *c, bool all)
 {
@@ -210,7 +211,9 @@ give_back(lwstpc_t *c, bool all)
 	int left = 0;
 
 	works = lwstpc_works(c, &count);
-	for (n = 0; works && n < count; n++) {
+	if (!works)
+		return 1;
+	for (n = 0; n < count; n++) {
 		lwstpc_work_lock(works[n]);
 		if ((all && !works[n]->ended) ||
 		    (!works[n]->begun && !works[n]->over))
@@ -238,24 +241,37 @@ lws_threadpool_cluster_drain(struct lws_threadpool_cluster *c)
 	return give_back(c, false) + !lwstpc_take_ended(c->engine);
 }
 
-/* nobody is there any more to read what comes */
+/* any of them, with a reference, or NULL */
+static struct lwstpc_job *
+next_job(lwstpc_t *c)
+{
+	struct lwstpc_job *job;
+
+	lwstpc_lock(c);
+	job = c->jobs;
+	if (job)
+		lwstpc_job_hold(job);
+	lwstpc_unlock(c);
+
+	return job;
+}
+
+/* Nobody is there any more to read what comes.  That takes no memory: tasks
+ * that are not told would wait for ever. */
 static void
 leave_jobs(lwstpc_t *c)
 {
-	struct lwstpc_job **jobs;
-	size_t n, count;
+	struct lwstpc_job *job;
 
-	jobs = lwstpc_jobs(c, &count);
-	for (n = 0; jobs && n < count; n++) {
-		lwstpc_job_lock(jobs[n]);
-		__lwstpc_job_leave(jobs[n], true);
-		jobs[n]->complete = false;
-		__lwstpc_job_verdict(jobs[n], LWS_TP_CLUSTER_ASKED);
-		lwstpc_job_unlock(jobs[n]);
-		lwstpc_job_unlist(c, jobs[n]);
-		lwstpc_job_drop(jobs[n]);
+	while ((job = next_job(c))) {
+		lwstpc_job_lock(job);
+		__lwstpc_job_leave(job, true);
+		job->complete = false;
+		__lwstpc_job_verdict(job, LWS_TP_CLUSTER_ASKED);
+		lwstpc_job_unlock(job);
+		lwstpc_job_unlist(c, job);
+		lwstpc_job_drop(job);
 	}
-	free(jobs);
 }
 
 static void

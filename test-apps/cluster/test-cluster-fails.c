@@ -1,9 +1,10 @@
 /*
- * lws-threadpool cluster tests - what libnats cannot do for a while
+ * lws-threadpool cluster tests - what libnats cannot do for a while, and when
+ * there is no memory
  *
  * SPDX-License-Identifier: MIT
  *
- * LWSTP_WRAP: natsSubscription_Drain natsSubscription_SetOnCompleteCB
+ * LWSTP_WRAP: natsSubscription_Drain natsSubscription_SetOnCompleteCB calloc
  */
 
 #include <nats/nats.h>
@@ -26,6 +27,19 @@ __real_natsSubscription_SetOnCompleteCB(natsSubscription *sub,
 natsStatus
 __wrap_natsSubscription_SetOnCompleteCB(natsSubscription *sub,
 					natsOnCompleteCB cb, void *closure);
+
+static _Thread_local bool no_memory;
+
+void *
+__real_calloc(size_t n, size_t size);
+void *
+__wrap_calloc(size_t n, size_t size);
+
+void *
+__wrap_calloc(size_t n, size_t size)
+{
+	return no_memory ? NULL : __real_calloc(n, size);
+}
 
 natsStatus
 __wrap_natsSubscription_Drain(natsSubscription *sub)
@@ -132,10 +146,62 @@ drains_while_it_connects(void **state)
 	log_claim(LLL_WARN, "cannot be reached");
 }
 
+static bool
+has_one_left(void *arg)
+{
+	struct field *f = arg;
+
+	return lws_threadpool_cluster_drain(f->front) == 1;
+}
+
+/* It cannot count them: they are there, all the same. */
+static void
+no_memory_to_drain(void **state)
+{
+	struct field *f = *state;
+	struct remote *r;
+	int left;
+
+	serves_itself(f);
+	r = remote_run(f, KIND_UNSENT, CHUNKS, 1);
+	until_read(r, 1);
+	until(f, has_one_left, f);
+	no_memory = true;
+	left = lws_threadpool_cluster_drain(f->front);
+	no_memory = false;
+	assert_int_equal(left, 1);
+	remote_release(r);
+	until_ended(r);
+	assert_complete(r);
+	until(f, is_drained, f);
+}
+
+/* Its tasks end. */
+static void
+no_memory_to_destroy(void **state)
+{
+	struct field *f = *state;
+	struct remote *r[2];
+	int n;
+
+	front_start(f);
+	for (n = 0; n < 2; n++)
+		r[n] = remote_run(f, KIND_UNSENT, CHUNKS, BOARD_FREE);
+	no_memory = true;
+	front_destroy(f);
+	no_memory = false;
+	for (n = 0; n < 2; n++) {
+		until_ended(r[n]);
+		assert_end(r[n], LWS_TP_STATUS_STOPPED, LWS_TP_CLUSTER_ASKED);
+	}
+}
+
 static const struct CMUnitTest tests[] = {
 	FIELD_TEST(cannot_drain),
 	FIELD_TEST(cannot_tell_of_the_end),
 	FIELD_TEST(drains_while_it_connects),
+	FIELD_TEST(no_memory_to_drain),
+	FIELD_TEST(no_memory_to_destroy),
 };
 
 FIELD_MAIN(tests)

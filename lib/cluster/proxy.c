@@ -58,6 +58,7 @@ end_early(struct lwstpc_job *job, enum lws_threadpool_cluster_end end,
 
 	set_end(job, end);
 	lwstpc_job_lock(job);
+	job->parked = false; /* it is not called again */
 	__lwstpc_job_leave(job, lingers);
 	stays = job->keep_until > lwstpc_now();
 	lwstpc_job_unlock(job);

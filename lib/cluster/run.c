@@ -68,6 +68,7 @@ stopping(struct lwstpc_work *work)
 	bool begun, ended;
 
 	lwstpc_work_lock(work);
+	work->parked = false; /* it is not called again */
 	begun = work->begun;
 	ended = work->ended || work->over;
 	if (!ended)

@@ -264,12 +264,29 @@ two_at_a_time(void **state)
 	lws_threadpool_cluster_destroy(fronts[1]);
 }
 
-/* Its connection closes, and the job waits for the next one. */
+static bool
+is_cleaned_here(void *arg)
+{
+	struct remote *r = arg;
+
+	return atomic_load(&r->cleaned);
+}
+
+static bool
+is_parked_here(void *arg)
+{
+	struct lws_threadpool_task_info info = { .size = sizeof(info) };
+	struct remote *r = arg;
+
+	return !lws_threadpool_task_get_info(r->task, &info) && info.parked;
+}
+
+/* Its connection closes, and the job waits for the next one.  Late: when the
+ * task has ended, which nobody wakes any more. */
 static void
-reader_goes_and_another_comes(void **state)
+another_comes(struct field *f, bool late)
 {
 	char token[LWS_THREADPOOL_TOKEN_SIZE];
-	struct field *f = *state;
 	struct remote *r[2];
 
 	f->options.lease_secs = 3000;
@@ -278,8 +295,14 @@ reader_goes_and_another_comes(void **state)
 	r[0] = remote_run(f, KIND_LINGER, CHUNKS, 3);
 	assert_int_equal(lws_threadpool_cluster_token(r[0]->task, token), 0);
 	until_read(r[0], 3);
+	if (late)
+		until(f, is_parked_here, r[0]);
 	conn_fin(r[0]->conn);
 	conn_until_closed(r[0]->conn);
+	if (late) {
+		until(f, is_cleaned_here, r[0]);
+		log_info();
+	}
 	r[1] = remote_attach(f, (int)r[0]->work.ask.job, 3, token,
 			     reader_open(f)->wsi);
 	assert_non_null(r[1]->task);
@@ -291,6 +314,20 @@ reader_goes_and_another_comes(void **state)
 	assert_complete(r[1]);
 	assert_int_equal(r[0]->board->begun, 1);
 	until_no_jobs(f);
+}
+
+static void
+reader_goes_and_another_comes(void **state)
+{
+	another_comes(*state, false);
+}
+
+static void
+reader_has_gone_and_another_comes(void **state)
+{
+	another_comes(*state, true);
+	log_on();
+	assert_int_equal(log_count(LLL_INFO, "lws_threadpool_task_wake"), 0);
 }
 
 /* It is not kept for longer than a window. */
@@ -328,6 +365,7 @@ static const struct CMUnitTest tests[] = {
 	FIELD_TEST(token_that_nobody_knows),
 	FIELD_TEST(taken_by_another_front),
 	FIELD_TEST(reader_goes_and_another_comes),
+	FIELD_TEST(reader_has_gone_and_another_comes),
 	FIELD_TEST(two_at_a_time),
 	FIELD_TEST(too_early_a_chunk),
 };

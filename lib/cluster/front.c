@@ -124,13 +124,12 @@ found(struct lwstpc_job *job, const struct lwstpc_wire *wire,
 		kind = lwstpc_kind_find(job->c, name);
 	}
 	lwstpc_job_lock(job);
-	if (wire->time != job->attach)
-		lwsl_debug("%s: of another attach\n", __func__);
-	else if (job->where == LWSTPC_SEEKING &&
-		 (wire->flags & LWSTPC_F_QUEUED))
-		job->heard = lwstpc_now();
-	else if (job->where == LWSTPC_SEEKING)
-		__found_by(job, wire, worker, kind);
+	if (wire->time == job->attach && job->where == LWSTPC_SEEKING) {
+		if (wire->flags & LWSTPC_F_QUEUED)
+			job->heard = lwstpc_now();
+		else
+			__found_by(job, wire, worker, kind);
+	}
 	lwstpc_job_unlock(job);
 }
 

@@ -58,15 +58,15 @@ refuse(enum lws_threadpool_refused why, const char *me,
 	return NULL;
 }
 
-/* what is nobody's mistake here: tokens come from anywhere */
+/* What is nobody's mistake here: tokens come from anywhere.  They are
+ * passwords, and not for the log. */
 static struct lws_threadpool_task *
-not_now(enum lws_threadpool_refused why, const char *me, const char *what,
-	const char *value)
+not_now(enum lws_threadpool_refused why, const char *me,
+	struct lwstpc_wrong wrong)
 {
 	(void)me;
-	(void)what;
-	(void)value;
-	lwsl_info("%s: %s: %s\n", me, what, value);
+	(void)wrong;
+	lwsl_info("%s: %s: %s\n", me, wrong.why, wrong.value);
 	lws_threadpool_refuse(why);
 
 	return NULL;
@@ -177,7 +177,7 @@ lws_threadpool_cluster_enqueue(
 			      lwstpc_wrong_text("no such kind", name));
 	if (!lwstpc_engine_takes_jobs(c))
 		return not_now(LWS_TP_REFUSED_AWAY, __func__,
-			       "the engine is away", name);
+			       lwstpc_wrong_text("the engine is away", name));
 	job = make(c, kind);
 	if (!job)
 		return refuse(LWS_TP_REFUSED_MEMORY, __func__,
@@ -255,6 +255,16 @@ __replace(lwstpc_t *c, struct lwstpc_job *job)
 	return old;
 }
 
+static struct lwstpc_wrong
+no_token(const char *token)
+{
+	if (!token)
+		return lwstpc_wrong_text("that is no token", NULL);
+
+	return lwstpc_wrong_number("that is no token, its length",
+				   (long long)strlen(token));
+}
+
 static LWSTP_UNCHECKED struct lwstpc_job *
 attach_make(lwstpc_t *c, const unsigned char *id, uint32_t have)
 {
@@ -317,15 +327,14 @@ lws_threadpool_cluster_attach(struct lws_threadpool_cluster *c,
 	if (wrong.why)
 		return refuse(LWS_TP_REFUSED_ARGS, __func__, wrong);
 	if (!token || lwstpc_unhex(id, token))
-		return not_now(LWS_TP_REFUSED_ARGS, __func__,
-			       "that is no token", token ? token : "NULL");
+		return not_now(LWS_TP_REFUSED_ARGS, __func__, no_token(token));
 	if (!lwstpc_engine_there(c))
 		return not_now(LWS_TP_REFUSED_AWAY, __func__,
-			       "the engine is away", token);
+			       lwstpc_wrong_handle("the engine is away", c));
 	job = attach_make(c, id, have);
 	if (!job)
 		return refuse(LWS_TP_REFUSED_MEMORY, __func__,
-			      lwstpc_wrong_text("no memory for a job", token));
+			      lwstpc_wrong_handle("no memory for a job", c));
 	va_start(ap, format);
 	if (format)
 		vsnprintf(text, sizeof(text), format, ap);

@@ -176,6 +176,29 @@ no_memory_to_drain(void **state)
 	until(f, is_drained, f);
 }
 
+/* Nor does the log have the token, which is a password. */
+static void
+no_memory_to_attach(void **state)
+{
+	static const char token[] = "0123456789abcdef0123456789abcdef";
+	const struct lws_threadpool_task_args args = { .user = NULL };
+	struct lws_threadpool_task *task;
+	struct field *f = *state;
+
+	front_start(f);
+	lwsl_user("%s: so the log has its memory\n", __func__);
+	no_memory = true;
+	task = lws_threadpool_cluster_attach(f->front, token, 0, &args, NULL,
+					     NULL);
+	no_memory = false;
+	assert_null(task);
+	assert_int_equal(lws_threadpool_refused(), LWS_TP_REFUSED_MEMORY);
+	assert_int_equal(log_count(LLL_ERR, "attach: no memory for a job: "),
+			 1);
+	assert_int_equal(log_count(LLL_ERR, token), 0);
+	f->errors = 1;
+}
+
 /* Its tasks end. */
 static void
 no_memory_to_destroy(void **state)
@@ -201,6 +224,7 @@ static const struct CMUnitTest tests[] = {
 	FIELD_TEST(cannot_tell_of_the_end),
 	FIELD_TEST(drains_while_it_connects),
 	FIELD_TEST(no_memory_to_drain),
+	FIELD_TEST(no_memory_to_attach),
 	FIELD_TEST(no_memory_to_destroy),
 };
 

@@ -11,6 +11,9 @@
 
 #include "field.h"
 
+/* some builds of lws leave lines of INFO out */
+#define INFO ((_LWS_ENABLED_LOGS & LLL_INFO) != 0)
+
 #define SECONDS 60 /* a child that hangs is killed then, by SIGALRM */
 
 static void
@@ -280,11 +283,18 @@ tokens(void **state)
 	size_t n;
 
 	front_start(f);
+	log_info();
 	for (n = 0; n < LWS_ARRAY_SIZE(none); n++) {
 		r = remote_attach(f, 0, 0, none[n], NULL);
 		assert_null(r->task);
 		assert_int_equal(lws_threadpool_refused(), LWS_TP_REFUSED_ARGS);
 	}
+	assert_null(remote_attach(f, 0, 0, NULL, NULL)->task);
+	log_on();
+	assert_int_equal(log_count(LLL_INFO, "that is no token: NULL"), INFO);
+	assert_int_equal(log_count(LLL_INFO, "that is no token, its length: 3"),
+			 4 * INFO);
+	assert_int_equal(log_count(LLL_INFO, "0123456789"), 0);
 	assert_int_equal(lws_threadpool_cluster_token(NULL, token), -1);
 	assert_int_equal(lws_threadpool_cluster_end_reason(NULL),
 			 LWS_TP_CLUSTER_NOT_YET);
@@ -295,6 +305,25 @@ tokens(void **state)
 	worker_start(f);
 	until_ended(r);
 	assert_complete(r);
+}
+
+/* Not what is one, either */
+static void
+token_without_an_engine(void **state)
+{
+	static const char token[] = "0123456789abcdef0123456789abcdef";
+	struct field *f = *state;
+
+	f->options.url = "nats://127.0.0.1:1";
+	front_create(f);
+	log_info();
+	assert_null(remote_attach(f, 0, 0, token, NULL)->task);
+	assert_int_equal(lws_threadpool_refused(), LWS_TP_REFUSED_AWAY);
+	log_on();
+	assert_int_equal(log_count(LLL_INFO, "attach: the engine is away: "),
+			 INFO);
+	assert_int_equal(log_count(LLL_INFO, token), 0);
+	log_claim(LLL_WARN, "cannot be reached");
 }
 
 static void
@@ -404,6 +433,7 @@ static const struct CMUnitTest tests[] = {
 	FIELD_TEST(enqueue),
 	FIELD_TEST(enqueue_options),
 	FIELD_TEST(tokens),
+	FIELD_TEST(token_without_an_engine),
 	FIELD_TEST(stats),
 	FIELD_TEST(after_fork),
 };

@@ -18,18 +18,21 @@
 static natsStatus
 set_servers(natsOptions *no, const char *url)
 {
-	const char *servers[16];
+	/* each is a byte and a comma at least */
+	const char **servers = calloc(strlen(url) / 2 + 1, sizeof(*servers));
 	char *copy = strdup(url), *save = NULL, *one;
 	natsStatus status = NATS_NO_MEMORY;
 	int n = 0;
 
-	if (!copy)
-		return status;
-	for (one = strtok_r(copy, ", ", &save); one && n < 16;
-	     one = strtok_r(NULL, ", ", &save))
-		servers[n++] = one;
-	status = n ? natsOptions_SetServers(no, servers, n) : NATS_INVALID_ARG;
+	if (copy && servers) {
+		for (one = strtok_r(copy, ", ", &save); one;
+		     one = strtok_r(NULL, ", ", &save))
+			servers[n++] = one;
+		status = n ? natsOptions_SetServers(no, servers, n) :
+			     NATS_INVALID_ARG;
+	}
 	free(copy);
+	free(servers);
 
 	return status;
 }

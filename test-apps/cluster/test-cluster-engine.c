@@ -213,8 +213,26 @@ streams_through_restarts(void **state)
 	}
 }
 
+/* The last of many is the one that is there. */
+static void
+one_of_many(void **state)
+{
+	struct field *f = *state;
+	char url[1024];
+	size_t len = 0;
+	int n;
+
+	for (n = 1; n <= 20; n++)
+		len += (size_t)snprintf(url + len, sizeof(url) - len,
+					"nats://127.0.0.1:%d,", n);
+	snprintf(url + len, sizeof(url) - len, "%s", f->engine->url);
+	f->options.url = url;
+	front_start(f);
+}
+
 static const struct CMUnitTest tests[] = {
 	FIELD_TEST(runs_here_without_one),
+	FIELD_TEST(one_of_many),
 	FIELD_TEST(comes_later),
 	FIELD_TEST(has_no_jetstream),
 	FIELD_TEST(stopped_and_started),

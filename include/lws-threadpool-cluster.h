@@ -12,7 +12,8 @@
  * None of these functions but lws_threadpool_cluster_destroy() waits for the
  * engine, unless it hangs, and the kernel takes no more for it: then what says
  * something of a job may wait for ten seconds at most, after which the engine
- * counts as away.
+ * counts as away.  So it may while libnats connects anew, or resolves a name of
+ * `url`, for its lock is held then.
  *
  * In a child after fork() a cluster that the parent made is refused: each of
  * these functions that is given one logs that at LLL_ERR, does nothing, and
@@ -42,7 +43,8 @@ struct lws_threadpool_cluster;
  * lost?
  *
  * "Runs" is a call of the task function.  A job that was given back before its
- * first call may always run elsewhere. */
+ * first call may always run elsewhere; but if the message that says so is lost,
+ * as with the connection of its front, its worker counts as lost. */
 enum lws_threadpool_cluster_retry {
 	LWS_TP_CLUSTER_RETRY_UNSENT,
 	/**< while the front has no chunk of it (the default) */
@@ -66,13 +68,17 @@ enum lws_threadpool_cluster_end {
 	LWS_TP_CLUSTER_DEADLINE, /**< deadline_secs, or life_ms */
 	LWS_TP_CLUSTER_LOST,	 /**< its worker was lost, and retry says no
 				  * more; or nobody knows the token */
-	LWS_TP_CLUSTER_POISON,	 /**< max_tries workers were lost with it */
+	LWS_TP_CLUSTER_POISON,	 /**< max_tries workers were lost with it, or
+				  * it was delivered 1,000 times */
 	LWS_TP_CLUSTER_ENGINE,	 /**< the engine was away for engine_secs, or
 				  * took no jobs for as long */
 	LWS_TP_CLUSTER_REFUSED, /**< encode_job, decode_job or encode_chunk said
-				 * no, a chunk was too large, the engine's queue
-				 * is full, or the worker has not the chunks
-				 * any more that an attach asks for */
+				 * no, a chunk was too large, there was no
+				 * memory for the request or a chunk, JetStream
+				 * has an error for the job, as that its queue
+				 * is full; or, of an attach, its kind is not
+				 * known here, or the worker has not the chunks
+				 * any more that it asks for */
 	LWS_TP_CLUSTER_CHUNK	/**< decode_chunk said no */
 };
 
@@ -135,10 +141,13 @@ struct lws_threadpool_cluster_kind {
 	size_t max_chunk;
 	/**< bytes: 0 = 65536, 1,000,000 at most.  A job's request, too */
 	int deadline_secs;
-	/**< from enqueue to end, 0 = none */
+	/**< from enqueue to end, 0 = none.  Over 2,147,483, which is 24 days,
+	 * it is as that.  Not of a task of attach, which has life_ms only */
 	int linger_secs;
 	/**< how long the job waits for lws_threadpool_cluster_attach() after
-	 * its wsi closed or its front died: 0 = not, it is stopped */
+	 * its wsi closed or its front died, and after its front called
+	 * lws_threadpool_cluster_destroy() or lws_threadpool_finish(): 0 = not,
+	 * it is stopped */
 };
 
 /** struct lws_threadpool_cluster_options - where the engine is */
@@ -151,14 +160,16 @@ struct lws_threadpool_cluster_options {
 	const char *ca_file;	/**< PEM, or NULL.  With it, or with
 				 * cert_file, TLS is required */
 	const char *cert_file;	/**< the client's, PEM, or NULL */
-	const char *key_file;	/**< the client's, PEM, or NULL */
+	const char *key_file;	/**< the client's, PEM, or NULL: then it is in
+				 * cert_file */
 	const char *prefix;
 	/**< of stream and subjects, 1..32 of a-z 0-9 _ -, NULL = "lwstp" */
 	int lease_secs;
 	/**< a worker that is silent for so long is lost: 0 = 10, 3600 at most.
 	 * Beats come at a third of it */
 	int engine_secs;
-	/**< 0 = 30: see LWS_TP_CLUSTER_ENGINE */
+	/**< 0 = 30: see LWS_TP_CLUSTER_ENGINE.  One that is connected, and
+	 * hangs, is away after lease_secs, or 2 s if that is longer */
 	int max_tries;
 	/**< 0 = 4: see LWS_TP_CLUSTER_POISON */
 	int low_latency;
@@ -272,7 +283,7 @@ lws_threadpool_cluster_token(struct lws_threadpool_task *task,
  * for a lease, the task ends STOPPED, LWS_TP_CLUSTER_LOST; where its kind is
  * not known here, LWS_TP_CLUSTER_REFUSED.  So it ends LOST, too, at the front
  * that has the job's task, if that task waits for its first call still: the job
- * is known from then on.  deadline_secs of the kind does not begin anew.
+ * is known from then on.  deadline_secs of the kind does not hold for it.
  */
 LWS_VISIBLE LWS_EXTERN struct lws_threadpool_task *
 lws_threadpool_cluster_attach(struct lws_threadpool_cluster *c,
@@ -288,9 +299,11 @@ lws_threadpool_cluster_attach(struct lws_threadpool_cluster *c,
  * \param kind: the name of the kind
  * \param max_jobs: that it has at a time, parked ones included: 0 = 1000
  *
- * Jobs are taken only while fewer than twice the pool's threads wait to be
- * started, so that none waits here for a thread that is idle elsewhere.  Works
- * through the loss and return of the engine.
+ * Jobs of a kind are taken only while fewer of it than twice the pool's threads
+ * wait to be started, so that none waits here for a thread that is idle
+ * elsewhere; where they are short, as many as start in 4 ms, 128 at most.  All
+ * workers together have 100,000 of a kind at a time at most.  Works through the
+ * loss and return of the engine.
  *
  * Any thread.  Returns 0, or -1 with the reason logged at LLL_ERR: the kind is
  * not known or served already, max_jobs is negative, or it drains.
@@ -306,8 +319,8 @@ lws_threadpool_cluster_serve(struct lws_threadpool_cluster *c, const char *kind,
  *
  * Jobs that were taken and not started are given back at once, the others go
  * on.  Any thread, again and again: it does not wait for jobs.  Returns how
- * many jobs of others this process still has, and one more as long as others
- * may be on their way; at 0 it may end.
+ * many jobs of others this process still has, 1 if there is no memory to count
+ * them, and one more as long as others may be on their way; at 0 it may end.
  */
 LWS_VISIBLE LWS_EXTERN int
 lws_threadpool_cluster_drain(struct lws_threadpool_cluster *c);
@@ -317,11 +330,12 @@ lws_threadpool_cluster_drain(struct lws_threadpool_cluster *c);
  *
  * \param c: the cluster, or NULL
  *
- * Before its pool.  Its tasks end STOPPED; what a worker has not finished is
- * given back, to be tried elsewhere.  It waits until the engine has heard that,
- * for two seconds at most, or ten if the engine hangs and no more can be sent
- * to it, and not for tasks.  \p c must not be used after that.  Any thread but
- * one of the pool.
+ * Before its pool.  Its tasks end STOPPED, and jobs whose kind has linger_secs
+ * linger; what a worker has not finished is given back, to be tried elsewhere.
+ * It waits until the engine has heard that, for two seconds at most, or ten if
+ * the engine hangs and no more can be sent to it, or libnats connects anew or
+ * resolves a name, and not for tasks.  \p c must not be used after that.  Any
+ * thread but one of the pool.
  */
 LWS_VISIBLE LWS_EXTERN void
 lws_threadpool_cluster_destroy(struct lws_threadpool_cluster *c);

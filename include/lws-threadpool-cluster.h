@@ -68,8 +68,7 @@ enum lws_threadpool_cluster_end {
 	LWS_TP_CLUSTER_DEADLINE, /**< deadline_secs, or life_ms */
 	LWS_TP_CLUSTER_LOST,	 /**< its worker was lost, and retry says no
 				  * more; or nobody knows the token */
-	LWS_TP_CLUSTER_POISON,	 /**< max_tries workers were lost with it, or
-				  * it was delivered 1,000 times */
+	LWS_TP_CLUSTER_POISON,	 /**< max_tries workers were lost with it */
 	LWS_TP_CLUSTER_ENGINE,	 /**< the engine was away for engine_secs, or
 				  * took no jobs for as long */
 	LWS_TP_CLUSTER_REFUSED, /**< encode_job, decode_job or encode_chunk said

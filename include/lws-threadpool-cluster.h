@@ -282,7 +282,9 @@ lws_threadpool_cluster_token(struct lws_threadpool_task *task,
  * for a lease, the task ends STOPPED, LWS_TP_CLUSTER_LOST; where its kind is
  * not known here, LWS_TP_CLUSTER_REFUSED.  So it ends LOST, too, at the front
  * that has the job's task, if that task waits for its first call still: the job
- * is known from then on.  deadline_secs of the kind does not hold for it.
+ * is known from then on.  With LWS_TP_CLUSTER_RETRY_NEVER it ends LOST, too,
+ * where the job's front is gone and another worker has the job now: the first
+ * one may have begun it.  deadline_secs of the kind does not hold for it.
  */
 LWS_VISIBLE LWS_EXTERN struct lws_threadpool_task *
 lws_threadpool_cluster_attach(struct lws_threadpool_cluster *c,

@@ -119,6 +119,16 @@ __asks(const struct lwstpc_work *work)
 	return work->must_ask && !work->begun && !work->answered;
 }
 
+/* Another worker may have, of what is to run once: its front knows, and must be
+ * asked, whoever attaches */
+static LWSTPC_WORK_HELD bool
+__may_have_begun(const struct lwstpc_work *work)
+{
+	return __asks(work) &&
+	       work->kind->k.retry == LWS_TP_CLUSTER_RETRY_NEVER &&
+	       (work->again || work->fence >> LWSTPC_ROUND_BITS);
+}
+
 /* From chunk `have` on, of which all must be in the ring */
 static LWSTPC_WORK_HELD void
 __attach(struct lwstpc_work *work, uint32_t have, const char *front)
@@ -205,7 +215,7 @@ lwstpc_control_find(lwstpc_t *c, const struct lwstpc_wire *wire,
 	lwstpc_text(front, &wire->front, sizeof(wire->front));
 	lwstpc_work_lock(work);
 	if (!work->stop && !work->given && atomic_load(&work->started) &&
-	    __is_due(work, wire->fence))
+	    !__may_have_begun(work) && __is_due(work, wire->fence))
 		__found(work, wire, front);
 	lwstpc_work_unlock(work);
 	lwstpc_work_drop(work);

@@ -9,7 +9,6 @@
 #include "private.h"
 
 #define ASK_AFTER_US LWS_US_PER_SEC /* so long in the queue: ask first */
-#define ROUND_BITS   48		    /* of a fence, below the job's round */
 
 /* nobody else has it yet */
 static LWSTP_UNCHECKED bool
@@ -63,7 +62,7 @@ work_make(lwstpc_t *c, struct lwstpc_kind *kind, const struct lwstpc_wire *wire,
 		free(work);
 		return NULL;
 	}
-	work->fence = (uint64_t)wire->seq << ROUND_BITS | number;
+	work->fence = (uint64_t)wire->seq << LWSTPC_ROUND_BITS | number;
 	work->queue = atomic_load(&c->queue);
 	work->again = times > 1;
 	work->must_ask = (wire->flags & LWSTPC_F_ASK) || work->again ||

@@ -9,6 +9,7 @@
 #ifndef LWSTP_CLUSTER_WORKER_H
 #define LWSTP_CLUSTER_WORKER_H
 
+#define LWSTPC_ROUND_BITS 48 /* of a fence, below the job's round */
 /* the next one finds no room either, before that */
 #define LWSTPC_REST_US LWS_US_PER_SEC
 

@@ -158,6 +158,8 @@ another_front(struct field *f)
 	assert_non_null(c);
 	assert_int_equal(
 		lws_threadpool_cluster_add_kind(c, &f->kinds[KIND_LINGER]), 0);
+	assert_int_equal(
+		lws_threadpool_cluster_add_kind(c, &f->kinds[KIND_NEVER]), 0);
 
 	return c;
 }
@@ -356,6 +358,81 @@ too_early_a_chunk(void **state)
 			 1);
 }
 
+/* --- a job that may run once, whose front is not there -------------------- */
+
+static bool
+serves_one(void *arg)
+{
+	struct node_proc *w = arg;
+
+	return atomic_load(&w->board->serving) >= 1;
+}
+
+/* Its front goes; a worker has it, and asks nobody. */
+static struct remote *
+attach_to_one_that_asks(struct field *f, struct remote *old, const char *token)
+{
+	struct node_proc *w;
+	struct remote *r;
+
+	front_destroy(f);
+	f->front = another_front(f);
+	until(f, is_there, f->front);
+	w = worker_start(f);
+	until(f, serves_one, w);
+	r = remote_attach(f, (int)old->work.ask.job, 0, token,
+			  reader_open(f)->wsi);
+	assert_non_null(r->task);
+	r->work.ask.chunks = CHUNKS;
+	remote_release(old);
+	until_ended(r);
+
+	return r;
+}
+
+/* The worker that had begun it is dead. */
+static void
+never_is_not_begun_by_an_attach(void **state)
+{
+	char token[LWS_THREADPOOL_TOKEN_SIZE];
+	struct field *f = *state;
+	struct remote *r, *attached;
+	struct node_proc *w;
+
+	field_short_lease(f);
+	f->kinds[KIND_NEVER].linger_secs = 600;
+	front_start(f);
+	w = worker_start(f);
+	r = remote_run(f, KIND_NEVER, CHUNKS, 3);
+	assert_int_equal(lws_threadpool_cluster_token(r->task, token), 0);
+	until_read(r, 3);
+	worker_kill(w);
+	attached = attach_to_one_that_asks(f, r, token);
+	assert_end(attached, LWS_TP_STATUS_STOPPED, LWS_TP_CLUSTER_LOST);
+	assert_int_equal(r->board->begun, 1);
+	assert_int_equal(r->board->decoded, 1);
+}
+
+/* No worker ever had it. */
+static void
+never_that_nobody_had_is_begun(void **state)
+{
+	char token[LWS_THREADPOOL_TOKEN_SIZE];
+	struct field *f = *state;
+	struct remote *r, *attached;
+
+	f->options.lease_secs = 3000;
+	f->kinds[KIND_NEVER].linger_secs = 600;
+	front_start(f);
+	r = remote_run(f, KIND_NEVER, CHUNKS, BOARD_FREE);
+	assert_int_equal(lws_threadpool_cluster_token(r->task, token), 0);
+	until_jobs(f, 1);
+	attached = attach_to_one_that_asks(f, r, token);
+	assert_complete(attached);
+	assert_int_equal(r->board->begun, 1);
+	until_no_jobs(f);
+}
+
 static const struct CMUnitTest tests[] = {
 	FIELD_TEST(front_killed_and_nobody_waits),
 	FIELD_TEST(front_killed_and_another_goes_on),
@@ -368,6 +445,8 @@ static const struct CMUnitTest tests[] = {
 	FIELD_TEST(reader_has_gone_and_another_comes),
 	FIELD_TEST(two_at_a_time),
 	FIELD_TEST(too_early_a_chunk),
+	FIELD_TEST(never_is_not_begun_by_an_attach),
+	FIELD_TEST(never_that_nobody_had_is_begun),
 };
 
 FIELD_MAIN(tests)

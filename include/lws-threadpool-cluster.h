@@ -298,7 +298,9 @@ lws_threadpool_cluster_attach(struct lws_threadpool_cluster *c,
  *
  * \param c: the cluster
  * \param kind: the name of the kind
- * \param max_jobs: that it has at a time, parked ones included: 0 = 1000
+ * \param max_jobs: that it has at a time, parked ones included, and those whose
+ *		    function has ended and whose reader has not read all of
+ *		    it yet: 0 = 1000
  *
  * Jobs of a kind are taken only while fewer of it than twice the pool's threads
  * wait to be started, so that none waits here for a thread that is idle
@@ -353,7 +355,8 @@ struct lws_threadpool_cluster_stats {
 				  * jobs */
 	uint32_t waiting;	 /**< tasks whose job no worker has begun */
 	uint32_t remote;	 /**< tasks whose job a worker has */
-	uint32_t serving;	 /**< jobs of others that we have */
+	uint32_t serving;	 /**< jobs of others that we have, until
+				  * their end was read */
 	uint32_t parked;	 /**< of these, those that wait for their
 				  * front */
 	uint32_t reserved;	 /**< 0 */

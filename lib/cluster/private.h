@@ -110,7 +110,7 @@ struct lwstpc_kind {
 	bool ready LWSTPC_BY_TABLES;  /* its consumer is */
 	bool warned LWSTPC_BY_TABLES; /* that it is not */
 	unsigned int max_jobs LWSTPC_BY_TABLES;
-	unsigned int jobs LWSTPC_BY_TABLES;	 /* not ended */
+	unsigned int jobs LWSTPC_BY_TABLES;	 /* in the table of works */
 	unsigned int unstarted LWSTPC_BY_TABLES; /* of these */
 	unsigned int asked LWSTPC_BY_TABLES;	 /* of the engine */
 	unsigned int depth LWSTPC_BY_TABLES;	 /* see take.c */

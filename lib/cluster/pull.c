@@ -203,15 +203,6 @@ lwstpc_take_started(struct lwstpc_work *work)
 	lwstpc_take_more(work->c, work->kind);
 }
 
-void
-lwstpc_take_over(struct lwstpc_work *work)
-{
-	lwstpc_lock(work->c);
-	work->kind->jobs--;
-	lwstpc_unlock(work->c);
-	lwstpc_take_more(work->c, work->kind);
-}
-
 /* Else it would come again at once, and again, until the engine gives it up */
 void
 lwstpc_take_rest(struct lwstpc_work *work)

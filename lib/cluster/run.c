@@ -337,6 +337,5 @@ lwstpc_run_cleanup(struct lws *wsi, void *user)
 	lwstpc_work_unlock(work);
 	if (done || atomic_load(&work->c->dying))
 		lwstpc_work_unlist(work);
-	lwstpc_take_over(work);
 	lwstpc_work_drop(work);
 }

@@ -36,10 +36,8 @@ count_works(lwstpc_t *c, struct lws_threadpool_cluster_stats *s)
 	works = lwstpc_works(c, &count);
 	for (n = 0; works && n < count; n++) {
 		lwstpc_work_lock(works[n]);
-		if (!works[n]->over) {
-			s->serving++;
-			s->parked += works[n]->parked;
-		}
+		s->serving++;
+		s->parked += works[n]->parked || works[n]->over;
 		lwstpc_work_unlock(works[n]);
 		lwstpc_work_drop(works[n]);
 	}

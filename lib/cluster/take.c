@@ -133,7 +133,6 @@ begin(struct lwstpc_work *work)
 		decline(work);
 	if (listed) {
 		lwstpc_take_started(work);
-		lwstpc_take_over(work);
 		lwstpc_work_unlist(work);
 	}
 	lwstpc_work_drop(work);

@@ -63,12 +63,16 @@ lwstpc_work_unlist(struct lwstpc_work *work)
 
 	lwstpc_lock(c);
 	was = work->in_table;
-	if (was)
+	if (was) {
 		HASH_DEL(c->works, work);
+		work->kind->jobs--;
+	}
 	work->in_table = false;
 	lwstpc_unlock(c);
-	if (was)
-		lwstpc_work_drop(work);
+	if (!was)
+		return;
+	lwstpc_take_more(c, work->kind);
+	lwstpc_work_drop(work);
 }
 
 struct lwstpc_work *

@@ -82,6 +82,7 @@ void
 lwstpc_work_drop(struct lwstpc_work *work);
 LWSTPC_TABLES_HELD bool
 __lwstpc_work_list(lwstpc_t *c, struct lwstpc_work *work);
+/* ... which makes room for another job */
 void
 lwstpc_work_unlist(struct lwstpc_work *work);
 struct lwstpc_work *
@@ -136,11 +137,9 @@ lwstpc_pull_brought(lwstpc_t *c, struct lwstpc_kind *kind);
 /* there is no more for a pull */
 void
 lwstpc_take_came(lwstpc_t *c, const char *tail, struct lwstpc_msg *msg);
-/* the work has begun, or has ended */
+/* the work has begun */
 void
 lwstpc_take_started(struct lwstpc_work *work);
-void
-lwstpc_take_over(struct lwstpc_work *work);
 /* there is no room: no more for a while, and that one later.  Then give it. */
 void
 lwstpc_take_rest(struct lwstpc_work *work);

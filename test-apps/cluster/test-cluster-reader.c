@@ -142,6 +142,52 @@ readers_that_pause(void **state)
 		assert_complete(r[n]);
 }
 
+static bool
+serves_two(void *arg)
+{
+	struct node_proc *w = arg;
+
+	return atomic_load(&w->board->serving) == 2;
+}
+
+/* A job counts until its reader has read all of it, also if its function has
+ * ended. */
+static void
+no_more_than_max_jobs(void **state)
+{
+	struct field *f = *state;
+	struct remote *r[3];
+	struct node_proc *w;
+	int n;
+
+	f->options.lease_secs = 3000;
+	f->worker_max_jobs = 2;
+	front_start(f);
+	w = worker_start(f);
+	for (n = 0; n < 3; n++) {
+		r[n] = remote_new(f, KIND_UNSENT, 3);
+		r[n]->may_read = 0;
+		r[n]->conn = reader_open(f);
+		assert_non_null(remote_enqueue(r[n], r[n]->conn->wsi));
+	}
+	until_board(r[0], cleaned, 1);
+	until_board(r[1], cleaned, 1);
+	until_secs(f, 1);
+	assert_int_equal(r[2]->board->decoded, 0);
+	until(f, front_waits, f);
+	until(f, serves_two, w);
+	reader_may(r[0], 3);
+	until_ended(r[0]);
+	assert_complete(r[0]);
+	until_board(r[2], cleaned, 1);
+	reader_may(r[1], 3);
+	reader_may(r[2], 3);
+	until_all_ended(f);
+	assert_complete(r[1]);
+	assert_complete(r[2]);
+	until_no_jobs(f);
+}
+
 /* At the front one thread has all of them, at the worker two. */
 static void
 streams_on_one_thread(void **state)
@@ -176,6 +222,7 @@ streams_on_one_thread(void **state)
 static const struct CMUnitTest tests[] = {
 	FIELD_TEST(one_of_many_stalls),
 	FIELD_TEST(readers_that_pause),
+	FIELD_TEST(no_more_than_max_jobs),
 	FIELD_TEST(streams_on_one_thread),
 };
 

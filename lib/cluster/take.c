@@ -30,9 +30,9 @@ work_init(struct lwstpc_work *work, lwstpc_t *c, struct lwstpc_kind *kind,
 	lwstpc_text(work->id_text, wire->id, sizeof(wire->id));
 	lwstpc_text(work->front, &wire->front, sizeof(wire->front));
 	work->version = wire->version;
-	work->max_chunk = wire->max_chunk < LWSTPC_CHUNK_MOST ?
+	work->max_chunk = wire->max_chunk < kind->k.max_chunk ?
 				  wire->max_chunk :
-				  LWSTPC_CHUNK_MOST;
+				  kind->k.max_chunk;
 	work->linger_us = wire->linger * LWS_US_PER_SEC;
 	work->upto = work->window;
 	work->tries = 1;

@@ -94,6 +94,7 @@ struct field {
 	/* before worker_start() */
 	int worker_threads; /* 2 */
 	int worker_max_jobs;
+	int worker_max_chunk;	/* of each kind; 0: its default */
 	int worker_version;	/* 1 */
 	int worker_busy;	/* 1: something else has one of
 				 * its threads until it drains */

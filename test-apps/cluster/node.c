@@ -29,6 +29,7 @@ static struct node {
 	struct lws_threadpool_cluster_options options;
 	int threads;
 	int max_jobs;
+	int max_chunk;
 	int linger;
 	int depth;
 	atomic_int busy;
@@ -176,8 +177,9 @@ usage(void)
 	fprintf(stderr,
 		"usage: cluster-node --board FD --node N [--url URL] "
 		"[--prefix P] [--lease S] [--tries N] [--threads N] "
-		"[--version N] [--max-jobs N] [--front JOB] [--chunks N] "
-		"[--linger S] [--busy 1] [--depth N]\n");
+		"[--version N] [--max-jobs N] [--max-chunk N] [--front JOB] "
+		"[--chunks N] [--linger S] [--busy 1] "
+		"[--depth N]\n");
 	exit(2);
 }
 
@@ -204,6 +206,8 @@ option(const char *name, const char *value)
 		kind_version = (unsigned int)n;
 	else if (!strcmp(name, "--max-jobs"))
 		node.max_jobs = n;
+	else if (!strcmp(name, "--max-chunk"))
+		node.max_chunk = n;
 	else if (!strcmp(name, "--linger"))
 		node.linger = n;
 	else if (!strcmp(name, "--busy"))
@@ -238,6 +242,7 @@ cluster_start(void)
 		return 1;
 	for (kind = 0; kind < KINDS; kind++) {
 		kind_fill(&k, kind);
+		k.max_chunk = (size_t)node.max_chunk;
 		if (kind == KIND_LINGER)
 			k.linger_secs = node.linger;
 		if (lws_threadpool_cluster_add_kind(node.cluster, &k))

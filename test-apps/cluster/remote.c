@@ -74,6 +74,7 @@ worker_spawn(struct field *f)
 	arg_int(&a, "--threads", f->worker_threads);
 	arg_int(&a, "--version", f->worker_version);
 	arg_int(&a, "--max-jobs", f->worker_max_jobs);
+	arg_int(&a, "--max-chunk", f->worker_max_chunk);
 	arg_int(&a, "--busy", f->worker_busy);
 	arg_int(&a, "--depth", f->worker_depth);
 	memset(w->board, 0, sizeof(*w->board));

@@ -151,6 +151,111 @@ jobs_that_are_changed(void **state)
 	healthy_ends(healthy);
 }
 
+/* --- jobs of ours, and we are their front --------------------------------- */
+
+/* A job that asks, so that all it does is what it is told */
+struct made_up {
+	struct wild *w;
+	struct remote *r;
+	struct lwstpc_wire job;
+	char worker[160]; /* without the prefix */
+	uint64_t fence;
+};
+
+static void
+made_up_new(struct field *f, struct made_up *m)
+{
+	static unsigned char number;
+
+	memset(m, 0, sizeof(*m));
+	f->options.lease_secs = 3000;
+	start(f);
+	m->w = wild_open(f);
+	m->r = remote_new(f, KIND_RESUME, CHUNKS);
+	m->job.type = LWSTPC_JOB;
+	m->job.flags = LWSTPC_F_ASK;
+	m->job.id[0] = ++number;
+	m->job.front = 1;
+	m->job.version = 1;
+	m->job.window = 8;
+	m->job.max_chunk = MAX_CHUNK;
+}
+
+static bool
+made_up_asks(void *arg)
+{
+	struct made_up *m = arg;
+	size_t skip = strlen(m->r->f->prefix) + 1;
+	struct lwstpc_wire wire;
+	struct wild_msg msg;
+
+	if (wild_next(m->w, &msg) || !msg.reply[0] ||
+	    lwstpc_decode(&wire, msg.data, (size_t)msg.len) ||
+	    wire.type != LWSTPC_HELLO)
+		return false;
+	m->fence = wire.fence;
+	snprintf(m->worker, sizeof(m->worker), "%s", msg.reply + skip);
+
+	return true;
+}
+
+/* A worker has it, and asks whether it may begin */
+static void
+made_up_send(struct made_up *m)
+{
+	uint8_t buf[LWSTPC_WIRE_MOST + sizeof(struct ask)];
+	size_t len = lwstpc_encode(buf, &m->job);
+
+	memcpy(buf + len, &m->r->work.ask, sizeof(m->r->work.ask));
+	wild_listen(m->w, "f.>");
+	wild_send(m->w, "job.resume", NULL, buf, len + sizeof(m->r->work.ask));
+	until(m->r->f, made_up_asks, m);
+}
+
+static void
+made_up_tell(struct made_up *m, enum lwstpc_type type, uint32_t seq,
+	     uint32_t upto)
+{
+	const struct lwstpc_wire wire = {
+		.type = type,
+		.seq = seq,
+		.fence = m->fence,
+		.upto = upto,
+		.tries = 1,
+	};
+	uint8_t buf[LWSTPC_WIRE_MOST];
+
+	wild_send(m->w, m->worker, NULL, buf, lwstpc_encode(buf, &wire));
+}
+
+static void
+made_up_end(struct made_up *m)
+{
+	struct field *f = m->r->f;
+
+	made_up_tell(m, LWSTPC_STOP, 0, 0);
+	until_board(m->r, cleaned, 1);
+	until_no_jobs(f);
+	wild_close(m->w);
+}
+
+/* The function may rely on the room that its kind has. */
+static void
+job_of_no_max_chunk(void **state)
+{
+	struct field *f = *state;
+	struct made_up m;
+
+	made_up_new(f, &m);
+	m.job.max_chunk = 0;
+	made_up_send(&m);
+	made_up_tell(&m, LWSTPC_CREDIT, 0, 8);
+	until_board(m.r, cleaned, 1);
+	assert_int_equal(board_lines("encode_chunk wrote more than max_chunk"),
+			 1);
+	made_up_end(&m);
+}
+
 /* --- what goes to and from a job that runs -------------------------------- */
 
 struct subjects {
@@ -492,6 +597,7 @@ ends_of_no_pull(void **state)
 static const struct CMUnitTest tests[] = {
 	FIELD_TEST(jobs_that_are_none),
 	FIELD_TEST(jobs_that_are_changed),
+	FIELD_TEST(job_of_no_max_chunk),
 	FIELD_TEST(garbage),
 	FIELD_TEST(lies_to_the_front),
 	FIELD_TEST(lies_to_the_worker),

@@ -151,13 +151,25 @@ chunk_larger_than_its_room(void **state)
 		 "is refused here: encode_chunk wrote more than max_chunk");
 }
 
+/* The front's: the encoder has room for as much as the worker's kind says. */
 static void
 chunk_larger_than_max_chunk(void **state)
 {
 	struct field *f = *state;
 
 	f->kinds[KIND_UNSENT].max_chunk = 1000;
-	chunk_at(f, ASK_NOTHING, 1001, "is refused here: encode_chunk");
+	chunk_at(f, ASK_NOTHING, 1001,
+		 "is refused here: encode_chunk wrote more than max_chunk");
+}
+
+/* The worker's: more than that cannot be written. */
+static void
+chunk_larger_than_the_workers_max_chunk(void **state)
+{
+	struct field *f = *state;
+
+	f->worker_max_chunk = 1000;
+	chunk_at(f, ASK_NOTHING, 1001, "is refused here: encode_chunk says no");
 }
 
 static void
@@ -282,6 +294,7 @@ static const struct CMUnitTest tests[] = {
 	FIELD_TEST(chunk_by_its_encoder),
 	FIELD_TEST(chunk_larger_than_its_room),
 	FIELD_TEST(chunk_larger_than_max_chunk),
+	FIELD_TEST(chunk_larger_than_the_workers_max_chunk),
 	FIELD_TEST(chunk_of_max_chunk_is_not),
 	FIELD_TEST(chunk_by_the_front),
 };

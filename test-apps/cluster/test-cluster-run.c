@@ -131,6 +131,7 @@ largest_chunks(void **state)
 	struct remote *r;
 
 	f->kinds[KIND_UNSENT].max_chunk = 1000000;
+	f->worker_max_chunk = 1000000;
 	front_start(f);
 	worker_start(f);
 	r = remote_new(f, KIND_UNSENT, 20);

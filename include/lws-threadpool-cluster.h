@@ -148,7 +148,8 @@ struct lws_threadpool_cluster_kind {
 	/**< how long the job waits for lws_threadpool_cluster_attach() after
 	 * its wsi closed or its front died, and after its front called
 	 * lws_threadpool_cluster_destroy() or lws_threadpool_finish(): 0 = not,
-	 * it is stopped */
+	 * it is stopped.  A worker waits no longer than its own kind
+	 * says */
 };
 
 /** struct lws_threadpool_cluster_options - where the engine is */

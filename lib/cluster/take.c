@@ -33,7 +33,10 @@ work_init(struct lwstpc_work *work, lwstpc_t *c, struct lwstpc_kind *kind,
 	work->max_chunk = wire->max_chunk < kind->k.max_chunk ?
 				  wire->max_chunk :
 				  kind->k.max_chunk;
-	work->linger_us = wire->linger * LWS_US_PER_SEC;
+	work->linger_us = (wire->linger < (uint32_t)kind->k.linger_secs ?
+				   wire->linger :
+				   (uint32_t)kind->k.linger_secs) *
+			  LWS_US_PER_SEC;
 	work->upto = work->window;
 	work->tries = 1;
 	work->heard = work->beat_at = lwstpc_now();

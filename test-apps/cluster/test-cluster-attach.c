@@ -411,6 +411,7 @@ never_is_not_begun_by_an_attach(void **state)
 	assert_end(attached, LWS_TP_STATUS_STOPPED, LWS_TP_CLUSTER_LOST);
 	assert_int_equal(r->board->begun, 1);
 	assert_int_equal(r->board->decoded, 1);
+	until_no_jobs(f);
 }
 
 /* No worker ever had it. */

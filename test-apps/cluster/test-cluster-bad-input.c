@@ -256,6 +256,25 @@ job_of_no_max_chunk(void **state)
 	made_up_end(&m);
 }
 
+/* Its kind does not linger at all. */
+static void
+job_that_lingers_for_ever(void **state)
+{
+	struct field *f = *state;
+	struct made_up m;
+
+	made_up_new(f, &m);
+	m.job.linger = UINT32_MAX;
+	remote_limit(m.r, 3);
+	made_up_send(&m);
+	made_up_tell(&m, LWSTPC_CREDIT, 0, 8);
+	until_board(m.r, made, 3);
+	made_up_tell(&m, LWSTPC_LINGER, 0, 0);
+	until_board(m.r, cleaned, 1);
+	assert_int_equal(m.r->board->stopping, 1);
+	made_up_end(&m);
+}
+
 /* --- what goes to and from a job that runs -------------------------------- */
 
 struct subjects {
@@ -598,6 +617,7 @@ static const struct CMUnitTest tests[] = {
 	FIELD_TEST(jobs_that_are_none),
 	FIELD_TEST(jobs_that_are_changed),
 	FIELD_TEST(job_of_no_max_chunk),
+	FIELD_TEST(job_that_lingers_for_ever),
 	FIELD_TEST(garbage),
 	FIELD_TEST(lies_to_the_front),
 	FIELD_TEST(lies_to_the_worker),

@@ -27,7 +27,7 @@ __credit(struct lwstpc_work *work, const struct lwstpc_wire *wire)
 
 	if (!work->answered && work->must_ask && !work->begun) {
 		work->sent = work->have = work->oldest = wire->seq;
-		work->upto = wire->upto;
+		work->upto = wire->seq;
 		work->tries = wire->tries;
 	}
 	work->answered = true;

@@ -275,6 +275,22 @@ job_that_lingers_for_ever(void **state)
 	made_up_end(&m);
 }
 
+/* What the ring can hold, whatever is said */
+static void
+first_credit_of_too_much(void **state)
+{
+	struct field *f = *state;
+	struct made_up m;
+
+	made_up_new(f, &m);
+	made_up_send(&m);
+	made_up_tell(&m, LWSTPC_CREDIT, 0, 1000);
+	until_board(m.r, made, 8);
+	until_secs(f, 1);
+	assert_int_equal(m.r->board->made, 8);
+	made_up_end(&m);
+}
+
 /* --- what goes to and from a job that runs -------------------------------- */
 
 struct subjects {
@@ -618,6 +634,7 @@ static const struct CMUnitTest tests[] = {
 	FIELD_TEST(jobs_that_are_changed),
 	FIELD_TEST(job_of_no_max_chunk),
 	FIELD_TEST(job_that_lingers_for_ever),
+	FIELD_TEST(first_credit_of_too_much),
 	FIELD_TEST(garbage),
 	FIELD_TEST(lies_to_the_front),
 	FIELD_TEST(lies_to_the_worker),

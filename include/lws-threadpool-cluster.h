@@ -72,12 +72,12 @@ enum lws_threadpool_cluster_end {
 	LWS_TP_CLUSTER_ENGINE,	 /**< the engine was away for engine_secs, or
 				  * took no jobs for as long */
 	LWS_TP_CLUSTER_REFUSED, /**< encode_job, decode_job or encode_chunk said
-				 * no, a chunk was too large, there was no
-				 * memory for the request or a chunk, JetStream
-				 * has an error for the job, as that its queue
-				 * is full; or, of an attach, its kind is not
-				 * known here, or the worker has not the chunks
-				 * any more that it asks for */
+				 * no, a chunk was too large, or one too many,
+				 * there was no memory for the request or a
+				 * chunk, JetStream has an error for the job, as
+				 * that its queue is full; or, of an attach, its
+				 * kind is not known here, or the worker has not
+				 * the chunks any more that it asks for */
 	LWS_TP_CLUSTER_CHUNK	/**< decode_chunk said no */
 };
 
@@ -99,7 +99,8 @@ struct lws_threadpool_cluster_job_info {
  * Zero it, set size.  Both link the same; it is copied, the strings too.  The
  * four functions that begin with encode or decode are what the network needs to
  * know of `user`.  Their input comes from the network: check it.  None of them
- * is called on a service thread, nor with a lock held.
+ * is called on a service thread, nor with a lock held.  A job has at most
+ * 4,000,000,000 chunks: at the next one it ends REFUSED.
  */
 struct lws_threadpool_cluster_kind {
 	size_t size;
@@ -272,8 +273,9 @@ lws_threadpool_cluster_token(struct lws_threadpool_task *task,
  * \param token: of a job that lingers, or that another task of this or another
  *		 front still has, which then loses it: that task ends STOPPED,
  *		 LWS_TP_CLUSTER_ASKED
- * \param have: chunks that the reader has seen.  Up to `window` before the last
- *		one can be had again; for an earlier one it ends REFUSED
+ * \param have: chunks that the reader has seen, 4,000,000,000 at most.  Up to
+ *		`window` before the last one can be had again; for an earlier
+ *		one it ends REFUSED
  * \param args: as for lws_threadpool_cluster_enqueue()
  * \param options: as there
  * \param format: as there
@@ -281,13 +283,14 @@ lws_threadpool_cluster_token(struct lws_threadpool_task *task,
  * From the threads from which lws_threadpool_enqueue() may be called.
  *
  * Returns what lws_threadpool_cluster_enqueue() returns, but what is no token
- * at all is refused, too (LWS_TP_REFUSED_ARGS).  Where nobody knows the token,
- * for a lease, the task ends STOPPED, LWS_TP_CLUSTER_LOST; where its kind is
- * not known here, LWS_TP_CLUSTER_REFUSED.  So it ends LOST, too, at the front
- * that has the job's task, if that task waits for its first call still: the job
- * is known from then on.  With LWS_TP_CLUSTER_RETRY_NEVER it ends LOST, too,
- * where the job's front is gone and another worker has the job now: the first
- * one may have begun it.  deadline_secs of the kind does not hold for it.
+ * at all, or a `have` that is too large, is refused (LWS_TP_REFUSED_ARGS), too.
+ * Where nobody knows the token, for a lease, it ends STOPPED, LOST; where
+ * its kind is not known here, LWS_TP_CLUSTER_REFUSED.  So it ends LOST,
+ * too, at the front that has the job's task, if that task waits for its first
+ * call still: the job is known from then on.  With LWS_TP_CLUSTER_RETRY_NEVER
+ * it ends LOST, too, where the job's front is gone and another worker has the
+ * job now: the first one may have begun it.  deadline_secs of the kind does not
+ * hold for it.
  */
 LWS_VISIBLE LWS_EXTERN struct lws_threadpool_task *
 lws_threadpool_cluster_attach(struct lws_threadpool_cluster *c,

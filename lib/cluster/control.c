@@ -25,6 +25,8 @@ __credit(struct lwstpc_work *work, const struct lwstpc_wire *wire)
 {
 	uint32_t most = wire->seq + work->window;
 
+	if (wire->seq > LWSTPC_CHUNKS_MOST + 1) /* END is one, too */
+		return;
 	if (!work->answered && work->must_ask && !work->begun) {
 		work->sent = work->have = work->oldest = wire->seq;
 		work->upto = wire->seq;

@@ -328,6 +328,10 @@ lws_threadpool_cluster_attach(struct lws_threadpool_cluster *c,
 		return refuse(LWS_TP_REFUSED_ARGS, __func__, wrong);
 	if (!token || lwstpc_unhex(id, token))
 		return not_now(LWS_TP_REFUSED_ARGS, __func__, no_token(token));
+	if (have > LWSTPC_CHUNKS_MOST)
+		return not_now(LWS_TP_REFUSED_ARGS, __func__,
+			       lwstpc_wrong_number("have is over 4,000,000,000",
+						   have));
 	if (!lwstpc_engine_there(c))
 		return not_now(LWS_TP_REFUSED_AWAY, __func__,
 			       lwstpc_wrong_handle("the engine is away", c));

@@ -41,9 +41,10 @@
 #define LWSTPC_WINDOW_MOST   256
 #define LWSTPC_CHUNK_SIZE    65536
 #define LWSTPC_CHUNK_MOST    1000000
-#define LWSTPC_PULLS	     64 /* of a kind: at a time */
-#define LWSTPC_ATTACHES	     16 /* of a job: that are remembered */
-#define LWSTPC_LATE_PART     4	/* of a lease: then an echo is late */
+#define LWSTPC_CHUNKS_MOST   4000000000u /* numbers have 32 bits */
+#define LWSTPC_PULLS	     64		 /* of a kind: at a time */
+#define LWSTPC_ATTACHES	     16		 /* of a job: that are remembered */
+#define LWSTPC_LATE_PART     4		 /* of a lease: then an echo is late */
 #define LWSTPC_AGAIN_MOST_US (2 * LWS_US_PER_SEC) /* to say it again */
 #define LWSTPC_NO_QUEUE_US   (2 * LWS_US_PER_SEC) /* it is being made */
 #define LWSTPC_NO_CHUNK	     UINT32_MAX

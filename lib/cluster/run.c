@@ -188,12 +188,13 @@ synced(struct lwstpc_work *work)
 	const char *why;
 	size_t len;
 	unsigned char *buf = chunk(work, &len, &why);
-	bool more;
+	bool more, is_full;
 
 	if (!buf)
 		return refuse(work, why);
 	lwstpc_work_lock(work);
-	if (work->stop || work->given) {
+	is_full = work->sent >= LWSTPC_CHUNKS_MOST;
+	if (work->stop || work->given || is_full) {
 		free(buf);
 		more = true;
 	} else {
@@ -202,6 +203,8 @@ synced(struct lwstpc_work *work)
 		work->parked = !more;
 	}
 	lwstpc_work_unlock(work);
+	if (is_full)
+		return refuse(work, "it has made 4,000,000,000 chunks");
 	work->spoke = true;
 
 	/* ten jobs would run one by one, if a fast reader kept the thread */

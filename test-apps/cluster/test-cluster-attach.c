@@ -149,6 +149,26 @@ token_that_nobody_knows(void **state)
 	assert_end(r, LWS_TP_STATUS_STOPPED, LWS_TP_CLUSTER_LOST);
 }
 
+/* A job has 4,000,000,000 at most; of so many the reader may say that it has
+ * seen them. */
+static void
+more_chunks_than_there_can_be(void **state)
+{
+	static const char token[] = "00112233445566778899aabbccddeeff";
+	struct field *f = *state;
+	struct remote *r;
+
+	field_short_lease(f);
+	front_start(f);
+	r = remote_attach(f, 0, 4000000001u, token, reader_open(f)->wsi);
+	assert_null(r->task);
+	assert_int_equal(lws_threadpool_refused(), LWS_TP_REFUSED_ARGS);
+	r = remote_attach(f, 0, 4000000000u, token, reader_open(f)->wsi);
+	assert_non_null(r->task);
+	until_ended(r);
+	assert_end(r, LWS_TP_STATUS_STOPPED, LWS_TP_CLUSTER_LOST);
+}
+
 static struct lws_threadpool_cluster *
 another_front(struct field *f)
 {
@@ -441,6 +461,7 @@ static const struct CMUnitTest tests[] = {
 	FIELD_TEST(all_of_them_come_again),
 	FIELD_TEST(nobody_comes),
 	FIELD_TEST(token_that_nobody_knows),
+	FIELD_TEST(more_chunks_than_there_can_be),
 	FIELD_TEST(taken_by_another_front),
 	FIELD_TEST(reader_goes_and_another_comes),
 	FIELD_TEST(reader_has_gone_and_another_comes),

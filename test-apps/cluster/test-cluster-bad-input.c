@@ -14,7 +14,8 @@
 #define CHUNKS 40
 #define LIES   400 /* of each kind */
 
-#define MAX_CHUNK 65536 /* of a kind that says 0 */
+#define MAX_CHUNK   65536 /* of a kind that says 0 */
+#define CHUNKS_MOST 4000000000u
 
 static uint64_t dice_state;
 
@@ -288,6 +289,40 @@ first_credit_of_too_much(void **state)
 	until_board(m.r, made, 8);
 	until_secs(f, 1);
 	assert_int_equal(m.r->board->made, 8);
+	made_up_end(&m);
+}
+
+/* More chunks than there can be: it goes on asking. */
+static void
+credit_that_cannot_be(void **state)
+{
+	struct field *f = *state;
+	struct made_up m;
+
+	made_up_new(f, &m);
+	made_up_send(&m);
+	made_up_tell(&m, LWSTPC_CREDIT, UINT32_MAX - 3, UINT32_MAX);
+	made_up_tell(&m, LWSTPC_CREDIT, 2, 10);
+	until_board(m.r, made, 8);
+	assert_int_equal(m.r->board->resume, 2);
+	made_up_end(&m);
+}
+
+/* The last two that there can be; it would make more */
+static void
+one_chunk_too_many(void **state)
+{
+	struct field *f = *state;
+	struct made_up m;
+
+	made_up_new(f, &m);
+	m.r->work.ask.chunks = CHUNKS_MOST + 5;
+	made_up_send(&m);
+	made_up_tell(&m, LWSTPC_CREDIT, CHUNKS_MOST - 2, CHUNKS_MOST + 6);
+	until_board(m.r, cleaned, 1);
+	assert_int_equal(board_lines("it has made 4,000,000,000 chunks"), 1);
+	assert_int_equal(m.r->board->made, 3);
+	assert_int_equal(m.r->board->finished, 0);
 	made_up_end(&m);
 }
 
@@ -635,6 +670,8 @@ static const struct CMUnitTest tests[] = {
 	FIELD_TEST(job_of_no_max_chunk),
 	FIELD_TEST(job_that_lingers_for_ever),
 	FIELD_TEST(first_credit_of_too_much),
+	FIELD_TEST(credit_that_cannot_be),
+	FIELD_TEST(one_chunk_too_many),
 	FIELD_TEST(garbage),
 	FIELD_TEST(lies_to_the_front),
 	FIELD_TEST(lies_to_the_worker),

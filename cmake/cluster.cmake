@@ -36,7 +36,7 @@ set(LWSTP_WITH_CLUSTER ON)
 
 # bottom up: each uses only those above it
 set(LWSTP_CLUSTER_SOURCES
-	wire.c nats-options.c send.c queue.c engine.c base.c wrong.c job.c
+	wire.c nats-options.c log.c send.c queue.c engine.c base.c wrong.c job.c
 	tell.c owner.c front.c proxy.c enqueue.c ring.c pull.c work.c run.c
 	take.c control.c calls.c tick.c stats.c kind.c cluster.c)
 list(TRANSFORM LWSTP_CLUSTER_SOURCES PREPEND lib/cluster/)

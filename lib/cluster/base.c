@@ -117,6 +117,31 @@ lwstpc_silence(lwstpc_t *c, lws_usec_t heard, lws_usec_t now)
 	return now > heard ? now - heard : 0;
 }
 
+void
+lwstpc_engine_back(lwstpc_t *c)
+{
+	lws_usec_t since;
+
+	lwstpc_lock(c);
+	since = atomic_exchange(&c->away_since, 0);
+	if (since)
+		c->away_us += lwstpc_now() - since;
+	lwstpc_unlock(c);
+}
+
+uint64_t
+lwstpc_away_us(lwstpc_t *c)
+{
+	lws_usec_t since, us;
+
+	lwstpc_lock(c);
+	since = atomic_load(&c->away_since);
+	us = c->away_us + (since ? lwstpc_now() - since : 0);
+	lwstpc_unlock(c);
+
+	return (uint64_t)us;
+}
+
 bool
 lwstpc_engine_there(lwstpc_t *c)
 {

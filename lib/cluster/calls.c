@@ -14,16 +14,14 @@
 static void
 echoed(lwstpc_t *c)
 {
-	lws_usec_t now = lwstpc_now(), away;
+	lws_usec_t now = lwstpc_now();
 
 	if (now - atomic_exchange(&c->echoed, now) >
 	    c->lease_us / LWSTPC_LATE_PART)
 		atomic_store(&c->smooth_since, now);
 	if (!atomic_load(&c->connected))
 		return;
-	away = atomic_exchange(&c->away_since, 0);
-	if (away)
-		atomic_fetch_add(&c->away_us, now - away);
+	lwstpc_engine_back(c);
 }
 
 /* If not, the ticker tries again, as with a consumer */
@@ -55,9 +53,10 @@ made_consumer(lwstpc_t *c, struct lwstpc_kind *kind, int refused,
 	kind->warned = !kind->ready;
 	lwstpc_unlock(c);
 	if (warns)
-		lwsl_warn("lws_threadpool_cluster: %s is not served yet, the "
-			  "engine's error: %llu\n",
-			  kind->name, (unsigned long long)which);
+		lwstpc_log(LLL_WARN,
+			   "lws_threadpool_cluster: %s is not served yet, the "
+			   "engine's error: %llu\n",
+			   kind->name, (unsigned long long)which);
 	if (!refused)
 		lwstpc_take_more(c, kind);
 }
@@ -144,11 +143,11 @@ static void
 up(void *arg)
 {
 	lwstpc_t *c = arg;
-	lws_usec_t now = lwstpc_now(), away;
+	lws_usec_t now = lwstpc_now();
+	bool again;
 
 	if (atomic_load(&c->dying))
 		return;
-	lwsl_info("lws_threadpool_cluster: the engine is there\n");
 	if (now - atomic_exchange(&c->echoed, now) > c->lease_us / AWAY_PART)
 		atomic_store(&c->was_away, true);
 	atomic_store(&c->smooth_since, now);
@@ -157,13 +156,18 @@ up(void *arg)
 	lwstpc_queue_gone(c);
 	atomic_store(&c->queue, 0);
 	atomic_store(&c->fresh, true);
-	away = atomic_exchange(&c->away_since, 0);
-	if (away)
-		atomic_fetch_add(&c->away_us, now - away);
+	lwstpc_engine_back(c);
 	atomic_store(&c->connected, true);
-	if (atomic_exchange(&c->was_up, true))
+	again = atomic_exchange(&c->was_up, true);
+	if (again)
 		lwstpc_count(&c->n.reconnects, 1);
 	lwstpc_tick_now(c);
+	if (again)
+		lwstpc_log(LLL_NOTICE, "lws_threadpool_cluster: the engine is "
+				       "there again\n");
+	else
+		lwstpc_log(LLL_INFO,
+			   "lws_threadpool_cluster: the engine is there\n");
 }
 
 static void
@@ -176,7 +180,7 @@ down(void *arg)
 		return;
 	atomic_store(&c->queue, 0);
 	atomic_compare_exchange_strong(&c->away_since, &none, lwstpc_now());
-	lwsl_warn("lws_threadpool_cluster: the engine is away\n");
+	lwstpc_log(LLL_WARN, "lws_threadpool_cluster: the engine is away\n");
 }
 
 static void

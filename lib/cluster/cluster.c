@@ -179,16 +179,17 @@ lws_threadpool_cluster_create(
 	if (!wrong.why && lws_threadpool_get_stats(pool, &stats))
 		wrong = lwstpc_wrong_handle("there is no such pool", pool);
 	if (wrong.why) {
-		lwsl_err("%s: %s: %s\n", __func__, wrong.why, wrong.value);
+		lwstpc_log(LLL_ERR, "%s: %s: %s\n", __func__, wrong.why,
+			   wrong.value);
 		return NULL;
 	}
 	c = cluster_make(pool, stats.threads, options);
 	if (!c) {
-		lwsl_err("%s: no memory for a cluster\n", __func__);
+		lwstpc_log(LLL_ERR, "%s: no memory for a cluster\n", __func__);
 		return NULL;
 	}
 	if (!ticker_start(c)) {
-		lwsl_err("%s: no thread for a cluster\n", __func__);
+		lwstpc_log(LLL_ERR, "%s: no thread for a cluster\n", __func__);
 		lwstpc_drop(c);
 		return NULL;
 	}

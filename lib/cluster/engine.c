@@ -16,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <libwebsockets.h>
 
 #include "nats.h"
 
@@ -124,11 +123,12 @@ on_error(natsConnection *nc, natsSubscription *sub, natsStatus status,
 	if (status == NATS_NOT_PERMITTED &&
 	    !atomic_exchange(&e->warned_rights, true)) {
 		natsConnection_GetLastError(nc, &text);
-		lwsl_warn("lws_threadpool_cluster: the engine says no: %s\n",
-			  text ? text : natsStatus_GetText(status));
+		lwstpc_log(LLL_WARN,
+			   "lws_threadpool_cluster: the engine says no: %s\n",
+			   text ? text : natsStatus_GetText(status));
 		return;
 	}
-	lwsl_info("%s: %s\n", __func__, natsStatus_GetText(status));
+	lwstpc_log(LLL_INFO, "%s: %s\n", __func__, natsStatus_GetText(status));
 }
 
 /*
@@ -243,11 +243,13 @@ connection(struct lwstpc_engine *e, natsSubscription *subs[LWSTPC_INLETS],
 static void
 warn(struct lwstpc_engine *e, natsStatus s)
 {
-	const char *at = strrchr(e->o.url, '@');
+	const char *at = strrchr(e->o.url, '@'), *why = nats_GetLastError(NULL);
 
 	if (!e->warned)
-		lwsl_warn("lws_threadpool_cluster: %s cannot be reached: %s\n",
-			  at ? at + 1 : e->o.url, natsStatus_GetText(s));
+		lwstpc_log(LLL_WARN,
+			   "lws_threadpool_cluster: %s cannot be reached: %s\n",
+			   at ? at + 1 : e->o.url,
+			   why && *why ? why : natsStatus_GetText(s));
 	e->warned = true;
 }
 

@@ -52,7 +52,7 @@ static struct lws_threadpool_task *
 refuse(enum lws_threadpool_refused why, const char *me,
        struct lwstpc_wrong wrong)
 {
-	lwsl_err("%s: %s: %s\n", me, wrong.why, wrong.value);
+	lwstpc_log(LLL_ERR, "%s: %s: %s\n", me, wrong.why, wrong.value);
 	lws_threadpool_refuse(why);
 
 	return NULL;
@@ -64,9 +64,7 @@ static struct lws_threadpool_task *
 not_now(enum lws_threadpool_refused why, const char *me,
 	struct lwstpc_wrong wrong)
 {
-	(void)me;
-	(void)wrong;
-	lwsl_info("%s: %s: %s\n", me, wrong.why, wrong.value);
+	lwstpc_log(LLL_INFO, "%s: %s: %s\n", me, wrong.why, wrong.value);
 	lws_threadpool_refuse(why);
 
 	return NULL;

@@ -108,7 +108,7 @@ lws_threadpool_cluster_add_kind(struct lws_threadpool_cluster *c,
 	}
 	if (!wrong.why)
 		return 0;
-	lwsl_err("%s: %s: %s\n", __func__, wrong.why, wrong.value);
+	lwstpc_log(LLL_ERR, "%s: %s: %s\n", __func__, wrong.why, wrong.value);
 
 	return -1;
 }
@@ -149,7 +149,8 @@ lws_threadpool_cluster_serve(struct lws_threadpool_cluster *c, const char *name,
 	else if (!kind_serve(c, kind, max_jobs))
 		wrong = lwstpc_wrong_text("the kind is served already", name);
 	if (wrong.why) {
-		lwsl_err("%s: %s: %s\n", __func__, wrong.why, wrong.value);
+		lwstpc_log(LLL_ERR, "%s: %s: %s\n", __func__, wrong.why,
+			   wrong.value);
 		return -1;
 	}
 	lwstpc_tick_now(c);

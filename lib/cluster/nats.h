@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 
 #include "engine.h"
+#include "log.h"
 
 struct inlet {
 	struct lwstpc_engine *engine;

@@ -36,6 +36,7 @@
 
 #include "../locks.h"
 #include "engine.h"
+#include "log.h"
 
 #define LWSTPC_WINDOW	     8
 #define LWSTPC_WINDOW_MOST   256
@@ -158,9 +159,9 @@ struct lws_threadpool_cluster {
 	_Atomic(lws_usec_t) echoed;	  /* our own echo came last */
 	_Atomic(lws_usec_t) smooth_since; /* silence counts since */
 	_Atomic(lws_usec_t) away_since;	  /* or 0: it is there */
-	_Atomic(lws_usec_t) away_us;	  /* before that */
 
 	pthread_mutex_t lock;
+	lws_usec_t away_us LWSTPC_BY_TABLES; /* before away_since */
 	struct lwstpc_kind *kinds LWSTPC_BY_TABLES;
 	unsigned int n_kinds LWSTPC_BY_TABLES;
 	struct lwstpc_job *jobs LWSTPC_BY_TABLES;
@@ -210,7 +211,12 @@ lwstpc_silence(lwstpc_t *c, lws_usec_t heard, lws_usec_t now);
 /* the engine is there, and answers */
 bool
 lwstpc_engine_there(lwstpc_t *c);
-/* ... and has a queue, or had none for so long: 0 otherwise */
+/* it is back, and how long it was away in all: that never falls */
+void
+lwstpc_engine_back(lwstpc_t *c);
+uint64_t
+lwstpc_away_us(lwstpc_t *c);
+/* it is there, and has a queue, or had none for so long: 0 otherwise */
 bool
 lwstpc_engine_takes_jobs(lwstpc_t *c);
 lws_usec_t

@@ -28,12 +28,14 @@ log_refusal(struct lwstpc_job *job)
 	of = job->refused;
 	lwstpc_job_unlock(job);
 	if (of)
-		lwsl_warn("lws_threadpool_cluster: %s %s is refused: %s: "
-			  "%llu\n",
-			  kind, job->id_text, why, (unsigned long long)of);
+		lwstpc_log(LLL_WARN,
+			   "lws_threadpool_cluster: %s %s is refused: %s: "
+			   "%llu\n",
+			   kind, job->id_text, why, (unsigned long long)of);
 	else
-		lwsl_warn("lws_threadpool_cluster: %s %s is refused: %s\n",
-			  kind, job->id_text, why);
+		lwstpc_log(LLL_WARN,
+			   "lws_threadpool_cluster: %s %s is refused: %s\n",
+			   kind, job->id_text, why);
 }
 
 /* but for the first time nothing comes of it */
@@ -188,9 +190,10 @@ take_in(struct lwstpc_job *job, struct lwstpc_msg *msg)
 		bad = job->kind->k.decode_chunk(job->user, wire.data, wire.len);
 	lwstpc_msg_free(msg);
 	if (bad) {
-		lwsl_warn("lws_threadpool_cluster: %s %s: a chunk cannot be "
-			  "decoded\n",
-			  job->kind->name, job->id_text);
+		lwstpc_log(LLL_WARN,
+			   "lws_threadpool_cluster: %s %s: a chunk cannot be "
+			   "decoded\n",
+			   job->kind->name, job->id_text);
 		lwstpc_job_lock(job);
 		if (wire.type == LWSTPC_END)
 			__lwstpc_credit(job); /* the worker may forget it */

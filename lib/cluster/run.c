@@ -55,8 +55,9 @@ end(struct lwstpc_work *work, unsigned int flags, unsigned char *buf,
 static enum lws_threadpool_task_return
 refuse(struct lwstpc_work *work, const char *why)
 {
-	lwsl_warn("lws_threadpool_cluster: %s %s is refused here: %s\n",
-		  work->kind->name, work->id_text, why);
+	lwstpc_log(LLL_WARN,
+		   "lws_threadpool_cluster: %s %s is refused here: %s\n",
+		   work->kind->name, work->id_text, why);
 
 	return end(work, LWSTPC_F_REFUSED, NULL, 0);
 }
@@ -244,8 +245,9 @@ call(struct lwstpc_work *work)
 		break;
 	default:
 		if (what != LWS_TP_RETURN_STOPPED)
-			lwsl_err("%s: the task function of %s returned %d\n",
-				 __func__, work->kind->name, (int)ret);
+			lwstpc_log(LLL_ERR,
+				   "%s: the task function of %s returned %d\n",
+				   __func__, work->kind->name, (int)ret);
 		return end(work, 0, NULL, 0);
 	}
 	if (!work->spoke) { /* it may park for long */

@@ -47,7 +47,6 @@ count_works(lwstpc_t *c, struct lws_threadpool_cluster_stats *s)
 static void
 copy(lwstpc_t *c, struct lws_threadpool_cluster_stats *s)
 {
-	lws_usec_t since = atomic_load(&c->away_since);
 	unsigned int n;
 
 	s->connected = lwstpc_engine_takes_jobs(c);
@@ -61,9 +60,7 @@ copy(lwstpc_t *c, struct lws_threadpool_cluster_stats *s)
 	s->duplicate = atomic_load(&c->n.duplicate);
 	s->fenced = atomic_load(&c->n.fenced);
 	s->reconnects = atomic_load(&c->n.reconnects);
-	s->away_us = (uint64_t)atomic_load(&c->away_us);
-	if (since)
-		s->away_us += (uint64_t)(lwstpc_now() - since);
+	s->away_us = lwstpc_away_us(c);
 	for (n = 0; n < LWS_ARRAY_SIZE(s->latency_us); n++)
 		s->latency_us[n] = atomic_load(&c->n.latency_us[n]);
 }

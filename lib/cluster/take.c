@@ -151,9 +151,10 @@ job_came(lwstpc_t *c, struct lwstpc_kind *kind, struct lwstpc_msg *msg)
 
 	data = lwstpc_msg_data(msg, &len);
 	if (lwstpc_decode(&wire, data, len) || wire.type != LWSTPC_JOB) {
-		lwsl_warn("lws_threadpool_cluster: %s: what is no job, or of "
-			  "another version\n",
-			  kind->name);
+		lwstpc_log(LLL_WARN,
+			   "lws_threadpool_cluster: %s: what is no job, or of "
+			   "another version\n",
+			   kind->name);
 		lwstpc_ack(c->engine, lwstpc_msg_reply(msg));
 		lwstpc_msg_free(msg);
 		return;

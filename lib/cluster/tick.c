@@ -281,13 +281,15 @@ tick_queue(struct tick *t)
 	t->queueless = none > t->c->engine_us;
 	if (none > LWSTPC_NO_QUEUE_US && !t->warned) {
 		t->warned = true;
-		lwsl_warn("lws_threadpool_cluster: the engine takes no jobs: "
-			  "%s: %llu\n",
-			  lwstpc_queue_why(error), (unsigned long long)error);
+		lwstpc_log(LLL_WARN,
+			   "lws_threadpool_cluster: the engine takes no jobs: "
+			   "%s: %llu\n",
+			   lwstpc_queue_why(error), (unsigned long long)error);
 	}
 	if (t->warned && atomic_load(&t->c->queue_ready)) {
 		t->warned = false;
-		lwsl_info("lws_threadpool_cluster: the engine takes jobs\n");
+		lwstpc_log(LLL_NOTICE,
+			   "lws_threadpool_cluster: the engine takes jobs\n");
 	}
 }
 

@@ -40,9 +40,10 @@ lwstpc_is_forked(const lwstpc_t *c, const char *caller)
 {
 	if (!c || c->pid == getpid())
 		return false;
-	lwsl_err("%s: cluster %p was made before fork(): its threads are in "
-		 "the parent\n",
-		 caller, (const void *)c);
+	lwstpc_log(LLL_ERR,
+		   "%s: cluster %p was made before fork(): its threads are in "
+		   "the parent\n",
+		   caller, (const void *)c);
 
 	return true;
 }

@@ -123,7 +123,8 @@ sub function_at
 	return '?';
 }
 
-# those that are not of lwstp_log(), which is the one that asks lws
+# those that are not of lwstp_log(), or lwstpc_log() in lib/cluster/, which are
+# the ones that ask lws
 sub logs_otherwise
 {
 	my ($source, $at) = @_;
@@ -132,7 +133,6 @@ sub logs_otherwise
 	return if $name !~ /^(?:_?lws_log\w*|lwsl_\w+|v?[fd]?printf|f?put[sc]|
 				putchar|fwrite|write|perror|v?syslog)$/x;
 	return if $name =~ /^lwsl_(?:visible|context_get_cx)$/;
-	return if $source->{file} =~ m{(^|/)cluster/} && $name =~ /^lwsl_/;
 	return if $name eq '_lws_logv' && $source->{file} =~ m{(^|/)log\.c$};
 
 	return $source->{tokens}[$at + 1]{text} eq '(';
@@ -219,9 +219,7 @@ sub levels_of
 	return [];
 }
 
-# The level of a call, as tokens, and the arguments from the format on: of
-# lwstp_log(), or in lib/cluster/, which asks lws itself, of lwsl_err() and its
-# kin
+# The level of a call, as tokens, and the arguments from the format on
 sub logged
 {
 	my ($source, $at) = @_;
@@ -229,11 +227,9 @@ sub logged
 	my $name = $tokens->[$at]{text};
 
 	return unless $tokens->[$at + 1]{text} eq '(';
-	return arguments($tokens, $at + 2) if $name eq 'lwstp_log';
-	return unless $source->{file} =~ m{(^|/)cluster/} &&
-		      $name =~ /^lwsl_(err|warn|notice|info|debug)$/;
+	return arguments($tokens, $at + 2) if $name =~ /^lwstpc?_log$/;
 
-	return (c_tokens('LLL_' . uc $1), arguments($tokens, $at + 2));
+	return;
 }
 
 sub lines

@@ -169,9 +169,9 @@ no_more_than_max_jobs(void **state)
 		r[n]->may_read = 0;
 		r[n]->conn = reader_open(f);
 		assert_non_null(remote_enqueue(r[n], r[n]->conn->wsi));
+		if (n < 2) /* the front's threads do not keep the order */
+			until_board(r[n], cleaned, 1);
 	}
-	until_board(r[0], cleaned, 1);
-	until_board(r[1], cleaned, 1);
 	until_secs(f, 1);
 	assert_int_equal(r[2]->board->decoded, 0);
 	until(f, front_waits, f);

@@ -183,6 +183,7 @@ lws_threadpool_cluster_create(
 			   wrong.value);
 		return NULL;
 	}
+	lwstpc_tasks_watch_forks();
 	c = cluster_make(pool, stats.threads, options);
 	if (!c) {
 		lwstpc_log(LLL_ERR, "%s: no memory for a cluster\n", __func__);

@@ -108,6 +108,8 @@ struct lwstpc_job **
 lwstpc_jobs(lwstpc_t *c, size_t *count);
 /* the tasks of the process */
 void
+lwstpc_tasks_watch_forks(void);
+void
 lwstpc_task_begin(void); /* an enqueue is under way: finds wait */
 void
 lwstpc_task_end(struct lwstpc_job *job, struct lws_threadpool_task *task);

@@ -20,6 +20,46 @@ static struct lwstpc_job *tasks[TASKS]; /* by tasks_lock, as the next */
 static unsigned int enqueuing;
 
 /*
+ * A child after fork() has none of them, and no thread that could let go of the
+ * lock: whoever forks has it meanwhile
+ */
+
+static void
+forks(void)
+{
+	pthread_mutex_lock(&tasks_lock);
+}
+
+static void
+has_forked(void)
+{
+	pthread_mutex_unlock(&tasks_lock);
+}
+
+static void
+is_child(void)
+{
+	memset(tasks, 0, sizeof(tasks));
+	enqueuing = 0;
+	pthread_cond_init(&tasks_cond, NULL);
+	pthread_mutex_unlock(&tasks_lock);
+}
+
+static void
+watch_forks(void)
+{
+	pthread_atfork(forks, has_forked, is_child);
+}
+
+void
+lwstpc_tasks_watch_forks(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, watch_forks);
+}
+
+/*
  * Its life
  */
 

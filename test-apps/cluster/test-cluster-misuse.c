@@ -356,10 +356,11 @@ said(const char *function)
 
 /* The number of the call that was not refused, or 0 */
 static int
-use_parents_cluster(struct field *f)
+use_parents_cluster(struct field *f, const struct remote *r)
 {
 	struct lws_threadpool_cluster_stats s = { .size = sizeof(s) };
 	struct lws_threadpool_task_args args = { .user = NULL };
+	char text[LWS_THREADPOOL_TOKEN_SIZE];
 	struct lws_threadpool_cluster_kind k;
 	static const char token[] = "0123456789abcdef0123456789abcdef";
 
@@ -385,9 +386,14 @@ use_parents_cluster(struct field *f)
 		return 5;
 	if (lws_threadpool_cluster_drain(f->front) || !said("drain"))
 		return 6;
+	if (lws_threadpool_cluster_end_reason(r->task) !=
+		    LWS_TP_CLUSTER_NOT_YET ||
+	    lws_threadpool_cluster_token(r->task, text) != -1)
+		return 7;
+	log_forget();
 	lws_threadpool_cluster_destroy(f->front);
 
-	return said("destroy") ? 0 : 7;
+	return said("destroy") ? 0 : 8;
 }
 
 /* where coverage is counted */
@@ -411,7 +417,7 @@ after_fork(void **state)
 	assert_true(pid >= 0);
 	if (!pid) {
 		alarm(SECONDS);
-		status = use_parents_cluster(f);
+		status = use_parents_cluster(f, r);
 		if (__gcov_dump)
 			__gcov_dump();
 		_exit(status);

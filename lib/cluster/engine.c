@@ -65,7 +65,7 @@ on_complete(void *arg)
 	struct inlet *inlet = arg;
 
 	if (inlet->number == LWSTPC_IN_TAKE)
-		atomic_store(&inlet->engine->takes, false);
+		atomic_fetch_sub(&inlet->engine->takes, 1);
 	inlet->engine->calls.drop(inlet->engine->arg);
 }
 
@@ -187,10 +187,12 @@ subscribe(struct lwstpc_engine *e, natsConnection *nc, enum lwstpc_inlet n,
 	if (s != NATS_OK)
 		return s;
 	if (n == LWSTPC_IN_TAKE)
-		atomic_store(&e->takes, true);
+		atomic_fetch_add(&e->takes, 1);
 	e->calls.hold(e->arg);
 	s = natsSubscription_SetOnCompleteCB(*sub, on_complete, &e->inlets[n]);
 	if (s != NATS_OK) {
+		if (n == LWSTPC_IN_TAKE)
+			atomic_fetch_sub(&e->takes, 1);
 		e->calls.drop(e->arg);
 		return s;
 	}

@@ -32,7 +32,7 @@ struct lwstpc_engine {
 	struct inlet inlets[LWSTPC_INLETS];
 	atomic_bool closed;
 	atomic_bool no_takes; /* any more */
-	atomic_bool takes;    /* its subscription lives */
+	atomic_int takes;     /* such subscriptions that live */
 	bool warned;	      /* connect()'s own */
 	atomic_bool warned_rights;
 };

@@ -126,9 +126,9 @@ struct lws_threadpool_cluster_kind {
 	/**< worker: makes `user`.  NULL: REFUSED, and not tried again */
 	int (*encode_chunk)(void *user, void *buf, size_t *len);
 	/**< worker: after each SYNC, and after FINISHED, where *len = 0 means
-	 * that there is no more to say.  *len is the room, max_chunk of the
-	 * worker's kind, then what was used.  Other than 0: REFUSED, and so is
-	 * a chunk larger than max_chunk of the front's kind */
+	 * that there is no more to say.  *len is the room, the smaller
+	 * max_chunk of the front's kind and the worker's, then what was used.
+	 * Other than 0, or more than the room: REFUSED */
 	int (*decode_chunk)(void *user, const void *buf, size_t len);
 	/**< front: before WRITEABLE is asked for, so that the callback finds in
 	 * `user` what it would have found there with a local task.  Other than

@@ -154,15 +154,15 @@ make_user(struct lwstpc_work *work)
  */
 
 /* A chunk in memory of its own, with room for a header.  NULL: there is none,
- * and why.  The room is what the kind says here, whatever the job says: the
- * function may rely on it. */
+ * and why.  The memory is what the kind says here, whatever the job says: a
+ * function may rely on that. */
 static unsigned char *
 chunk(struct lwstpc_work *work, size_t *len, const char **why)
 {
 	unsigned char *exact, *buf;
 
-	*len = work->kind->k.max_chunk;
-	buf = malloc(LWSTPC_WIRE_HEADER + *len);
+	*len = work->max_chunk;
+	buf = malloc(LWSTPC_WIRE_HEADER + work->kind->k.max_chunk);
 	*why = "no memory for a chunk";
 	if (!buf)
 		return NULL;

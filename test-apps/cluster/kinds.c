@@ -219,6 +219,11 @@ encode_chunk(void *user, void *buf, size_t *len)
 		return 0;
 	}
 	w->fresh = false;
+	if (w->ask.what == ASK_RELIES) {
+		*len = 65536;
+		memset(buf, 0, *len);
+		return 0;
+	}
 	if (*len < w->ask.bytes ||
 	    (w->ask.what == ASK_TOO_LARGE && w->chunk == w->ask.at))
 		return 1;

@@ -33,6 +33,7 @@ enum ask_what {
 	ASK_STOP,  /* the function returns STOPPED */
 	ASK_TOO_LARGE, /* encode_chunk has no room for it */
 	ASK_OVERRUN,   /* encode_chunk says that it wrote more than it may */
+	ASK_RELIES,    /* ... writes what max_chunk is by default, as ever */
 	ASK_BAD_CHUNK  /* the front's decode_chunk refuses it */
 };
 

@@ -151,18 +151,16 @@ chunk_larger_than_its_room(void **state)
 		 "is refused here: encode_chunk wrote more than max_chunk");
 }
 
-/* The front's: the encoder has room for as much as the worker's kind says. */
+/* The front's, or the worker's: the encoder has the smaller room. */
 static void
 chunk_larger_than_max_chunk(void **state)
 {
 	struct field *f = *state;
 
 	f->kinds[KIND_UNSENT].max_chunk = 1000;
-	chunk_at(f, ASK_NOTHING, 1001,
-		 "is refused here: encode_chunk wrote more than max_chunk");
+	chunk_at(f, ASK_NOTHING, 1001, "is refused here: encode_chunk says no");
 }
 
-/* The worker's: more than that cannot be written. */
 static void
 chunk_larger_than_the_workers_max_chunk(void **state)
 {

@@ -15,7 +15,7 @@
  * Its end
  */
 
-/* what is wrong with it; once for each job */
+/* What is wrong with it; once for each job.  All of its id would be a token. */
 static void
 log_refusal(struct lwstpc_job *job)
 {
@@ -29,12 +29,12 @@ log_refusal(struct lwstpc_job *job)
 	lwstpc_job_unlock(job);
 	if (of)
 		lwstpc_log(LLL_WARN,
-			   "lws_threadpool_cluster: %s %s is refused: %s: "
+			   "lws_threadpool_cluster: %s %.8s is refused: %s: "
 			   "%llu\n",
 			   kind, job->id_text, why, (unsigned long long)of);
 	else
 		lwstpc_log(LLL_WARN,
-			   "lws_threadpool_cluster: %s %s is refused: %s\n",
+			   "lws_threadpool_cluster: %s %.8s is refused: %s\n",
 			   kind, job->id_text, why);
 }
 
@@ -191,7 +191,7 @@ take_in(struct lwstpc_job *job, struct lwstpc_msg *msg)
 	lwstpc_msg_free(msg);
 	if (bad) {
 		lwstpc_log(LLL_WARN,
-			   "lws_threadpool_cluster: %s %s: a chunk cannot be "
+			   "lws_threadpool_cluster: %s %.8s: a chunk cannot be "
 			   "decoded\n",
 			   job->kind->name, job->id_text);
 		lwstpc_job_lock(job);

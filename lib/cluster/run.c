@@ -35,13 +35,14 @@ end(struct lwstpc_work *work, unsigned int flags, unsigned char *buf,
 	if (!buf)
 		buf = malloc(LWSTPC_WIRE_HEADER);
 	if (!buf)
-		lwstpc_take_rest(work);
+		lwstpc_take_rest(work->c, work->kind);
 	lwstpc_work_lock(work);
 	if (buf && !work->stop && !work->given) {
 		__lwstpc_put(work, LWSTPC_END, flags, buf, len);
 		work->ended = true;
 		buf = NULL;
 	} else if (!buf) {
+		work->rests = true;
 		__lwstpc_work_give(work, false);
 	}
 	work->over = true;

@@ -325,24 +325,24 @@ lwstpc_front_find(lwstpc_t *c, const struct lwstpc_wire *wire,
 void
 lwstpc_front_spent(lwstpc_t *c, uint64_t number)
 {
-	struct lwstpc_job **jobs;
-	size_t n, count;
-	bool ours;
+	struct lwstpc_job *job, *next;
+	bool ours = false;
 
-	jobs = number ? lwstpc_jobs(c, &count) : NULL;
-	if (!jobs)
+	if (!number)
 		return;
-	for (n = 0; n < count; n++) {
-		lwstpc_job_lock(jobs[n]);
-		ours = jobs[n]->number == number && !jobs[n]->complete &&
-		       jobs[n]->where != LWSTPC_OWNED;
+	lwstpc_lock(c);
+	HASH_ITER(hh, c->jobs, job, next) {
+		lwstpc_job_lock(job);
+		ours = job->number == number && !job->complete;
 		if (ours) {
-			lwstpc_delete(c->engine, number);
-			jobs[n]->number = 0;
-			jobs[n]->round++;
+			job->number = 0;
+			job->round++;
 		}
-		lwstpc_job_unlock(jobs[n]);
-		lwstpc_job_drop(jobs[n]);
+		lwstpc_job_unlock(job);
+		if (ours)
+			break;
 	}
-	free(jobs);
+	lwstpc_unlock(c);
+	if (ours)
+		lwstpc_delete(c->engine, number);
 }

@@ -205,12 +205,9 @@ lwstpc_take_started(struct lwstpc_work *work)
 
 /* Else it would come again at once, and again, until the engine gives it up */
 void
-lwstpc_take_rest(struct lwstpc_work *work)
+lwstpc_take_rest(lwstpc_t *c, struct lwstpc_kind *kind)
 {
-	lwstpc_work_lock(work);
-	work->rests = true;
-	lwstpc_work_unlock(work);
-	lwstpc_lock(work->c);
-	work->kind->rests_until = lwstpc_now() + LWSTPC_REST_US;
-	lwstpc_unlock(work->c);
+	lwstpc_lock(c);
+	kind->rests_until = lwstpc_now() + LWSTPC_REST_US;
+	lwstpc_unlock(c);
 }

@@ -57,7 +57,7 @@ static enum lws_threadpool_task_return
 refuse(struct lwstpc_work *work, const char *why)
 {
 	lwstpc_log(LLL_WARN,
-		   "lws_threadpool_cluster: %s %s is refused here: %s\n",
+		   "lws_threadpool_cluster: %s %.8s is refused here: %s\n",
 		   work->kind->name, work->id_text, why);
 
 	return end(work, LWSTPC_F_REFUSED, NULL, 0);

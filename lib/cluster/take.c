@@ -113,9 +113,12 @@ enqueue(struct lwstpc_work *work)
 
 /* It has not begun here, and will not: that is no loss of a worker */
 static void
-decline(struct lwstpc_work *work)
+decline(struct lwstpc_work *work, bool rests)
 {
+	if (rests)
+		lwstpc_take_rest(work->c, work->kind);
 	lwstpc_work_lock(work);
+	work->rests = rests;
 	__lwstpc_work_give(work, false);
 	lwstpc_work_unlock(work);
 }
@@ -130,10 +133,8 @@ begin(struct lwstpc_work *work)
 
 	if (listed && !ends && enqueue(work))
 		return;
-	if (!ends && !is_twice)
-		lwstpc_take_rest(work);
 	if (!is_twice || ends)
-		decline(work);
+		decline(work, !ends);
 	if (listed) {
 		lwstpc_take_started(work);
 		lwstpc_work_unlist(work);
@@ -161,6 +162,7 @@ job_came(lwstpc_t *c, struct lwstpc_kind *kind, struct lwstpc_msg *msg)
 	}
 	work = work_make(c, kind, &wire, msg);
 	if (!work) {
+		lwstpc_take_rest(c, kind);
 		lwstpc_give_back(c->engine, lwstpc_msg_reply(msg),
 				 LWSTPC_REST_US);
 		lwstpc_msg_free(msg);

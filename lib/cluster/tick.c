@@ -158,7 +158,14 @@ tick_jobs(const struct tick *t)
 	bool done;
 
 	jobs = lwstpc_jobs(t->c, &count);
-	for (n = 0; jobs && n < count; n++) {
+	if (!jobs) { /* no memory: the next time, then */
+		if (t->fresh)
+			atomic_store(&t->c->fresh, true);
+		if (t->was_away)
+			atomic_store(&t->c->was_away, true);
+		return;
+	}
+	for (n = 0; n < count; n++) {
 		lwstpc_job_lock(jobs[n]);
 		done = __tick_job(jobs[n], t);
 		lwstpc_job_unlock(jobs[n]);

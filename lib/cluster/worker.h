@@ -54,7 +54,7 @@ struct lwstpc_work {
 	bool stop LWSTPC_BY_WORK;     /* it is not wanted */
 	bool acked LWSTPC_BY_WORK;    /* the engine knows */
 	bool given LWSTPC_BY_WORK;    /* back, or dropped */
-	bool rests LWSTPC_BY_WORK;    /* ... as there is no room for it */
+	bool rests LWSTPC_BY_WORK;    /* ... for a while: there is no room */
 	bool over LWSTPC_BY_WORK;     /* not called again */
 	bool ended LWSTPC_BY_WORK;    /* END is in the ring */
 	bool lingers LWSTPC_BY_WORK;
@@ -140,9 +140,9 @@ lwstpc_take_came(lwstpc_t *c, const char *tail, struct lwstpc_msg *msg);
 /* the work has begun */
 void
 lwstpc_take_started(struct lwstpc_work *work);
-/* there is no room: no more for a while, and that one later.  Then give it. */
+/* there is no room: no more for a while */
 void
-lwstpc_take_rest(struct lwstpc_work *work);
+lwstpc_take_rest(lwstpc_t *c, struct lwstpc_kind *kind);
 /* there may be room for more */
 void
 lwstpc_take_more(lwstpc_t *c, struct lwstpc_kind *kind);

@@ -19,6 +19,7 @@ echoed(lwstpc_t *c)
 	if (now - atomic_exchange(&c->echoed, now) >
 	    c->lease_us / LWSTPC_LATE_PART)
 		atomic_store(&c->smooth_since, now);
+	atomic_store(&c->heard_at, now);
 	if (!atomic_load(&c->connected))
 		return;
 	lwstpc_engine_back(c);
@@ -148,7 +149,9 @@ up(void *arg)
 
 	if (atomic_load(&c->dying))
 		return;
-	if (now - atomic_exchange(&c->echoed, now) > c->lease_us / AWAY_PART)
+	atomic_store(&c->echoed, now);
+	atomic_store(&c->up_at, now);
+	if (now - atomic_load(&c->heard_at) > c->lease_us / AWAY_PART)
 		atomic_store(&c->was_away, true);
 	atomic_store(&c->smooth_since, now);
 	atomic_store(&c->queue_since, 0);

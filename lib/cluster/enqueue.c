@@ -204,6 +204,7 @@ inherit_request(struct lwstpc_job *job, struct lwstpc_job *old)
 	job->number = old->number;
 	job->queue = old->queue;
 	job->published = old->published;
+	job->doubt = old->doubt;
 	job->lost = old->lost;
 	job->attaches = old->attaches;
 }

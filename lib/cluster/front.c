@@ -242,6 +242,8 @@ __in_doubt(struct lwstpc_job *job, uint64_t number, bool had_it)
 	lwstpc_delete(job->c->engine, number);
 	job->number = 0;
 	job->round++;
+	/* not before a worker that has begun it is sure to have said so */
+	job->published = lwstpc_now() + LWS_US_PER_SEC;
 
 	return true;
 }

@@ -156,7 +156,9 @@ struct lws_threadpool_cluster {
 	atomic_bool beat;		  /* ... at once: to the ticker */
 	_Atomic(uint64_t) queue;	  /* which one, or 0: not known */
 	_Atomic(lws_usec_t) now;	  /* of the ticker */
-	_Atomic(lws_usec_t) echoed;	  /* our own echo came last */
+	_Atomic(lws_usec_t) echoed;	  /* our own echo came last, or ... */
+	_Atomic(lws_usec_t) up_at;	  /* the connection */
+	_Atomic(lws_usec_t) heard_at;	  /* the last echo, before that */
 	_Atomic(lws_usec_t) smooth_since; /* silence counts since */
 	_Atomic(lws_usec_t) away_since;	  /* or 0: it is there */
 

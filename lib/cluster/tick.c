@@ -53,10 +53,10 @@ __tick_queue(struct lwstpc_job *job)
 static LWSTPC_JOB_HELD void
 __tick_queued(struct lwstpc_job *job, const struct tick *t)
 {
+	if (t->was_away && job->published < atomic_load(&job->c->up_at))
+		job->doubt = true;
 	if (t->fresh)
 		job->number = 0; /* the queue may be another */
-	if (t->was_away)
-		job->doubt = true;
 	if ((job->fence || job->given) && !atomic_load(&job->c->queue))
 		return; /* ... which would make it another round */
 	if (!job->number && !job->verdict && job->kind &&

@@ -343,8 +343,8 @@ lws_threadpool_cluster_drain(struct lws_threadpool_cluster *c);
  * linger; what a worker has not finished is given back, to be tried elsewhere.
  * It waits until the engine has heard that, for two seconds at most, or ten if
  * the engine hangs and no more can be sent to it, or libnats connects anew or
- * resolves a name, and not for tasks.  \p c must not be used after that.  Any
- * thread but one of the pool.
+ * resolves a name, and not for tasks.  \p c must not be used after that.
+ * Any thread but one of the pool.
  */
 LWS_VISIBLE LWS_EXTERN void
 lws_threadpool_cluster_destroy(struct lws_threadpool_cluster *c);

@@ -215,3 +215,21 @@ lwstpc_tick_now(lwstpc_t *c)
 	pthread_cond_broadcast(&c->tick_cond);
 	pthread_mutex_unlock(&c->tick_lock);
 }
+
+bool
+lwstpc_sender(const lwstpc_t *c, const struct lwstpc_msg *msg,
+	      char node[LWSTPC_NODE_TEXT])
+{
+	size_t prefix = strlen(c->prefix), len = LWSTPC_NODE_TEXT - 1;
+	const char *reply = lwstpc_msg_reply(msg);
+	uint64_t unused;
+
+	if (strlen(reply) < prefix + 3 + len ||
+	    strncmp(reply, c->prefix, prefix) ||
+	    strncmp(reply + prefix, ".w.", 3))
+		return false;
+	memcpy(node, reply + prefix + 3, len);
+	node[len] = '\0';
+
+	return !lwstpc_untext(&unused, sizeof(unused), node);
+}

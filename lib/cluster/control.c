@@ -56,8 +56,14 @@ __nak(struct lwstpc_work *work, const struct lwstpc_wire *wire)
 
 /* True: it is done with */
 static LWSTPC_WORK_HELD bool
-__came(struct lwstpc_work *work, const struct lwstpc_wire *wire)
+__came(struct lwstpc_work *work, const struct lwstpc_wire *wire,
+       const char *front)
 {
+	/* another has attached, and it has not heard of that */
+	if (strcmp(front, work->front)) {
+		__lwstpc_tell_front(work, front, LWSTPC_TAKEN, 0);
+		return false;
+	}
 	work->heard = lwstpc_now();
 	switch (wire->type) {
 	case LWSTPC_CREDIT:
@@ -88,6 +94,7 @@ void
 lwstpc_control_came(lwstpc_t *c, const char *tail, struct lwstpc_msg *msg)
 {
 	unsigned char id[LWSTPC_ID_BYTES];
+	char front[LWSTPC_NODE_TEXT];
 	struct lwstpc_wire wire;
 	struct lwstpc_work *work;
 	const void *data;
@@ -96,14 +103,14 @@ lwstpc_control_came(lwstpc_t *c, const char *tail, struct lwstpc_msg *msg)
 
 	data = lwstpc_msg_data(msg, &len);
 	if (lwstpc_untext(id, sizeof(id), tail) ||
-	    lwstpc_decode(&wire, data, len))
+	    lwstpc_decode(&wire, data, len) || !lwstpc_sender(c, msg, front))
 		return;
 	work = lwstpc_work_find(c, id);
 	if (!work)
 		return;
 	if (work->fence == wire.fence) {
 		lwstpc_work_lock(work);
-		done = __came(work, &wire);
+		done = __came(work, &wire, front);
 		lwstpc_work_unlock(work);
 		if (done)
 			lwstpc_work_unlist(work);
@@ -197,7 +204,7 @@ __found(struct lwstpc_work *work, const struct lwstpc_wire *wire,
 	}
 	len = lwstpc_encode(buf, &answer);
 	memcpy(buf + len, work->kind->name, name);
-	lwstpc_send(work->c->engine, 'f', front, work->id_text, true, buf,
+	lwstpc_send(work->c->engine, 'f', front, work->id_text, buf,
 		    len + name);
 	if (answer.flags)
 		return;

@@ -88,11 +88,10 @@ lwstpc_msg_free(struct lwstpc_msg *msg);
  * False: it was not sent.
  */
 
-/* to prefix.WHERE.NODE.ID: 'f' or 'w', and with our own 'w' address as reply if
- * reply is set */
+/* to prefix.WHERE.NODE.ID: 'f' or 'w', and with our own 'w' address as reply */
 bool
 lwstpc_send(struct lwstpc_engine *e, char where, const char *node,
-	    const char *id, bool reply, const void *buf, size_t len);
+	    const char *id, const void *buf, size_t len);
 bool
 lwstpc_send_find(struct lwstpc_engine *e, const char *id, const void *buf,
 		 size_t len);

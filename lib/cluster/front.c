@@ -171,24 +171,6 @@ __came(struct lwstpc_job *job, const struct lwstpc_wire *wire,
 	}
 }
 
-/* whom to answer, by the reply of a worker's message: its node.  False: it is
- * no worker's */
-static bool
-worker_of(lwstpc_t *c, const char *reply, char worker[LWSTPC_NODE_TEXT])
-{
-	size_t prefix = strlen(c->prefix), node = LWSTPC_NODE_TEXT - 1;
-	uint64_t unused;
-
-	if (strlen(reply) < prefix + 3 + node ||
-	    strncmp(reply, c->prefix, prefix) ||
-	    strncmp(reply + prefix, ".w.", 3))
-		return false;
-	memcpy(worker, reply + prefix + 3, node);
-	worker[node] = '\0';
-
-	return !lwstpc_untext(&unused, sizeof(unused), worker);
-}
-
 void
 lwstpc_front_came(lwstpc_t *c, const char *tail, struct lwstpc_msg *msg)
 {
@@ -202,8 +184,7 @@ lwstpc_front_came(lwstpc_t *c, const char *tail, struct lwstpc_msg *msg)
 
 	data = lwstpc_msg_data(msg, &len);
 	if (lwstpc_untext(id, sizeof(id), tail) ||
-	    lwstpc_decode(&wire, data, len) ||
-	    !worker_of(c, lwstpc_msg_reply(msg), worker)) {
+	    lwstpc_decode(&wire, data, len) || !lwstpc_sender(c, msg, worker)) {
 		lwstpc_msg_free(msg);
 		return;
 	}
@@ -316,7 +297,7 @@ lwstpc_front_find(lwstpc_t *c, const struct lwstpc_wire *wire,
 		 (job->where == LWSTPC_QUEUED || job->where == LWSTPC_NEW);
 	lwstpc_job_unlock(job);
 	if (queued)
-		lwstpc_send(c->engine, 'f', front, job->id_text, true, buf,
+		lwstpc_send(c->engine, 'f', front, job->id_text, buf,
 			    lwstpc_encode(buf, &answer));
 	lwstpc_job_drop(job);
 }

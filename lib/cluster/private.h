@@ -225,6 +225,10 @@ lws_usec_t
 lwstpc_no_queue(lwstpc_t *c, lws_usec_t now);
 void
 lwstpc_queue_gone(lwstpc_t *c);
+/* who said it, by the reply: a node.  False: none of ours */
+bool
+lwstpc_sender(const lwstpc_t *c, const struct lwstpc_msg *msg,
+	      char node[LWSTPC_NODE_TEXT]);
 /* have the ticker look at once */
 void
 lwstpc_tick_now(lwstpc_t *c);

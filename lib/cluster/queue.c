@@ -327,18 +327,16 @@ lwstpc_delivery(const char *reply, uint64_t *times, uint64_t *number,
 
 bool
 lwstpc_send(struct lwstpc_engine *e, char where, const char *node,
-	    const char *id, bool reply, const void *buf, size_t len)
+	    const char *id, const void *buf, size_t len)
 {
 	char subject[LWSTPC_SUBJECT], from[LWSTPC_SUBJECT];
 
 	snprintf(subject, sizeof(subject), "%s.%c.%s.%s",
 		 lwstpc_engine_prefix(e), where, node, id);
-	if (reply)
-		snprintf(from, sizeof(from), "%s.w.%s.%s",
-			 lwstpc_engine_prefix(e), lwstpc_engine_node(e), id);
+	snprintf(from, sizeof(from), "%s.w.%s.%s", lwstpc_engine_prefix(e),
+		 lwstpc_engine_node(e), id);
 
-	return lwstpc_engine_send(e, subject, reply ? from : NULL, NULL, buf,
-				  len);
+	return lwstpc_engine_send(e, subject, from, NULL, buf, len);
 }
 
 bool

@@ -10,8 +10,8 @@
 #include "private.h"
 
 LWSTPC_WORK_HELD void
-__lwstpc_tell(struct lwstpc_work *work, enum lwstpc_type type,
-	      unsigned int flags)
+__lwstpc_tell_front(struct lwstpc_work *work, const char *front,
+		    enum lwstpc_type type, unsigned int flags)
 {
 	const struct lwstpc_wire wire = {
 		.type = type,
@@ -21,15 +21,22 @@ __lwstpc_tell(struct lwstpc_work *work, enum lwstpc_type type,
 	};
 	unsigned char buf[LWSTPC_WIRE_MOST];
 
-	lwstpc_send(work->c->engine, 'f', work->front, work->id_text, true, buf,
+	lwstpc_send(work->c->engine, 'f', front, work->id_text, buf,
 		    lwstpc_encode(buf, &wire));
+}
+
+LWSTPC_WORK_HELD void
+__lwstpc_tell(struct lwstpc_work *work, enum lwstpc_type type,
+	      unsigned int flags)
+{
+	__lwstpc_tell_front(work, work->front, type, flags);
 }
 
 static LWSTPC_WORK_HELD void
 __send(struct lwstpc_work *work, const struct lwstpc_sent *s)
 {
-	lwstpc_send(work->c->engine, 'f', work->front, work->id_text, true,
-		    s->buf, s->len);
+	lwstpc_send(work->c->engine, 'f', work->front, work->id_text, s->buf,
+		    s->len);
 }
 
 LWSTPC_WORK_HELD void

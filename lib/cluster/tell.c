@@ -31,7 +31,7 @@ __tell(struct lwstpc_job *job, enum lwstpc_type type, unsigned int flags)
 		return;
 	if (type == LWSTPC_CREDIT && job->complete && !job->filled)
 		wire.seq++; /* END is read, too */
-	lwstpc_send(job->c->engine, 'w', job->worker, job->id_text, false, buf,
+	lwstpc_send(job->c->engine, 'w', job->worker, job->id_text, buf,
 		    lwstpc_encode(buf, &wire));
 }
 
@@ -77,8 +77,7 @@ lwstpc_stop_other(lwstpc_t *c, const char *worker, const char *id,
 	};
 	unsigned char buf[LWSTPC_WIRE_MOST];
 
-	lwstpc_send(c->engine, 'w', worker, id, false, buf,
-		    lwstpc_encode(buf, &wire));
+	lwstpc_send(c->engine, 'w', worker, id, buf, lwstpc_encode(buf, &wire));
 }
 
 LWSTPC_JOB_HELD void

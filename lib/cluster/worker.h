@@ -110,6 +110,9 @@ lwstpc_work_hangs(const struct lwstpc_work *work);
 LWSTPC_WORK_HELD void
 __lwstpc_tell(struct lwstpc_work *work, enum lwstpc_type type,
 	      unsigned int flags);
+LWSTPC_WORK_HELD void
+__lwstpc_tell_front(struct lwstpc_work *work, const char *front,
+		    enum lwstpc_type type, unsigned int flags);
 /* buf, malloc'ed, has room for a header before len bytes: is the work's now */
 LWSTPC_WORK_HELD void
 __lwstpc_put(struct lwstpc_work *work, enum lwstpc_type type,

@@ -225,8 +225,11 @@ made_up_tell(struct made_up *m, enum lwstpc_type type, uint32_t seq,
 		.tries = 1,
 	};
 	uint8_t buf[LWSTPC_WIRE_MOST];
+	char node[LWSTPC_NODE_TEXT], from[40];
 
-	wild_send(m->w, m->worker, NULL, buf, lwstpc_encode(buf, &wire));
+	lwstpc_text(node, &m->job.front, sizeof(m->job.front));
+	snprintf(from, sizeof(from), "w.%s.x", node);
+	wild_send(m->w, m->worker, from, buf, lwstpc_encode(buf, &wire));
 }
 
 static void
@@ -248,6 +251,7 @@ job_of_no_max_chunk(void **state)
 	struct made_up m;
 
 	made_up_new(f, &m);
+	m.r->work.ask.what = ASK_RELIES;
 	m.job.max_chunk = 0;
 	made_up_send(&m);
 	made_up_tell(&m, LWSTPC_CREDIT, 0, 8);
@@ -395,9 +399,11 @@ is_attacked(struct field *f, void (*attack)(struct subjects *s))
 static void
 send_garbage(struct subjects *s)
 {
+	char from[160];
 	uint8_t buf[200];
 	unsigned int n, k, len;
 
+	snprintf(from, sizeof(from), "w%s", s->front + 1);
 	for (n = 0; n < LIES; n++) {
 		len = n < 100 ? n : dice(sizeof(buf));
 		for (k = 0; k < len; k++)
@@ -407,7 +413,7 @@ send_garbage(struct subjects *s)
 		buf[1] = n & 2 ? LWSTPC_WIRE_VERSION : 2;
 		buf[2] = n & 4 ? LWSTPC_TYPES : 0;
 		wild_send(s->w, s->front, n & 8 ? s->worker : NULL, buf, len);
-		wild_send(s->w, s->worker, NULL, buf, len);
+		wild_send(s->w, s->worker, n & 8 ? from : NULL, buf, len);
 		wild_send(s->w, "find.x", s->front, buf, len);
 		wild_send(s->w, "f.x.y", NULL, buf, len);
 	}
@@ -425,8 +431,8 @@ garbage(void **state)
 }
 
 static void
-send_lies_to(struct subjects *s, const char *subject, unsigned int first,
-	     unsigned int last)
+send_lies_to(struct subjects *s, const char *subject, const char *from,
+	     unsigned int first, unsigned int last)
 {
 	uint8_t buf[LWSTPC_WIRE_MOST + 100];
 	struct lwstpc_wire wire, real;
@@ -448,9 +454,9 @@ send_lies_to(struct subjects *s, const char *subject, unsigned int first,
 		wire.front = dice(1000);
 		len = lwstpc_encode(buf, &wire);
 		memset(buf + len, (int)dice(256), 100);
-		/* from the worker that has it, from none, from nobody */
+		/* from whom it may come, from none, from nobody */
 		wild_send(s->w, subject,
-			  n % 5 ? s->worker :
+			  n % 5 ? from :
 			  n % 2 ? "w.AAAAAAAAAAA.x" :
 				  NULL,
 			  buf, len + dice(100));
@@ -460,13 +466,16 @@ send_lies_to(struct subjects *s, const char *subject, unsigned int first,
 static void
 send_lies_to_the_front(struct subjects *s)
 {
-	send_lies_to(s, s->front, LWSTPC_HELLO, LWSTPC_FOUND);
+	send_lies_to(s, s->front, s->worker, LWSTPC_HELLO, LWSTPC_FOUND);
 }
 
 static void
 send_lies_to_the_worker(struct subjects *s)
 {
-	send_lies_to(s, s->worker, LWSTPC_CREDIT, LWSTPC_FIND);
+	char from[160];
+
+	snprintf(from, sizeof(from), "w%s", s->front + 1);
+	send_lies_to(s, s->worker, from, LWSTPC_CREDIT, LWSTPC_FIND);
 }
 
 static void

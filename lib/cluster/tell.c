@@ -153,7 +153,8 @@ __lwstpc_job_leave(struct lwstpc_job *job, bool lingers)
 
 	if (job->gone)
 		return;
-	if (!job->kind || !job->kind->k.linger_secs || job->verdict)
+	if (!job->kind || !job->kind->k.linger_secs || job->verdict ||
+	    job->where == LWSTPC_NEW) /* nobody else can know of it */
 		lingers = false;
 	if (job->where == LWSTPC_SEEKING) {
 		keep = GONE_US; /* who is found then is to linger */

@@ -6,6 +6,8 @@
 
 #include "wild.h"
 
+#include <unistd.h>
+
 #define CHUNKS 10
 
 static bool
@@ -169,6 +171,34 @@ more_chunks_than_there_can_be(void **state)
 	assert_end(r, LWS_TP_STATUS_STOPPED, LWS_TP_CLUSTER_LOST);
 }
 
+static bool
+is_cleaned_here(void *arg)
+{
+	struct remote *r = arg;
+
+	return atomic_load(&r->cleaned);
+}
+
+static atomic_bool keeps_busy;
+
+static enum lws_threadpool_task_return
+keep_busy(void *user, enum lws_threadpool_task_status s)
+{
+	(void)user;
+	(void)s;
+	while (atomic_load(&keeps_busy))
+		usleep(1000);
+
+	return LWS_TP_RETURN_FINISHED;
+}
+
+static void
+keep_busy_cleanup(struct lws *wsi, void *user)
+{
+	(void)wsi;
+	(void)user;
+}
+
 static struct lws_threadpool_cluster *
 another_front(struct field *f)
 {
@@ -196,6 +226,42 @@ is_there(void *arg)
 	return stats.connected;
 }
 
+/* Before its first call nobody but its own front knows of a job: it does not
+ * linger. */
+static void
+reader_goes_before_the_first_call(void **state)
+{
+	struct lws_threadpool_task_args args = { .task = keep_busy,
+						 .cleanup = keep_busy_cleanup };
+	char token[LWS_THREADPOOL_TOKEN_SIZE];
+	struct lws_threadpool_cluster *first;
+	struct field *f = *state;
+	struct remote *r[2];
+
+	field_short_lease(f);
+	f->threads = 1;
+	front_start(f);
+	worker_start(f);
+	atomic_store(&keeps_busy, true);
+	assert_non_null(lws_threadpool_enqueue(f->pool, &args, "busy"));
+	r[0] = remote_run(f, KIND_LINGER, CHUNKS, BOARD_FREE);
+	assert_int_equal(lws_threadpool_cluster_token(r[0]->task, token), 0);
+	conn_fin(r[0]->conn);
+	conn_until_closed(r[0]->conn);
+	atomic_store(&keeps_busy, false);
+	until(f, is_cleaned_here, r[0]);
+	first = f->front;
+	f->front = another_front(f);
+	until(f, is_there, f->front);
+	r[1] = remote_attach(f, (int)r[0]->work.ask.job, 0, token,
+			     reader_open(f)->wsi);
+	assert_non_null(r[1]->task);
+	until_ended(r[1]);
+	assert_end(r[1], LWS_TP_STATUS_STOPPED, LWS_TP_CLUSTER_LOST);
+	assert_int_equal(r[0]->board->decoded, 0);
+	lws_threadpool_cluster_destroy(first);
+}
+
 /* Its first reader loses it. */
 static void
 taken_by_another_front(void **state)
@@ -221,6 +287,49 @@ taken_by_another_front(void **state)
 	assert_end(r[0], LWS_TP_STATUS_STOPPED, LWS_TP_CLUSTER_ASKED);
 	assert_int_equal(r[1]->ended, 0);
 	r[1]->work.ask.chunks = CHUNKS;
+	remote_release(r[0]);
+	until_ended(r[1]);
+	assert_complete(r[1]);
+	assert_int_equal(r[0]->board->begun, 1);
+	until_no_jobs(f);
+	lws_threadpool_cluster_destroy(first);
+}
+
+/* ... which was cut off when that happened: it hears of it when it is back, and
+ * does no harm to the other. */
+static void
+taken_while_it_is_cut_off(void **state)
+{
+	char token[LWS_THREADPOOL_TOKEN_SIZE];
+	struct lws_threadpool_cluster *first;
+	struct field *f = *state;
+	struct remote *r[2];
+
+	field_short_lease(f);
+	f->options.engine_secs = 600;
+	relay_start(f, 8);
+	f->options.url = f->relay_url;
+	f->worker_url = f->engine->url;
+	front_start(f);
+	worker_start(f);
+	r[0] = remote_run(f, KIND_LINGER, CHUNKS, 3);
+	assert_int_equal(lws_threadpool_cluster_token(r[0]->task, token), 0);
+	until_read(r[0], 3);
+	first = f->front;
+	proc_pause(&f->relay);
+	until(f, front_is_away, f);
+	f->options.url = f->engine->url;
+	f->front = another_front(f);
+	until(f, is_there, f->front);
+	r[1] = remote_attach(f, (int)r[0]->work.ask.job, 3, token,
+			     reader_open(f)->wsi);
+	assert_non_null(r[1]->task);
+	r[1]->work.ask.chunks = CHUNKS;
+	remote_limit(r[0], 5);
+	until_read(r[1], 2);
+	proc_resume(&f->relay);
+	until_ended(r[0]);
+	assert_end(r[0], LWS_TP_STATUS_STOPPED, LWS_TP_CLUSTER_ASKED);
 	remote_release(r[0]);
 	until_ended(r[1]);
 	assert_complete(r[1]);
@@ -284,14 +393,6 @@ two_at_a_time(void **state)
 	until_no_jobs(f);
 	f->front = fronts[0];
 	lws_threadpool_cluster_destroy(fronts[1]);
-}
-
-static bool
-is_cleaned_here(void *arg)
-{
-	struct remote *r = arg;
-
-	return atomic_load(&r->cleaned);
 }
 
 static bool
@@ -463,6 +564,8 @@ static const struct CMUnitTest tests[] = {
 	FIELD_TEST(token_that_nobody_knows),
 	FIELD_TEST(more_chunks_than_there_can_be),
 	FIELD_TEST(taken_by_another_front),
+	FIELD_TEST(taken_while_it_is_cut_off),
+	FIELD_TEST(reader_goes_before_the_first_call),
 	FIELD_TEST(reader_goes_and_another_comes),
 	FIELD_TEST(reader_has_gone_and_another_comes),
 	FIELD_TEST(two_at_a_time),

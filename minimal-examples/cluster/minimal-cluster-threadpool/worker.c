@@ -5,7 +5,8 @@
  *
  * usage: lws-minimal-cluster-threadpool-worker URL
  *
- * SIGTERM: it gives back what it has not started, finishes the rest and ends.
+ * SIGTERM: it gives back what it has not started, finishes the rest and ends. A
+ * second one: it gives back the rest, too, as it must where the engine is gone.
  * lws-threadpool-worker is the same with options, for kinds of a shared object.
  */
 
@@ -15,14 +16,14 @@
 
 #include "tile-kind.h"
 
-static volatile sig_atomic_t is_over;
+static volatile sig_atomic_t signals;
 
 static void
 on_signal(int sig)
 {
 	(void)sig;
 
-	is_over = 1;
+	signals++;
 }
 
 int
@@ -53,7 +54,7 @@ main(int argc, char **argv)
 	    lws_threadpool_cluster_serve(c, tile_kind.name, 0))
 		return 1;
 
-	while (!is_over || lws_threadpool_cluster_drain(c))
+	while (!signals || (lws_threadpool_cluster_drain(c) > 0 && signals < 2))
 		usleep(20000);
 
 	lws_threadpool_cluster_destroy(c);

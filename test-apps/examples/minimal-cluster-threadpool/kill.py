@@ -1,12 +1,14 @@
 #!/usr/bin/python3
 #
 # kill.py PORT: three workers are killed in the middle of a picture
+# kill.py PORT PID: the engine, and no more
 #
 # Each tile comes once, and is that of the reference, pixel for pixel.
 #
 # SPDX-License-Identifier: MIT
 
 import os
+import signal
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
@@ -26,13 +28,26 @@ class Viewer(protocol.Viewer):
         return message
 
 
+def kill_workers(viewer):
+    for some in (1, 20, 40):
+        viewer.until("a tile", lambda: len(viewer.tiles) >= some)
+        viewer.say("kill")
+
+
+def kill_engine(viewer, pid):
+    viewer.until("a tile", lambda: viewer.tiles)
+    os.kill(pid, signal.SIGKILL)
+
+
 def main():
+    how = sys.argv[2] if len(sys.argv) > 2 else ""
     try:
         with Viewer(int(sys.argv[1])) as viewer:
             view = viewer.look(CHEAP)
-            for some in (1, 20, 40):
-                viewer.until("a tile", lambda: len(viewer.tiles) >= some)
-                viewer.say("kill")
+            if how.isdigit():
+                kill_engine(viewer, int(how))
+                sys.exit(1 if protocol.wrong else 0)
+            kill_workers(viewer)
             viewer.until("the picture", lambda:
                          viewer.finished(view) == TILES)
             expect(viewer.messages == 2 * TILES, viewer.messages, "messages")

@@ -8,6 +8,7 @@
  * have a task of the local pool for each tile.
  */
 
+#include <limits.h>
 #include <signal.h>
 
 #include <threadpool-example.h>
@@ -27,6 +28,9 @@ cluster_begin(struct lws_threadpool *tp,
 		.size = sizeof(options),
 		.url = lws_pvo_search(pvo, "url")->value,
 		.lease_secs = LEASE_SECS,
+		/* Who kills workers by the page does not mean the tiles that
+		 * they had: not one of them is poison. */
+		.max_tries = INT_MAX,
 	};
 
 	workers = threadpool_example_number(pvo, "workers", 0);

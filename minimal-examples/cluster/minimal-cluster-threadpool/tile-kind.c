@@ -142,4 +142,5 @@ const struct lws_threadpool_cluster_kind tile_kind = {
 	.encode_chunk = encode_chunk,
 	.decode_chunk = decode_chunk,
 	.retry = LWS_TP_CLUSTER_RETRY_RESUME,
+	.window = 1, /* no fine tile before the coarse one is taken */
 };

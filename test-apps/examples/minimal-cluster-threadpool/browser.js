@@ -34,6 +34,9 @@ run(async (page) => {
 	await page.getByRole("button", { name: "Whole set" }).click();
 	await has(page, "yours-tiles", /^[1-9][0-9]? of 48$/);
 	await kill.click();
+	/* it takes the lease of two seconds, and the line is new each 1.5 */
+	await has(page, "point", /are yours, by 2 workers\./);
+	verdict("the picture is by workers, and not by threads", true);
 	await whole(page);
 	verdict("a worker is killed, and the picture is completed", true);
 	await helps(page);

@@ -19,6 +19,7 @@ const POINT_MS = 1500;		/* a screen reader shall keep up */
 const byId = (id) => document.getElementById(id);
 const tasks = (n) => n === 1 ? "1 task" : `${n} tasks`;
 const threads = (n) => n === 1 ? "1 thread" : `${n} threads`;
+const workers = (n) => n === 1 ? "1 worker" : `${n} workers`;
 const seconds = (ms) => `${(ms / 1000).toFixed(1)} s`;
 
 const cross = { x: 0, y: 0 };	/* from the middle, in pixels of the picture */
@@ -83,6 +84,15 @@ function showTiles() {
 	byId("slow-tiles").textContent = count(slow);
 }
 
+/* By what the tiles are computed.  Elsewhere, the pool's threads are not it;
+ * and nobody may know how many workers there are. */
+function by(hello, threadsHere) {
+	if (!("workers" in hello))
+		return `, by ${threads(threadsHere)}`;
+
+	return hello.workers ? `, by ${workers(hello.workers)}` : "";
+}
+
 /* what the page is for, in a line */
 function point() {
 	const last = pool.last;
@@ -93,8 +103,8 @@ function point() {
 		return "Connecting";
 	if (!yours.complete)
 		return `${yours.fine.size} of ${yours.tiles} tiles are ` +
-		       `yours, by ${threads(last.threads)}. ${waiting} of the ` +
-		       `slow reader's tasks wait for it, without a thread.`;
+		       `yours${by(yours.hello, last.threads)}. ${waiting} of ` +
+		       `the slow reader's tasks wait for it, without a thread.`;
 	if (!slow.complete)
 		return `Your picture took ${seconds(yours.took)}. The slow ` +
 		       `reader has ${slow.fine.size} of ${slow.tiles} tiles: ` +

@@ -20,7 +20,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum type { TEXT, NUMBER, FLAG, FILES, READABLE, URL, ADDRESS };
+enum type { NAME, NUMBER, FLAG, FILES, READABLE, URL, ADDRESS };
 
 struct row {
 	const char *name;
@@ -46,7 +46,7 @@ static const struct row rows[] = {
 	  "PEM of our certificate" },
 	{ "key", READABLE, AT(cluster.key_file), 0, 0, "FILE",
 	  "PEM of our key" },
-	{ "prefix", TEXT, AT(cluster.prefix), 0, 0, "NAME",
+	{ "prefix", NAME, AT(cluster.prefix), 0, 0, "NAME",
 	  "of the stream and the subjects (lwstp)" },
 	{ "threads", NUMBER, AT(threads), 1, 1024, "N",
 	  "that run tasks (the number of processors)" },
@@ -96,6 +96,17 @@ usage(void)
 	       "one without a value).\nSIGTERM: takes no more jobs, gives back "
 	       "what it has not started, finishes the\nrest and ends.  A "
 	       "second one: gives back those, too, and ends at once.\n");
+}
+
+/* as the library has them */
+static void
+check_name(const char *what, const char *value)
+{
+	size_t len = strlen(value);
+
+	if (!len || len > 32 ||
+	    strspn(value, "abcdefghijklmnopqrstuvwxyz0123456789_-") != len)
+		bad(what, "1 to 32 of a-z 0-9 _ -", value);
 }
 
 /* a scheme that NATS has, or none; and something behind it */
@@ -173,7 +184,8 @@ take(struct worker_options *o, const struct row *row, const char *what,
 		if (inet_pton(AF_INET, value, &in) != 1)
 			bad(what, "an IPv4 address", value);
 		break;
-	case TEXT:
+	case NAME:
+		check_name(what, value);
 		break;
 	}
 	*(const char **)to = value;

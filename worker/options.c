@@ -109,12 +109,28 @@ check_name(const char *what, const char *value)
 		bad(what, "1 to 32 of a-z 0-9 _ -", value);
 }
 
+/* What is before the last @ may be a password, but for a scheme. */
+static void
+bad_url(const char *what, const char *value)
+{
+	const char *must = "nats://HOST[:PORT] or tls://HOST[:PORT], with "
+			   "commas between several";
+	const char *scheme = strstr(value, "://"), *at = strrchr(value, '@');
+	int len = scheme ? (int)(scheme + 3 - value) : 0;
+
+	if (!at)
+		bad(what, must, value);
+	if (len > 8)
+		len = 0;
+	fprintf(stderr, WORKER_NAME ": %s must be %s, not '%.*s...%s'\n", what,
+		must, len, value, at);
+	exit(2);
+}
+
 /* a scheme that NATS has, or none; and something behind it */
 static void
 check_url(const char *what, const char *value)
 {
-	const char *must = "nats://HOST[:PORT] or tls://HOST[:PORT], with "
-			   "commas between several";
 	const char *p = value, *host;
 	size_t len;
 
@@ -124,12 +140,12 @@ check_url(const char *what, const char *value)
 		host = strstr(p, "://");
 		if (host && host < p + len) {
 			if (strncmp(p, "nats://", 7) && strncmp(p, "tls://", 6))
-				bad(what, must, value);
+				bad_url(what, value);
 			len -= (size_t)(host + 3 - p);
 			p = host + 3;
 		}
 		if (!len || *p == ':' || strcspn(p, " \t\r\n") < len)
-			bad(what, must, value);
+			bad_url(what, value);
 		p += len;
 	} while (*p);
 }

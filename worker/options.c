@@ -43,7 +43,7 @@ static const struct row rows[] = {
 	{ "ca", READABLE, AT(cluster.ca_file), 0, 0, "FILE",
 	  "PEM of the CA of the servers: TLS is required" },
 	{ "cert", READABLE, AT(cluster.cert_file), 0, 0, "FILE",
-	  "PEM of our certificate" },
+	  "PEM of our certificate, and of our key if there is no --key" },
 	{ "key", READABLE, AT(cluster.key_file), 0, 0, "FILE",
 	  "PEM of our key" },
 	{ "prefix", NAME, AT(cluster.prefix), 0, 0, "NAME",
@@ -282,8 +282,8 @@ check_together(const struct worker_options *o)
 
 	if (!o->n_files)
 		why = "which kinds?  --kinds FILE.so is needed";
-	else if (!o->cluster.cert_file != !o->cluster.key_file)
-		why = "--cert and --key go together";
+	else if (o->cluster.key_file && !o->cluster.cert_file)
+		why = "--key needs --cert";
 	if (!why)
 		return;
 

@@ -93,9 +93,11 @@ usage(void)
 	}
 	printf("  --help, --version\n\n"
 	       "Each also by the environment: LWSTP_WORKER_MAX_JOBS=N (1 for "
-	       "one without a value).\nSIGTERM: takes no more jobs, gives back "
-	       "what it has not started, finishes the\nrest and ends.  A "
-	       "second one: gives back those, too, and ends at once.\n");
+	       "one without a value);\nLWSTP_WORKER_KINDS may have several "
+	       "files, with ':' between them.\n"
+	       "SIGTERM: takes no more jobs, gives back what it has not "
+	       "started, finishes the\nrest and ends.  A second one: gives "
+	       "back those, too, and ends at once.\n");
 }
 
 /* as the library has them */
@@ -207,6 +209,22 @@ take(struct worker_options *o, const struct row *row, const char *what,
 	*(const char **)to = value;
 }
 
+/* several, as a variable has them; the copy is kept */
+static void
+take_files(struct worker_options *o, const struct row *row, const char *what,
+	   const char *value)
+{
+	char *copy = strdup(value), *save = NULL, *one;
+
+	if (!copy) {
+		fprintf(stderr, WORKER_NAME ": no memory\n");
+		exit(1);
+	}
+	for (one = strtok_r(copy, ":", &save); one;
+	     one = strtok_r(NULL, ":", &save))
+		take(o, row, what, one);
+}
+
 static void
 take_environment(struct worker_options *o)
 {
@@ -222,7 +240,11 @@ take_environment(struct worker_options *o)
 					  '_' :
 					  (char)toupper((unsigned char)name[k]);
 		value = getenv(name);
-		if (value && *value)
+		if (!value || !*value)
+			continue;
+		if (rows[n].type == FILES)
+			take_files(o, &rows[n], name, value);
+		else
 			take(o, &rows[n], name, value);
 	}
 }
@@ -232,7 +254,7 @@ take_command_line(struct worker_options *o, int argc, char **argv)
 {
 	struct option known[ROWS + 3];
 	char what[64];
-	int n, c;
+	int n, c, files = 0;
 
 	memset(known, 0, sizeof(known));
 	for (n = 0; n < ROWS; n++) {
@@ -259,8 +281,7 @@ take_command_line(struct worker_options *o, int argc, char **argv)
 		}
 		n = c - 1000;
 		/* the command line's files, in place of the environment's */
-		if (rows[n].type == FILES && o->n_files &&
-		    o->files[0] == getenv("LWSTP_WORKER_KINDS"))
+		if (rows[n].type == FILES && !files++)
 			o->n_files = 0;
 		snprintf(what, sizeof(what), "--%s", rows[n].name);
 		take(o, &rows[n], what, optarg ? optarg : "1");

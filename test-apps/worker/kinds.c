@@ -4,7 +4,7 @@
  * SPDX-License-Identifier: MIT
  *
  * Compiled several times, each with one of GIVES_NONE, NO_FUNCTION, BAD_NAME,
- * or none of them.
+ * OTHER, or none of them.
  */
 
 #include <stdio.h>
@@ -111,12 +111,16 @@ no_chunk(void *user, const void *buf, size_t len)
 	}
 
 static const struct lws_threadpool_cluster_kind
+#if defined(OTHER)
+	other = KIND("other", LWS_TP_CLUSTER_RETRY_RESUME);
+#else
 #if defined(BAD_NAME)
 	resumes = KIND("No Name", LWS_TP_CLUSTER_RETRY_RESUME),
 #else
 	resumes = KIND("resumes", LWS_TP_CLUSTER_RETRY_RESUME),
 #endif
 	never = KIND("never", LWS_TP_CLUSTER_RETRY_NEVER);
+#endif
 
 #if defined(NO_FUNCTION)
 #define lws_threadpool_worker_kinds another_function
@@ -128,7 +132,12 @@ const struct lws_threadpool_cluster_kind *const *
 lws_threadpool_worker_kinds(void)
 {
 	static const struct lws_threadpool_cluster_kind *const kinds[] = {
-		&resumes, &never, NULL
+#if defined(OTHER)
+		&other,
+#else
+		&resumes, &never,
+#endif
+		NULL
 	};
 
 #if defined(GIVES_NONE)

@@ -100,29 +100,37 @@ make_context(const struct worker_options *o, struct worker_state *state)
 }
 
 static int
-begin(struct worker_state *state, const struct worker_options *o,
-      const struct worker_kinds *kinds)
+make_cluster(struct worker_state *state, const struct worker_options *o,
+	     const struct worker_kinds *kinds)
 {
 	const struct lws_threadpool_create_args args = {
 		.threads = o->threads,
 		.max_queue_depth = o->max_jobs * kinds->n,
 	};
-	int n;
 
 	state->pool = lws_threadpool_create(context, &args, "worker");
 	if (!state->pool)
 		return -1;
 	state->cluster = lws_threadpool_cluster_create(state->pool,
 						       &o->cluster);
-	if (!state->cluster)
-		return -1;
+
+	return state->cluster ? 0 : -1;
+}
+
+/* and, but to list them, serve them */
+static int
+add_kinds(struct worker_state *state, const struct worker_options *o,
+	  const struct worker_kinds *kinds)
+{
+	int n;
 
 	for (n = 0; n < kinds->n; n++)
 		if (lws_threadpool_cluster_add_kind(state->cluster,
 						    kinds->kind[n]) ||
-		    lws_threadpool_cluster_serve(state->cluster,
-						 kinds->kind[n]->name,
-						 o->max_jobs)) {
+		    (!o->list &&
+		     lws_threadpool_cluster_serve(state->cluster,
+						  kinds->kind[n]->name,
+						  o->max_jobs))) {
 			fprintf(stderr,
 				WORKER_NAME ": the kind '%s' is "
 					    "refused (see above)\n",
@@ -212,16 +220,31 @@ end(struct worker_state *state, int left)
 		lws_threadpool_destroy(state->pool);
 }
 
+/* The library says what is wrong with a kind, as when it is served: so there is
+ * a cluster, but with no server to connect to. */
 static int
-list(const struct worker_kinds *kinds)
+list(struct worker_options *o, const struct worker_kinds *kinds)
 {
-	int n;
+	struct worker_state state;
+	int n, is_bad;
 
-	for (n = 0; n < kinds->n; n++)
+	memset(&state, 0, sizeof(state));
+	memset(&o->cluster, 0, sizeof(o->cluster));
+	o->cluster.size = sizeof(o->cluster);
+	o->cluster.url = ",";
+	o->metrics_port = -1;
+	o->threads = 1;
+	lws_set_log_level(LLL_ERR, NULL);
+	context = make_context(o, &state);
+	is_bad = !context || make_cluster(&state, o, kinds) ||
+		 add_kinds(&state, o, kinds);
+	end(&state, 0);
+	lws_context_destroy(context);
+	for (n = 0; n < kinds->n && !is_bad; n++)
 		printf("%s %u\n", kinds->kind[n]->name,
 		       kinds->kind[n]->version);
 
-	return 0;
+	return is_bad;
 }
 
 int
@@ -237,7 +260,7 @@ main(int argc, char **argv)
 	if (worker_kinds(&kinds, &o))
 		return 1;
 	if (o.list)
-		return list(&kinds);
+		return list(&o, &kinds);
 
 	lws_set_log_level(LLL_USER | LLL_ERR | LLL_WARN |
 				  (o.verbose ? LLL_NOTICE | LLL_INFO : 0),
@@ -254,7 +277,7 @@ main(int argc, char **argv)
 		return 1;
 	}
 	handle_signals(on_signal);
-	if (begin(&state, &o, &kinds)) {
+	if (make_cluster(&state, &o, &kinds) || add_kinds(&state, &o, &kinds)) {
 		fprintf(stderr, WORKER_NAME ": cannot serve (see above)\n");
 		n = -1;
 	} else {

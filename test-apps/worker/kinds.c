@@ -4,7 +4,7 @@
  * SPDX-License-Identifier: MIT
  *
  * Compiled several times, each with one of GIVES_NONE, NO_FUNCTION, BAD_NAME,
- * OTHER, or none of them.
+ * BAD_SIZE, NO_TASK, OTHER, or none of them.
  */
 
 #include <stdio.h>
@@ -96,12 +96,24 @@ no_chunk(void *user, const void *buf, size_t len)
 	return -1;
 }
 
+#if defined(BAD_SIZE)
+#define SIZE 8
+#else
+#define SIZE sizeof(struct lws_threadpool_cluster_kind)
+#endif
+
+#if defined(NO_TASK)
+#define HAS_TASK 0
+#else
+#define HAS_TASK 1
+#endif
+
 #define KIND(its_name, its_retry) \
 	{ \
-		.size = sizeof(struct lws_threadpool_cluster_kind), \
+		.size = SIZE, \
 		.name = its_name, \
 		.version = 7, \
-		.task = step, \
+		.task = HAS_TASK ? step : NULL, \
 		.cleanup = cleanup, \
 		.encode_job = no_job, \
 		.decode_job = decode_job, \

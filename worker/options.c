@@ -43,7 +43,7 @@ static const struct row rows[] = {
 	{ "ca", READABLE, AT(cluster.ca_file), 0, 0, "FILE",
 	  "PEM of the CA of the servers: TLS is required" },
 	{ "cert", READABLE, AT(cluster.cert_file), 0, 0, "FILE",
-	  "PEM of our certificate, and of our key if there is no --key" },
+	  "PEM of our certificate, and our key if no --key" },
 	{ "key", READABLE, AT(cluster.key_file), 0, 0, "FILE",
 	  "PEM of our key" },
 	{ "prefix", NAME, AT(cluster.prefix), 0, 0, "NAME",
@@ -93,8 +93,8 @@ usage(void)
 	}
 	printf("  --help, --version\n\n"
 	       "Each also by the environment: LWSTP_WORKER_MAX_JOBS=N (1 for "
-	       "one without a value);\nLWSTP_WORKER_KINDS may have several "
-	       "files, with ':' between them.\n"
+	       "one without a\nvalue), LWSTP_WORKER_KINDS with ':' between "
+	       "several files.\n"
 	       "SIGTERM: takes no more jobs, gives back what it has not "
 	       "started, finishes the\nrest and ends.  A second one: gives "
 	       "back those, too, and ends at once.\n");

@@ -54,6 +54,8 @@ static const struct row rows[] = {
 	  "of each kind at a time, parked ones too (1000)" },
 	{ "lease", NUMBER, AT(cluster.lease_secs), 1, 3600, "SECS",
 	  "of silence after which a worker is lost (10)" },
+	{ "drain-secs", NUMBER, AT(drain_secs), 0, 1000000, "SECS",
+	  "to finish in after SIGTERM, 0: as long as it takes (0)" },
 	{ "low-latency", FLAG, AT(cluster.low_latency), 0, 0, NULL,
 	  "a system call for each message" },
 	{ "metrics-port", NUMBER, AT(metrics_port), 0, 65535, "PORT",
@@ -96,8 +98,9 @@ usage(void)
 	       "one without a\nvalue), LWSTP_WORKER_KINDS with ':' between "
 	       "several files.\n"
 	       "SIGTERM: takes no more jobs, gives back what it has not "
-	       "started, finishes the\nrest and ends.  A second one: gives "
-	       "back those, too, and ends at once.\n");
+	       "started, finishes the\nrest and ends.  A second one, or the "
+	       "end of --drain-secs: gives back those, too,\nand ends at "
+	       "once.\n");
 }
 
 /* as the library has them */

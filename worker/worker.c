@@ -20,6 +20,7 @@
 
 static struct lws_context *context;
 static volatile sig_atomic_t signals;
+static int out_of_time; /* --drain-secs are over, and jobs are left */
 
 /* the context is alive for as long as signals are caught */
 static void
@@ -176,11 +177,12 @@ jobs_here(const struct worker_state *state)
 	return (int)stats.serving;
 }
 
-/* Returns the jobs that are left: of others than us now, after a second
- * signal. */
+/* Returns the jobs that are left, after a second signal or --drain-secs: of
+ * others than us now. */
 static int
-drain(struct worker_state *state)
+drain(struct worker_state *state, int secs)
 {
+	const lws_usec_t until = lws_now_usecs() + secs * LWS_US_PER_SEC;
 	lws_sorted_usec_list_t sul;
 	lws_usec_t said = 0;
 	int left, n = 0, jobs;
@@ -189,6 +191,9 @@ drain(struct worker_state *state)
 	memset(&sul, 0, sizeof(sul));
 	while ((left = lws_threadpool_cluster_drain(state->cluster)) > 0 &&
 	       signals < 2 && n >= 0) {
+		out_of_time = secs && lws_now_usecs() >= until;
+		if (out_of_time)
+			break;
 		jobs = jobs_here(state);
 		if (jobs && lws_now_usecs() - said > SAY_US) {
 			printf("draining: %d jobs left\n", jobs);
@@ -204,16 +209,17 @@ drain(struct worker_state *state)
 }
 
 /* The pool's tasks may be in a call that does not check in: so who has asked
- * twice waits for none.  A third signal does not even wait for the engine. */
+ * twice, or has no more time, waits for none.  A third signal does not even
+ * wait for the engine. */
 static void
 end(struct worker_state *state, int left)
 {
-	if (left > 0) {
+	if (left > 0 || out_of_time) {
 		handle_signals(SIG_DFL);
 		lws_threadpool_cluster_destroy(state->cluster);
 		printf("ended, and gave back %d jobs\n", left);
 		fflush(stdout);
-		_exit(1);
+		_exit(!out_of_time);
 	}
 	lws_threadpool_cluster_destroy(state->cluster);
 	if (state->pool)
@@ -284,7 +290,7 @@ main(int argc, char **argv)
 		say_hello(&o, &kinds);
 		while (n >= 0 && !signals)
 			n = lws_service(context, 0);
-		n = drain(&state);
+		n = drain(&state, o.drain_secs);
 	}
 	end(&state, n);
 	handle_signals(SIG_DFL);

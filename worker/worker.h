@@ -26,7 +26,8 @@ struct worker_options {
 	int metrics_port; /* -1: none, 0: a free one */
 	const char *metrics_address;
 	int verbose;
-	int list; /* check and name the kinds, and end */
+	int list;	/* check and name the kinds, and end */
+	int drain_secs; /* 0: no limit */
 };
 
 /* of the environment, then of the command line; bad ones end the process with

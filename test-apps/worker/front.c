@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * usage: lwstp-worker-front URL KIND JOBS CHUNKS US [CA-FILE]
+ * usage: lwstp-worker-front URL KIND JOBS CHUNKS US [CA-FILE|- [LEASE]]
  *
  * Enqueues the jobs, and writes "chunk" once when the first chunk has come, and
  * at the end
@@ -226,7 +226,9 @@ main(int argc, char **argv)
 	context = lws_create_context(&info);
 	tp = lws_threadpool_create(context, &pool, "front");
 	o.url = argv[1];
-	o.ca_file = argc > 6 ? argv[6] : NULL;
+	o.ca_file = argc > 6 && strcmp(argv[6], "-") ? argv[6] : NULL;
+	if (argc > 7)
+		o.lease_secs = atoi(argv[7]);
 	if (tp)
 		c = lws_threadpool_cluster_create(tp, &o);
 	if (c && !add_kind(c, argv[2])) {

@@ -20,10 +20,8 @@ accounts(struct field *f, const char *user)
 	snprintf(config, sizeof(config),
 		 "accounts { OURS { jetstream: enabled, users: [\n"
 		 "{ user: rich, password: secret, permissions: {\n"
-		 "publish: [\"%s.>\", \"$JS.API.>\", \"$JS.ACK.>\", "
-		 "\"_INBOX.>\"]\n"
-		 "subscribe: [\"%s.>\", \"_INBOX.>\", "
-		 "\"$JS.EVENT.ADVISORY.>\"] } }\n"
+		 "publish: [\"%s.>\", \"$JS.API.>\", \"$JS.ACK.>\"]\n"
+		 "subscribe: [\"%s.>\", \"$JS.EVENT.ADVISORY.>\"] } }\n"
 		 "{ user: poor, password: secret, permissions: {\n"
 		 "publish: [\"%s.>\"], subscribe: [\"%s.>\"] } }\n"
 		 "] } }\n",

@@ -143,6 +143,9 @@ struct node_proc *
 worker_spawn(struct field *f);
 void
 until_ready(struct field *f, struct node_proc *w);
+/* It has n jobs, or more. */
+#define until_serving(f, w, n) \
+	rig_until_int((f)->rig, &(w)->board->serving, (n))
 /* kill -9 */
 void
 worker_kill(struct node_proc *w);

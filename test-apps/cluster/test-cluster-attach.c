@@ -481,14 +481,6 @@ too_early_a_chunk(void **state)
 
 /* --- a job that may run once, whose front is not there -------------------- */
 
-static bool
-serves_one(void *arg)
-{
-	struct node_proc *w = arg;
-
-	return atomic_load(&w->board->serving) >= 1;
-}
-
 /* Its front goes; a worker has it, and asks nobody. */
 static struct remote *
 attach_to_one_that_asks(struct field *f, struct remote *old, const char *token)
@@ -500,7 +492,7 @@ attach_to_one_that_asks(struct field *f, struct remote *old, const char *token)
 	f->front = another_front(f);
 	until(f, is_there, f->front);
 	w = worker_start(f);
-	until(f, serves_one, w);
+	until_serving(f, w, 1);
 	r = remote_attach(f, (int)old->work.ask.job, 0, token,
 			  reader_open(f)->wsi);
 	assert_non_null(r->task);

@@ -555,14 +555,6 @@ large_chunk(void **state)
 /* --- answers of the engine ------------------------------------------------ */
 
 static bool
-serves_one(void *arg)
-{
-	struct node_proc *w = arg;
-
-	return atomic_load(&w->board->serving) >= 1;
-}
-
-static bool
 hears_one(void *arg)
 {
 	struct subjects *s = arg;
@@ -622,7 +614,7 @@ answers_to_a_front(void **state)
 	f->worker_busy = 1;
 	start(f);
 	r = remote_run(f, KIND_UNSENT, CHUNKS, BOARD_FREE);
-	until(f, serves_one, &f->nodes[0]);
+	until_serving(f, &f->nodes[0], 1);
 	worker_drain(f, &f->nodes[0]);
 	s.w = wild_open(f);
 	wild_listen(s.w, "a.>");

@@ -37,14 +37,6 @@ keeps_the_thread(struct field *f)
 }
 
 static bool
-serves_two(void *arg)
-{
-	struct node_proc *w = arg;
-
-	return atomic_load(&w->board->serving) >= 2;
-}
-
-static bool
 has_ended(void *arg)
 {
 	struct node_proc *w = arg;
@@ -64,7 +56,7 @@ gives_back_what_it_has_not_begun(void **state)
 	w = worker_start(f);
 	runs = keeps_the_thread(f);
 	waits = remote_run(f, KIND_UNSENT, CHUNKS, BOARD_FREE);
-	until(f, serves_two, w);
+	until_serving(f, w, 2);
 	worker_start(f);
 	assert_int_equal(kill(w->proc.pid, SIGTERM), 0);
 	until_ended(waits);
@@ -140,14 +132,6 @@ rolling_restart(void **state)
 	until_no_jobs(f);
 }
 
-static bool
-serves_one(void *arg)
-{
-	struct node_proc *w = arg;
-
-	return atomic_load(&w->board->serving) >= 1;
-}
-
 /* By more workers than may be lost with it: it is no poison. */
 static void
 given_back_is_not_lost(void **state)
@@ -162,7 +146,7 @@ given_back_is_not_lost(void **state)
 	f->worker_busy = 1;
 	for (n = 0; n < 5; n++) {
 		w = worker_start(f);
-		until(f, serves_one, w);
+		until_serving(f, w, 1);
 		worker_drain(f, w);
 	}
 	assert_int_equal(r->board->begun, 0);
@@ -190,7 +174,7 @@ pool_is_full(void **state)
 	full = worker_start(f);
 	for (n = 0; n < 3; n++)
 		r[n] = remote_run(f, KIND_NEVER, CHUNKS, BOARD_FREE);
-	until(f, serves_one, full);
+	until_serving(f, full, 1);
 	until_secs(f, 5);
 	for (n = 0; n < 3; n++)
 		assert_int_equal(r[n]->ended, 0);

@@ -177,14 +177,6 @@ one_that_checks_in_keeps_it(void **state)
 	keeps_its_lease(*state, ASK_CHECKS_IN);
 }
 
-static bool
-serves_one(void *arg)
-{
-	struct node_proc *w = arg;
-
-	return atomic_load(&w->board->serving) >= 1;
-}
-
 /* ... at a worker whose thread is taken, while another one is idle */
 static void
 one_that_was_not_begun_keeps_it(void **state)
@@ -201,7 +193,7 @@ one_that_was_not_begun_keeps_it(void **state)
 		f->worker_busy = 1;
 		w[0] = worker_start(f);
 		r = remote_run(f, KIND_RESUME, CHUNKS, BOARD_FREE);
-		until(f, serves_one, w[0]);
+		until_serving(f, w[0], 1);
 		f->worker_busy = 0;
 		w[1] = worker_start(f);
 		three_leases(f);
